@@ -1,0 +1,602 @@
+/*
+ * memshare: one live object, shared by the processes of one machine.
+ *
+ * What holds for everything below
+ *
+ * Threads. A runtime belongs to the thread that opened it, its owner. Calls on a runtime and on its
+ * shares, receipts, batches and subscriptions are made by the owner, and every callback runs on the
+ * owner inside ms_runtime_poll() or a call whose comment says that it polls. Calls from another
+ * thread return MS_EWRONGTHREAD. Exceptions are marked "Thread: any". Values, paths and updates are
+ * immutable and counted; any thread may read, retain and release them.
+ *
+ * fork. A child must not use what its parent opened: calls return MS_ECLOSED.
+ *
+ * Ownership. Arguments are borrowed unless the comment says taken or retained. Outputs are written
+ * on success only.
+ *
+ * Statuses. Functions that can fail return ms_status. Those that take an ms_error fill it (it may
+ * be NULL) with one line that names the path, the limit or the operator.
+ *
+ * Size tags. Structs that begin with `bytes` are filled by their `_init` function, so that a program
+ * built against an older header keeps working.
+ */
+#ifndef MEMSHARE_H
+#define MEMSHARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MS_VERSION_MAJOR 0
+#define MS_VERSION_MINOR 1
+#define MS_VERSION_PATCH 0
+#define MS_VERSION_TEXT "0.1.0"
+
+#if defined(_WIN32)
+#error "memshare needs a POSIX system"
+#endif
+#define MS_API __attribute__((visibility("default")))
+#define MS_CHECKED __attribute__((warn_unused_result))
+
+/* ------------------------------------------------------------------ limits */
+
+#define MS_NAME_MAX 64          /* bytes of a share's name: A-Z a-z 0-9 _ - and inner dots */
+#define MS_KEY_MAX 4096         /* bytes of one object key */
+#define MS_PATH_MAX 65536       /* bytes of a dotted path */
+#define MS_DEPTH_MAX 100        /* containers inside each other, the document itself included */
+#define MS_PATCH_MAX 16777216   /* bytes of one patch as MessagePack: 16 MiB */
+#define MS_MESSAGE_MAX 256      /* bytes of ms_error.message, NUL included */
+#define MS_DOCUMENT_MAX ((uint64_t)1 << 32) /* bytes of a document as MessagePack, default: 4 GiB */
+#define MS_QUEUE_MAX 65536      /* own patches not yet settled, default of max_queue */
+
+/* ---------------------------------------------------------------- statuses */
+
+#define MS_STATUS_LIST(X)                                                                  \
+  X(MS_OK, 0, "OK", "ok")                                                                  \
+  X(MS_EPATH, -1, "EPATH", "malformed, blocked or missing path")                           \
+  X(MS_ETYPE, -2, "ETYPE", "wrong type")                                                   \
+  X(MS_EOVERLAP, -3, "EOVERLAP", "two paths of one update overlap")                        \
+  X(MS_EOPERATOR, -4, "EOPERATOR", "unknown operator")                                     \
+  X(MS_EARGUMENT, -5, "EARGUMENT", "bad argument")                                         \
+  X(MS_ECONFLICT, -6, "ECONFLICT", "lost to a newer patch")                                \
+  X(MS_ECONDITION, -7, "ECONDITION", "condition not met")                                  \
+  X(MS_ELIMIT, -8, "ELIMIT", "limit reached")                                              \
+  X(MS_EDENIED, -9, "EDENIED", "permission denied")                                        \
+  X(MS_EREADONLY, -10, "EREADONLY", "this peer is read-only")                              \
+  X(MS_ETIMEDOUT, -11, "ETIMEDOUT", "timed out")                                           \
+  X(MS_ECLOSED, -12, "ECLOSED", "closed")                                                  \
+  X(MS_EBUSY, -13, "EBUSY", "busy")                                                        \
+  X(MS_ENOENT, -14, "ENOENT", "nothing there")                                             \
+  X(MS_ENOHOST, -15, "ENOHOST", "no host, or outcome unknown")                             \
+  X(MS_EVERSION, -16, "EVERSION", "incompatible version")                                  \
+  X(MS_EWRONGTHREAD, -17, "EWRONGTHREAD", "called from a thread that is not the owner")    \
+  X(MS_ENOMEM, -18, "ENOMEM", "out of memory")
+
+typedef enum ms_status {
+#define MS_STATUS_ENUM(id, number, name, text) id = number,
+  MS_STATUS_LIST(MS_STATUS_ENUM)
+#undef MS_STATUS_ENUM
+} ms_status;
+
+/* "ECLOSED" for MS_ECLOSED; "EUNKNOWN" for a number that is no status. Static. Thread: any. */
+MS_API const char *ms_status_name(ms_status status);
+/* "closed" for MS_ECLOSED. Static. Thread: any. */
+MS_API const char *ms_status_text(ms_status status);
+
+/* What went wrong: one lower-case line without a final dot. */
+typedef struct ms_error {
+  ms_status status;
+  char message[MS_MESSAGE_MAX];
+} ms_error;
+
+/* "0.1.0" of the library that is loaded. Static. Thread: any. */
+MS_API const char *ms_version(void);
+
+/* ------------------------------------------------------------------ memory */
+
+/*
+ * One function allocates (ptr NULL, old_bytes 0), resizes and frees (new_bytes 0, returns NULL).
+ * It is called from several threads at once and returns NULL when there is no memory; a shrink must
+ * succeed. The struct must outlive everything made with it. A NULL `const ms_alloc *` means
+ * realloc() and free().
+ */
+typedef struct ms_alloc {
+  void *(*resize)(void *ud, void *ptr, size_t old_bytes, size_t new_bytes);
+  void *ud;
+} ms_alloc;
+
+/* ------------------------------------------------------------------ values */
+
+/*
+ * A value is an immutable tree. MS_EMPTY is the empty table of Lua's `{}`: its first use makes it
+ * an array or an object. Objects are unordered. Strings are bytes.
+ *
+ * Small values live inside the pointer itself: never dereference or compare pointers to learn
+ * whether values are equal (equal pointers do mean equal values).
+ */
+typedef struct ms_value ms_value;
+
+typedef enum ms_type {
+  MS_NULL,
+  MS_BOOL,
+  MS_INT,    /* 64-bit signed */
+  MS_DOUBLE, /* IEEE 754 binary64; NaN, infinities and -0.0 included */
+  MS_STRING,
+  MS_ARRAY,
+  MS_OBJECT,
+  MS_EMPTY
+} ms_type;
+
+/* All functions of this section: Thread: any. A `value` argument is never NULL unless said. */
+
+MS_API ms_type ms_value_type(const ms_value *value);
+/* "null" "boolean" "integer" "float" "string" "array" "object" "empty". Static. */
+MS_API const char *ms_type_name(ms_type type);
+
+/* One more reference; returns its argument. Accepts NULL. */
+MS_API const ms_value *ms_value_retain(const ms_value *value);
+/* One reference less; the last one frees the tree without recursion on the C stack. Accepts NULL. */
+MS_API void ms_value_release(const ms_value *value);
+
+/* These need no memory; the results need no release (releasing them is harmless). */
+MS_API const ms_value *ms_value_null(void);
+MS_API const ms_value *ms_value_bool(bool flag);
+MS_API const ms_value *ms_value_empty(void);
+
+/* New values: out is retained. MS_OK, MS_ENOMEM; string: MS_ELIMIT above UINT32_MAX bytes. */
+MS_API MS_CHECKED ms_status ms_value_new_int(const ms_alloc *alloc, int64_t number,
+                                             const ms_value **out);
+MS_API MS_CHECKED ms_status ms_value_new_double(const ms_alloc *alloc, double number,
+                                                const ms_value **out);
+MS_API MS_CHECKED ms_status ms_value_new_string(const ms_alloc *alloc, const char *bytes,
+                                                size_t length, const ms_value **out);
+MS_API MS_CHECKED ms_status ms_value_new_array(const ms_alloc *alloc, const ms_value **out);
+MS_API MS_CHECKED ms_status ms_value_new_object(const ms_alloc *alloc, const ms_value **out);
+
+/*
+ * Changing a container makes a new one that shares what is untouched. `*container` is taken and
+ * replaced by the result; when the caller held the only reference the change happens in place. On
+ * failure *container is as it was. `value` is retained.
+ *
+ * put: set or add a key. MS_ETYPE (*object is neither object nor empty), MS_ELIMIT (key longer than
+ * MS_KEY_MAX), MS_ENOMEM. `erase` of an absent key changes nothing and returns MS_OK.
+ * append, insert, replace, erase_at: MS_ETYPE, MS_ENOENT (index beyond the end), MS_ENOMEM.
+ */
+MS_API MS_CHECKED ms_status ms_value_put(const ms_alloc *alloc, const ms_value **object,
+                                         const char *key, size_t length, const ms_value *value);
+MS_API MS_CHECKED ms_status ms_value_erase(const ms_alloc *alloc, const ms_value **object,
+                                           const char *key, size_t length);
+MS_API MS_CHECKED ms_status ms_value_append(const ms_alloc *alloc, const ms_value **array,
+                                            const ms_value *value);
+MS_API MS_CHECKED ms_status ms_value_insert(const ms_alloc *alloc, const ms_value **array,
+                                            size_t index, const ms_value *value);
+MS_API MS_CHECKED ms_status ms_value_replace(const ms_alloc *alloc, const ms_value **array,
+                                             size_t index, const ms_value *value);
+MS_API MS_CHECKED ms_status ms_value_erase_at(const ms_alloc *alloc, const ms_value **array,
+                                              size_t index);
+
+/* Reading. MS_ETYPE when the value has another type; to_double also takes MS_INT. */
+MS_API MS_CHECKED ms_status ms_value_to_bool(const ms_value *value, bool *out);
+MS_API MS_CHECKED ms_status ms_value_to_int(const ms_value *value, int64_t *out);
+MS_API MS_CHECKED ms_status ms_value_to_double(const ms_value *value, double *out);
+/* The bytes live as long as the value, are followed by a NUL and may contain others. */
+MS_API MS_CHECKED ms_status ms_value_to_string(const ms_value *value, const char **bytes,
+                                               size_t *length);
+/* Items of an array or object; 0 for every other type. */
+MS_API size_t ms_value_count(const ms_value *value);
+/* Borrowed from the container; NULL when absent or when it is no object (array). */
+MS_API const ms_value *ms_value_get(const ms_value *object, const char *key, size_t length);
+MS_API const ms_value *ms_value_at(const ms_value *array, size_t index);
+
+/*
+ * Walks an array in order or an object in an order that depends on its keys only. The cursor
+ * borrows the container, which must outlive it. A plain struct: no end function.
+ */
+typedef struct ms_cursor {
+  uintptr_t space[24];
+} ms_cursor;
+MS_API void ms_cursor_init(ms_cursor *cursor, const ms_value *container);
+/* False at the end. For arrays *key is NULL and *length the index. Outputs are borrowed. */
+MS_API bool ms_cursor_next(ms_cursor *cursor, const char **key, size_t *length,
+                           const ms_value **value);
+
+/* Same types, same contents: 1 and 1.0 differ, NaN equals NaN, 0.0 and -0.0 differ, `{}` differs
+ * from an empty array. Skips shared branches. */
+MS_API bool ms_value_equal(const ms_value *a, const ms_value *b);
+
+/* The size of the value as MessagePack, kept up to date: O(1). */
+MS_API uint64_t ms_value_bytes(const ms_value *value);
+
+/*
+ * MessagePack. UTF-8 strings are `str`, others `bin`; the empty table is the extension type 1 of
+ * length 0. Decoding takes any valid encoding of the types above, refuses trailing bytes, map keys
+ * that are not strings, duplicate keys, unsigned integers above INT64_MAX (MS_ETYPE) and more than
+ * MS_DEPTH_MAX levels (MS_ELIMIT). Encoding returns a string value.
+ */
+MS_API MS_CHECKED ms_status ms_value_encode(const ms_alloc *alloc, const ms_value *value,
+                                            const ms_value **out);
+MS_API MS_CHECKED ms_status ms_value_decode(const ms_alloc *alloc, const void *data,
+                                            size_t bytes, const ms_value **out, ms_error *error);
+
+/*
+ * JSON text, through jansson. Bytes that are not UTF-8 are written as {"$binary": {"base64": "...",
+ * "subType": "00"}}, NaN and infinities as {"$numberDouble": "NaN"}, as MongoDB Extended JSON does,
+ * and are read back. An object that would be taken for one of these, or that has a key that is not
+ * UTF-8, is written as {"$entries": [[key, value], ...]}. Keys are written in byte order. The empty
+ * table is written as {} and so comes back as an object, unless MS_JSON_LOSSLESS writes it as
+ * {"$empty": true}, which is always read back as the empty table.
+ */
+enum { MS_JSON_PRETTY = 1, MS_JSON_LOSSLESS = 2 };
+MS_API MS_CHECKED ms_status ms_value_from_json(const ms_alloc *alloc, const char *text,
+                                               size_t length, const ms_value **out,
+                                               ms_error *error);
+/* out is a string value. */
+MS_API MS_CHECKED ms_status ms_value_to_json(const ms_alloc *alloc, const ms_value *value,
+                                             unsigned flags, const ms_value **out);
+
+/* ------------------------------------------------------------------- paths */
+
+/*
+ * A path is a list of keys from the root; the empty path is the whole document. As text it is
+ * MongoDB's: keys joined by dots, array indexes from 0. A key that is a decimal number without
+ * leading zeros names an index where an array is found and a key where an object is.
+ */
+typedef struct ms_path ms_path;
+
+typedef struct ms_key {
+  const char *bytes;
+  size_t length;
+} ms_key;
+
+/* MS_EPATH: an empty key, a key that starts with '$', too long; MS_ELIMIT: deeper than
+ * MS_DEPTH_MAX. out is retained. "" is the empty path. Thread: any. */
+MS_API MS_CHECKED ms_status ms_path_parse(const ms_alloc *alloc, const char *text,
+                                          size_t length, ms_path **out, ms_error *error);
+/* A path from keys, which may be empty, hold dots, begin with '$' or contain NUL. Thread: any. */
+MS_API MS_CHECKED ms_status ms_path_new(const ms_alloc *alloc, const ms_key *keys, size_t count,
+                                        ms_path **out, ms_error *error);
+/* `path` with one more key. Thread: any. */
+MS_API MS_CHECKED ms_status ms_path_join(const ms_path *path, const char *key, size_t length,
+                                         ms_path **out, ms_error *error);
+/* As ms_path_parse, with the wildcards of ms_share_on: `*` is one key, `**` any number. */
+MS_API MS_CHECKED ms_status ms_path_parse_pattern(const ms_alloc *alloc, const char *text,
+                                                  size_t length, ms_path **out, ms_error *error);
+MS_API ms_path *ms_path_retain(const ms_path *path);
+MS_API void ms_path_release(const ms_path *path);
+MS_API size_t ms_path_count(const ms_path *path);
+/* Borrowed from the path; index < ms_path_count(). */
+MS_API ms_key ms_path_key(const ms_path *path, size_t index);
+/* As dotted text: a string value, for people (keys with dots are not escaped). */
+MS_API MS_CHECKED ms_status ms_path_text(const ms_path *path, const ms_value **out);
+/* What is at the path below `root`, borrowed; NULL when nothing is. */
+MS_API const ms_value *ms_path_find(const ms_path *path, const ms_value *root);
+
+/* ----------------------------------------------------------------- updates */
+
+/*
+ * A compiled update: MongoDB's update language, parsed once. The source of its semantics is
+ * MongoDB server 5.0. Operators: $set $unset $inc $push ($each).
+ */
+typedef struct ms_update ms_update;
+
+/*
+ * Compile {"$set": {"a.b": 1}, ...}; a document or an array of documents, which apply in order.
+ * MS_EOPERATOR, MS_EARGUMENT, MS_EPATH, MS_EOVERLAP, MS_ELIMIT, MS_ENOMEM. out is retained.
+ * Thread: any.
+ */
+MS_API MS_CHECKED ms_status ms_update_parse(const ms_alloc *alloc, const ms_value *document,
+                                            ms_update **out, ms_error *error);
+MS_API ms_update *ms_update_retain(const ms_update *update);
+MS_API void ms_update_release(const ms_update *update);
+/*
+ * Apply to a document: whole or not at all. `wall_ms` is the patch's own wall time. An update that
+ * changes nothing gives the same root. out is retained. MS_EPATH, MS_ETYPE, MS_EARGUMENT (overflow),
+ * MS_ELIMIT, MS_ENOMEM. Thread: any.
+ */
+MS_API MS_CHECKED ms_status ms_update_apply(const ms_update *update, const ms_value *root,
+                                            int64_t wall_ms, const ms_value **out,
+                                            ms_error *error);
+
+/* ----------------------------------------------------------------- runtime */
+
+typedef struct ms_runtime ms_runtime;
+
+typedef enum ms_log_level { MS_LOG_DEBUG, MS_LOG_INFO, MS_LOG_WARNING, MS_LOG_ERROR } ms_log_level;
+/* Called on any thread, with internal locks held: it must not call memshare. The line is borrowed. */
+typedef void (*ms_log_fn)(void *ud, ms_log_level level, const char *line);
+
+typedef struct ms_runtime_config {
+  size_t bytes;          /* set by init */
+  const ms_alloc *alloc; /* borrowed for the life of the runtime; NULL: realloc and free */
+  ms_log_fn log;         /* NULL: nothing is logged */
+  void *log_ud;
+  ms_log_level log_level; /* the least level that is logged; init sets MS_LOG_WARNING */
+  const char *program;    /* shown to other peers; copied; NULL: the process' name */
+} ms_runtime_config;
+MS_API void ms_runtime_config_init(ms_runtime_config *config);
+
+/* Makes the calling thread the owner. Starts the stand-in thread. config may be NULL. */
+MS_API MS_CHECKED ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out,
+                                            ms_error *error);
+/* Closes all shares without waiting, then frees. Not from a callback. Accepts NULL. */
+MS_API void ms_runtime_close(ms_runtime *runtime);
+
+/*
+ * Do what there is to do, run callbacks, and return. Waits up to timeout_ms (negative: without end)
+ * until at least one callback ran or ms_runtime_wake() was called. Once budget_us (0: no budget) has
+ * passed it returns between two patches; *more (may be NULL) tells whether work is left. MS_EBUSY
+ * inside a callback.
+ */
+MS_API MS_CHECKED ms_status ms_runtime_poll(ms_runtime *runtime, int timeout_ms,
+                                            int64_t budget_us, bool *more);
+/* Makes a waiting ms_runtime_poll() return. Thread: any; also safe in a signal handler. */
+MS_API void ms_runtime_wake(ms_runtime *runtime);
+/* A descriptor that polls readable when ms_runtime_poll(runtime, 0, ...) has something to do. */
+MS_API int ms_runtime_fd(ms_runtime *runtime);
+/* Milliseconds until ms_runtime_poll() should be called even if the descriptor stays silent; -1:
+ * no need. */
+MS_API int ms_runtime_timeout(ms_runtime *runtime);
+
+/* ------------------------------------------------------------------ shares */
+
+typedef struct ms_share ms_share;
+typedef struct ms_receipt ms_receipt;
+typedef struct ms_batch ms_batch;
+typedef struct ms_sub ms_sub;
+
+typedef struct ms_share_config {
+  size_t bytes;             /* set by init */
+  const char *dir;          /* copied; NULL: $MEMSHARE_DIR, else $XDG_RUNTIME_DIR/memshare, else
+                               /tmp/memshare-<uid> */
+  const ms_value *defaults; /* retained; the document of a new share: an object or empty; NULL: {} */
+  int timeout_ms;           /* of open: 5000 */
+  int write_timeout_ms;     /* how long a write waits for room in the queue; C default 0: MS_EBUSY */
+  int host_timeout_ms;      /* a host without heartbeat is replaced after this: 2000 */
+  bool readonly;            /* writes are refused, by this peer and by the host */
+  bool no_host;             /* never becomes host and does not keep the share alive */
+  bool must_exist;          /* MS_ENOENT instead of founding a new share */
+  bool merge_defaults;      /* add missing top-level keys to a share that exists */
+  uint64_t max_document;    /* bytes as MessagePack; MS_DOCUMENT_MAX */
+  size_t max_patch;         /* bytes as MessagePack; MS_PATCH_MAX, at most that */
+  size_t max_queue;         /* own unsettled patches; MS_QUEUE_MAX */
+} ms_share_config;
+MS_API void ms_share_config_init(ms_share_config *config);
+
+/* A share that is not started yet. config may be NULL. A name that is open in this runtime with the
+ * same dir gives the same share, with one more reference. Never blocks. MS_EARGUMENT, MS_ENOMEM. */
+MS_API MS_CHECKED ms_status ms_share_new(ms_runtime *runtime, const char *name,
+                                         const ms_share_config *config, ms_share **out,
+                                         ms_error *error);
+/*
+ * Join or found, and wait up to timeout_ms until the replica is complete (0: begin and return
+ * MS_OK; negative: config.timeout_ms). While it waits it polls. MS_ETIMEDOUT (the share goes on
+ * trying), MS_EDENIED (directory not ours or open to others), MS_ENOENT (must_exist), MS_EVERSION,
+ * MS_ELIMIT, MS_ECLOSED.
+ */
+MS_API MS_CHECKED ms_status ms_share_start(ms_share *share, int timeout_ms, ms_error *error);
+/* ms_share_new and ms_share_start; closes the share again when it fails. */
+MS_API MS_CHECKED ms_status ms_share_open(ms_runtime *runtime, const char *name,
+                                          const ms_share_config *config, ms_share **out,
+                                          ms_error *error);
+/*
+ * Drop one reference; the last one waits up to timeout_ms until own patches are settled and leaves
+ * (a host hands over). Afterwards reads show the last view and writes return MS_ECLOSED, until
+ * ms_share_free. MS_ETIMEDOUT: closed, but patches were left unsettled.
+ */
+MS_API ms_status ms_share_close(ms_share *share, int timeout_ms);
+/* Close if need be, without waiting, and free. Accepts NULL. */
+MS_API void ms_share_free(ms_share *share);
+
+typedef enum ms_share_state {
+  MS_SHARE_NEW,     /* not started */
+  MS_SHARE_JOINING, /* no complete replica yet */
+  MS_SHARE_WAITING, /* complete, without a host at the moment */
+  MS_SHARE_CLIENT,  /* complete, connected to a host */
+  MS_SHARE_HOST,    /* complete, and this peer is the host */
+  MS_SHARE_CLOSED
+} ms_share_state;
+MS_API const char *ms_share_state_name(ms_share_state state); /* "new" "joining" ... */
+
+typedef struct ms_share_info {
+  size_t bytes; /* set by the caller to sizeof(ms_share_info) */
+  ms_share_state state;
+  uint64_t peer;    /* this peer's id; 0 before it joined */
+  uint64_t host;    /* the host's id; 0 when unknown */
+  uint64_t term;    /* which host this is, counted */
+  uint64_t version; /* of the view */
+  uint64_t group;   /* id of the group of peers */
+  size_t pending;   /* own patches that are not settled */
+  uint64_t submitted, accepted, rejected, unknown; /* own patches, since open */
+  uint64_t entries;    /* entries applied since open */
+  uint64_t takeovers;  /* times this peer became host by takeover */
+  uint64_t snapshots;  /* snapshots received */
+  uint64_t links;      /* links open now (host) */
+  uint64_t document_bytes;
+} ms_share_info;
+MS_API void ms_share_inspect(const ms_share *share, ms_share_info *info);
+MS_API const char *ms_share_name(const ms_share *share); /* borrowed from the share */
+
+/* One peer of the share, as all replicas know it. */
+typedef struct ms_peer {
+  uint64_t id;
+  int64_t pid;
+  int64_t since_ms;     /* wall time of its joining, ms since 1970 */
+  const char *program;  /* borrowed for the call */
+  bool is_host, is_self, readonly, can_host;
+} ms_peer;
+typedef void (*ms_peer_fn)(void *ud, const ms_peer *peer);
+/* Calls fn once per peer, now. */
+MS_API ms_status ms_share_peers(ms_share *share, ms_peer_fn fn, void *ud);
+
+/* ----- reading: from the view, at memory speed, never blocks. MS_ENOENT, MS_EPATH, MS_ETYPE. */
+
+/* The whole document, retained: a value that any thread may read. */
+MS_API const ms_value *ms_share_root(const ms_share *share);
+/* Counts every change of the view since open: equal numbers mean an equal view. */
+MS_API uint64_t ms_share_view_number(const ms_share *share);
+/* out is borrowed until the next call that polls or writes. */
+MS_API MS_CHECKED ms_status ms_share_get(const ms_share *share, const char *path,
+                                         const ms_value **out);
+MS_API MS_CHECKED ms_status ms_share_get_bool(const ms_share *share, const char *path, bool *out);
+MS_API MS_CHECKED ms_status ms_share_get_int(const ms_share *share, const char *path,
+                                             int64_t *out);
+MS_API MS_CHECKED ms_status ms_share_get_double(const ms_share *share, const char *path,
+                                                double *out);
+MS_API MS_CHECKED ms_status ms_share_get_string(const ms_share *share, const char *path,
+                                                const char **bytes, size_t *length);
+
+/*
+ * ----- writing. Each write is one patch: it is applied to the view before the call returns and sent
+ * to the host. While a batch is open writes join the batch. `receipt` may be NULL; otherwise it is
+ * retained (NULL inside a batch). Errors of the update itself come at once: MS_EPATH, MS_ETYPE,
+ * MS_EARGUMENT, MS_ELIMIT, MS_EOVERLAP; also MS_EREADONLY, MS_ECLOSED, MS_EBUSY (queue full),
+ * MS_ENOHOST (not complete yet).
+ */
+MS_API MS_CHECKED ms_status ms_share_update(ms_share *share, const ms_update *update,
+                                            ms_receipt **receipt, ms_error *error);
+/* Parse and submit. */
+MS_API MS_CHECKED ms_status ms_share_patch(ms_share *share, const ms_value *document,
+                                           ms_receipt **receipt, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_set(ms_share *share, const char *path,
+                                         const ms_value *value, ms_receipt **receipt,
+                                         ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_set_bool(ms_share *share, const char *path, bool flag);
+MS_API MS_CHECKED ms_status ms_share_set_int(ms_share *share, const char *path, int64_t number);
+MS_API MS_CHECKED ms_status ms_share_set_double(ms_share *share, const char *path, double number);
+MS_API MS_CHECKED ms_status ms_share_set_string(ms_share *share, const char *path,
+                                                const char *bytes, size_t length);
+MS_API MS_CHECKED ms_status ms_share_unset(ms_share *share, const char *path,
+                                           ms_receipt **receipt, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_inc(ms_share *share, const char *path, int64_t by,
+                                         ms_receipt **receipt, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_push(ms_share *share, const char *path,
+                                          const ms_value *value, ms_receipt **receipt,
+                                          ms_error *error);
+/* The whole document: an object or empty. */
+MS_API MS_CHECKED ms_status ms_share_replace(ms_share *share, const ms_value *document,
+                                             ms_receipt **receipt, ms_error *error);
+
+typedef enum ms_operator {
+  MS_OP_SET,
+  MS_OP_UNSET,
+  MS_OP_INC,
+  MS_OP_PUSH /* append the operand as one element; an absent array is made */
+} ms_operator;
+/*
+ * One operator at a compiled path. With `container` not MS_NULL the write is guarded: the
+ * path's parent must exist and be of that type (MS_ARRAY, MS_OBJECT; MS_EMPTY: any container),
+ * else MS_EPATH, here or as a rejection by the host. `operand` is ignored by MS_OP_UNSET.
+ */
+MS_API MS_CHECKED ms_status ms_share_write(ms_share *share, const ms_path *path, ms_operator op,
+                                           const ms_value *operand, ms_type container,
+                                           ms_receipt **receipt, ms_error *error);
+
+/* A batch: writes until commit are one patch; the view shows them at once. One at a time per share:
+ * MS_EBUSY. Polling while it is open: MS_EBUSY. */
+MS_API MS_CHECKED ms_status ms_batch_new(ms_share *share, ms_batch **out);
+/* Submit; the batch stays open when this fails. An empty batch gives a NULL receipt. */
+MS_API MS_CHECKED ms_status ms_batch_commit(ms_batch *batch, ms_receipt **receipt,
+                                            ms_error *error);
+/* Free; discards what was not committed. Accepts NULL. */
+MS_API void ms_batch_free(ms_batch *batch);
+
+/* ----- receipts: what became of one patch */
+
+typedef enum ms_receipt_state {
+  MS_PENDING,
+  MS_ACCEPTED,
+  MS_REJECTED, /* without effect; see status and message */
+  MS_UNKNOWN   /* the group ended before a decision was heard: MS_ENOHOST */
+} ms_receipt_state;
+
+/* Why a patch was rejected. Everything is borrowed from the receipt or for the callback. */
+typedef struct ms_rejection {
+  size_t bytes;
+  uint64_t number;          /* of the patch, counted from 1 by this peer */
+  ms_status status;         /* MS_ECONFLICT, MS_EPATH, ... */
+  const char *message;
+  const ms_path *path;      /* what it was about; NULL when unknown */
+  uint64_t winner_version;  /* of the entry it lost to; 0: none */
+  uint64_t winner;          /* that entry's peer; 0: none */
+  int64_t winner_wall_ms;   /* that entry's wall time; 0: none */
+  const ms_value *standing; /* the value that stands at path; NULL: nothing there */
+} ms_rejection;
+
+MS_API ms_receipt_state ms_receipt_get_state(const ms_receipt *receipt);
+/* The entry's version once accepted or rejected, else 0. */
+MS_API uint64_t ms_receipt_version(const ms_receipt *receipt);
+/* The patch's number, counted from 1 by this peer. */
+MS_API uint64_t ms_receipt_number(const ms_receipt *receipt);
+/* False unless rejected or unknown. */
+MS_API bool ms_receipt_rejection(const ms_receipt *receipt, ms_rejection *out);
+/* Poll until settled. MS_OK (accepted), MS_ETIMEDOUT, MS_EBUSY (inside a callback or batch), or why
+ * it was rejected. Negative: without end. */
+MS_API MS_CHECKED ms_status ms_receipt_wait(ms_receipt *receipt, int timeout_ms,
+                                            ms_error *error);
+MS_API ms_receipt *ms_receipt_retain(ms_receipt *receipt);
+MS_API void ms_receipt_release(ms_receipt *receipt); /* accepts NULL */
+
+/* Poll until all own patches are settled. MS_ETIMEDOUT, MS_ECLOSED, MS_EBUSY. */
+MS_API MS_CHECKED ms_status ms_share_flush(ms_share *share, int timeout_ms, ms_error *error);
+/* Poll until the view shows all that was committed when this was called. */
+MS_API MS_CHECKED ms_status ms_share_sync(ms_share *share, int timeout_ms, ms_error *error);
+
+/* ----- hearing of changes. Callbacks run inside polls, on the owner; they may write, not poll. */
+
+typedef enum ms_change_kind { MS_CHANGE_SET, MS_CHANGE_REMOVE, MS_CHANGE_ROLLBACK, MS_CHANGE_JOIN } ms_change_kind;
+MS_API const char *ms_change_kind_name(ms_change_kind kind); /* "set" "remove" "rollback" "join" */
+
+/* One change of the view at one path. Borrowed for the callback; retain what you keep. */
+typedef struct ms_change {
+  size_t bytes;
+  const ms_path *path;
+  const ms_value *new_value; /* NULL: it is gone */
+  const ms_value *old_value; /* NULL: it is new */
+  /* For every key of path: true when it is an index of an array. */
+  const bool *is_index;
+  ms_change_kind kind;
+  uint64_t origin;  /* the writer */
+  uint64_t version; /* 0 for own patches that are not settled */
+  int64_t wall_ms;  /* the patch's wall time */
+  bool is_local;    /* an own write */
+} ms_change;
+typedef void (*ms_change_fn)(void *ud, const ms_change *change);
+
+enum { MS_ON_IMMEDIATE = 1 /* also once per match of the present view, at the next poll */ };
+/*
+ * Call fn for each change of the view at paths that match the pattern (ms_path_parse_pattern, or any
+ * path: literal). A pattern matches a path at which the value changed: a change below an exact path
+ * reports that path, `players.*` reports each player that changed in any part, `**` below `a`
+ * reports each changed leaf. `dropped` (may be NULL) is called once when the subscription ends.
+ */
+MS_API MS_CHECKED ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags,
+                                        ms_change_fn fn, void *ud, ms_sub **out);
+/* Ends it; fn is not called any more, not even in the dispatch that is under way. Accepts NULL. */
+MS_API void ms_sub_close(ms_sub *sub);
+
+/* Rejected and unknown patches. NULL fn removes. One handler per share. */
+typedef void (*ms_reject_fn)(void *ud, const ms_rejection *rejection);
+MS_API void ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud);
+/* Changes of state, term or host. */
+typedef void (*ms_state_fn)(void *ud, const ms_share_info *info);
+MS_API void ms_share_on_state(ms_share *share, ms_state_fn fn, void *ud);
+
+/* ----- what is there: shares in a directory (NULL: as in ms_share_config) */
+
+typedef struct ms_listing {
+  const char *name; /* borrowed for the call */
+  uint64_t group, term;
+  bool alive; /* a complete peer lives; false: left over by a group that died */
+} ms_listing;
+typedef void (*ms_listing_fn)(void *ud, const ms_listing *listing);
+/* MS_ENOENT (no directory), MS_EDENIED. Thread: any. */
+MS_API MS_CHECKED ms_status ms_list(const char *dir, ms_listing_fn fn, void *ud, ms_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
