@@ -1,0 +1,63 @@
+/*
+ * An entry: one decision of a host, with the next version. Entries are the only thing that changes
+ * replicated state; the same bytes stand in the mapped log, in the tail and in frames to peers.
+ */
+#ifndef MSI_ENTRY_H
+#define MSI_ENTRY_H
+
+#include "update.h"
+
+typedef enum msi_entry_kind { /* numbers are on the wire */
+  MSI_ENTRY_PATCH = 1,  /* an accepted patch */
+  MSI_ENTRY_REJECT = 2, /* a patch without effect */
+  MSI_ENTRY_JOIN = 3,   /* a peer was admitted */
+  MSI_ENTRY_RETIRE = 4  /* a peer is gone for good: its id is never admitted again */
+} msi_entry_kind;
+
+/* A patch on its way to the host, and the part of PATCH and REJECT entries that its writer chose. */
+typedef struct msi_patch {
+  uint64_t origin;    /* peer id */
+  uint64_t number;    /* 1, 2, ... per origin */
+  uint64_t base;      /* the version the writer's view showed */
+  uint64_t timestamp; /* max(last seen + 1, CLOCK_MONOTONIC ns) */
+  int64_t wall_ms;    /* for people and $currentDate */
+  ms_update *update;  /* retained; NULL in a REJECT entry */
+} msi_patch;
+
+typedef struct msi_refusal {
+  ms_status status;
+  char message[MS_MESSAGE_MAX];
+  ms_path *path;          /* retained; NULL: none in particular */
+  uint64_t winner_version; /* 0: no winner */
+  uint64_t winner;
+  int64_t winner_wall_ms;
+  size_t path_count; /* all paths of the patch: what dependent patches are checked against */
+  ms_path **paths;   /* retained, one block */
+} msi_refusal;
+
+typedef struct msi_member_info {
+  int64_t pid;
+  int64_t since_ms;
+  char program[64];
+  bool readonly, can_host;
+} msi_member_info;
+
+typedef struct msi_entry {
+  const ms_alloc *alloc;
+  msi_entry_kind kind;
+  uint64_t term;
+  uint64_t version;
+  msi_patch patch;        /* PATCH, REJECT; JOIN and RETIRE use origin and wall_ms */
+  msi_refusal refusal;    /* REJECT */
+  msi_member_info member; /* JOIN */
+} msi_entry;
+
+/* Frees what the entry holds, not the struct. */
+void msi_entry_fini(msi_entry *entry);
+/* [4, version, term, kind, origin, number, base, timestamp, wall_ms, body]: a whole ENTRY message. */
+MS_CHECKED ms_status msi_entry_pack(msi_buffer *out, const msi_entry *entry);
+/* MS_ETYPE and the like for malformed bytes; *out is written on success only. */
+MS_CHECKED ms_status msi_entry_unpack(const ms_alloc *alloc, const uint8_t *data, size_t bytes,
+                                      msi_entry *out, ms_error *error);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The view: what the owner of a replica reads. committed root + own pending patches, in order.
+ *
+ * It lives on the owner's side: it changes only by own writes and when the owner takes deliveries
+ * from its mailbox, so a script never sees the document move between two polls. Pure, like the replica.
+ *
+ * Rolling back is dropping a pointer: a rejection takes its patch out of the pending list and applies
+ * the rest to the committed root again. A foreign entry whose paths overlap no pending path is applied
+ * to both roots instead, so that a writer with thousands of patches under way does not replay them
+ * for every entry it hears. A pending patch that no longer applies contributes nothing until the host
+ * decides.
+ */
+#ifndef MSI_VIEW_H
+#define MSI_VIEW_H
+
+#include "replica.h"
+
+typedef struct msi_view msi_view;
+
+MS_CHECKED ms_status msi_view_new(const ms_alloc *alloc, uint64_t document_bytes_max,
+                                  msi_view **out);
+void msi_view_free(msi_view *view);
+
+/* Borrowed; NULL before the first MSI_DELIVER_ROOT or ENTRY. */
+const ms_value *msi_view_root(const msi_view *view);
+uint64_t msi_view_version(const msi_view *view); /* of the committed part */
+size_t msi_view_pending(const msi_view *view);
+/* Counts changes of the view root. */
+uint64_t msi_view_number(const msi_view *view);
+
+/* Would this update apply to the view? Gives the root it would make (retained). */
+MS_CHECKED ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wall_ms,
+                                  const ms_value **out, ms_error *error);
+/* Room for one more pending patch, so that msi_view_add cannot fail. */
+MS_CHECKED ms_status msi_view_reserve(msi_view *view);
+/* After the replica took it: the patch becomes pending, `root` (retained) the view. */
+void msi_view_add(msi_view *view, uint64_t number, ms_update *update, int64_t wall_ms,
+                  const ms_value *root);
+
+typedef enum msi_view_effect {
+  MSI_VIEW_NONE,     /* the view root is the same */
+  MSI_VIEW_CHANGED,  /* by an entry of somebody else */
+  MSI_VIEW_ROLLBACK, /* by the rejection of an own patch */
+  MSI_VIEW_JOINED    /* by a snapshot */
+} msi_view_effect;
+typedef struct msi_view_step {
+  msi_view_effect effect;
+  const ms_value *old_root; /* retained by the caller of msi_view_take; NULL at first */
+  bool settled;             /* an own patch was settled: number */
+  uint64_t number;
+  ms_update *settled_update; /* retained when settled: its paths tell where to look */
+  /* ROOT and UNKNOWN deliveries settle every own number <= number; the caller walks its receipts. */
+} msi_view_step;
+/* Take one delivery of kind ENTRY, ROOT or UNKNOWN. `self` is this peer's id. On MS_ENOMEM nothing
+ * has changed and the delivery may be tried again. */
+MS_CHECKED ms_status msi_view_take(msi_view *view, uint64_t self, const msi_delivery *delivery,
+                                   msi_view_step *out);
+
+#endif
