@@ -1,0 +1,64 @@
+# A thin front of CMake. `make test` and `make demo` set up everything they need, missing Debian
+# packages included; every other target expects a machine that has been set up.
+
+BUILD ?= build
+BUILD_TYPE ?= RelWithDebInfo
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+SEEDS ?= 5000
+SECONDS ?= 60
+
+.DEFAULT_GOAL := build
+.PHONY: setup build test demo bench install format lint sim soak fuzz clean
+
+setup:
+	@scripts/setup build test
+
+$(BUILD)/build.ninja:
+	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) \
+	  -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
+
+build: setup | $(BUILD)/build.ninja
+	@cmake --build $(BUILD) -j $(JOBS)
+
+$(BUILD)/build.ninja: | setup
+
+test: build
+	@scripts/test $(BUILD)
+
+demo: build
+	@$(BUILD)/bin/memshare run examples/arena/main.lua
+
+bench: build
+	@$(BUILD)/bin/memshare run bench/main.lua
+
+# DESTDIR moves the whole tree, PREFIX is where it will be used.
+install: | $(BUILD)/build.ninja
+	@cmake --build $(BUILD) -j $(JOBS)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+format:
+	@scripts/setup lint
+	@scripts/check-format --fix
+
+lint:
+	@scripts/setup build lint
+	@scripts/check-format
+	@scripts/check-lua
+	@scripts/check-c $(BUILD)
+
+# Many seeds of the replica's simulator, each replayed exactly by its number.
+sim: build
+	@$(BUILD)/runtime/sim --seeds $(SEEDS)
+
+# Real processes that are killed and stalled at random for SECONDS.
+soak: build
+	@$(BUILD)/bin/memshare run spec/support/soak.lua $(SECONDS)
+
+# Every fuzz target for SECONDS.
+fuzz:
+	@scripts/setup build lint
+	@scripts/fuzz $(SECONDS)
+
+clean:
+	@rm -rf $(BUILD) build-*
