@@ -1,15 +1,20 @@
 /*
  * Compiled paths. One block: the struct and its keys.
  *
- * A key is a string value, so that its hash is computed once and objects keep it without a copy. Its
- * index is the number it spells when it is a decimal without leading zeros, else -1.
+ * A key is a string value, so that its hash is computed once and objects keep it without
+ * a copy. Its index is the number it spells when it is a decimal without leading zeros,
+ * else -1.
  */
 #ifndef MSI_PATH_H
 #define MSI_PATH_H
 
 #include "codec.h"
 
-typedef enum msi_segment_kind { MSI_SEGMENT_KEY, MSI_SEGMENT_ANY /* * */, MSI_SEGMENT_DEEP /* ** */ } msi_segment_kind;
+typedef enum msi_segment_kind {
+  MSI_SEGMENT_KEY,
+  MSI_SEGMENT_ANY, /* `*` */
+  MSI_SEGMENT_DEEP /* `**` */
+} msi_segment_kind;
 
 typedef struct msi_segment {
   const ms_value *key; /* a string value, also for wildcards */
@@ -24,18 +29,37 @@ struct ms_path {
   msi_segment segments[];
 };
 
-/* Retained keys. */
-MS_CHECKED ms_status msi_path_from_segments(const ms_alloc *alloc, const msi_segment *segments,
-                                            size_t count, ms_path **out);
+/* Borrowed segments, at most MS_DEPTH_MAX; their keys are retained. */
+MS_CHECKED ms_status msi_path_from_segments(const ms_alloc *alloc,
+                                            const msi_segment *segments, size_t count,
+                                            ms_path **out);
 /* As an array of strings. */
 MS_CHECKED ms_status msi_path_pack(msi_buffer *out, const ms_path *path);
-MS_CHECKED ms_status msi_path_unpack(msi_reader *in, const ms_alloc *alloc, ms_path **out);
+MS_CHECKED ms_status msi_path_unpack(msi_reader *in, const ms_alloc *alloc,
+                                     ms_path **out);
 /* Equal, or one begins with the other. */
 bool msi_path_overlaps(const ms_path *a, const ms_path *b);
 bool msi_path_equal(const ms_path *a, const ms_path *b);
+/* Is `a` equal to `b` or the beginning of it? */
+bool msi_path_begins(const ms_path *a, const ms_path *b);
+/* MongoDB's order of application: key by key, indexes by value and before names, names by
+ * their bytes; a path stands right before those that begin with it. As memcmp(). */
+int msi_segment_compare(const msi_segment *a, const msi_segment *b);
+int msi_path_compare(const ms_path *a, const ms_path *b);
+/* False for patterns that hold a wildcard. */
+bool msi_path_is_literal(const ms_path *path);
 /* The child that `segment` names in `container`, borrowed; NULL when there is none. */
 const ms_value *msi_segment_find(const msi_segment *segment, const ms_value *container);
-/* Writes dotted text for error lines, cut with "..." when it is long. Returns `buffer`. */
+
+/* Enough for one path in an error line that names two. */
+enum { MSI_PRINT_BYTES = 96 };
+/* Writes dotted text for error lines, cut with "..." when it is long; control bytes and
+ * what is not UTF-8 show as '?'. `bytes` is at least 4. Returns `buffer`. */
 const char *msi_path_print(const ms_path *path, char *buffer, size_t bytes);
+/* Its first `count` keys only. */
+const char *msi_path_print_first(const ms_path *path, size_t count, char *buffer,
+                                 size_t bytes);
+/* The same for text that is no path yet. */
+const char *msi_text_print(const char *text, size_t length, char *buffer, size_t bytes);
 
 #endif

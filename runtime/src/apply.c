@@ -1,0 +1,346 @@
+/*
+ * The engine that applies compiled updates to documents.
+ *
+ * An operation is done in two steps. First, reading only: walk from the root to the path,
+ * let the operator answer what shall become of the value there. Then, unless nothing
+ * changes: take the containers on the way, change the last one, and put each back into
+ * the one above it. So blocked paths and wrong types are found before anything is
+ * touched, and what changes nothing keeps the root.
+ *
+ * The document of the caller is never touched: the first change copies the containers on
+ * the way. The copies belong to this update alone, so the operations after it change them
+ * in place. For that a child must not be held by its slot while it changes: the slot
+ * holds null meanwhile. A failure in between leaves such nulls behind, but then the whole
+ * working root is dropped.
+ */
+#include "operator.h"
+
+/* MongoDB's limit. All nulls that one update makes count together, so that a small patch
+ * cannot ask for a large document many times over. */
+enum { PAD_MAX = 1500000 };
+
+typedef struct engine {
+  const msi_apply *context;
+  const ms_value *root; /* retained; NULL while it is being changed or after a failure */
+  const msi_op *guard;  /* the last one of the group under way */
+  size_t pad_left;
+  ms_error *error;
+} engine;
+
+/* What stands along a path, borrowed from the working root: at[0] is the root. */
+typedef struct trail {
+  size_t found;    /* at[0] to at[found] exist */
+  bool is_blocked; /* at[found] cannot hold the next key */
+  const ms_value *at[MS_DEPTH_MAX + 1];
+} trail;
+
+static ms_status fail_memory(engine *self) {
+  return msi_fail(self->error, MS_ENOMEM, "%s", ms_status_text(MS_ENOMEM));
+}
+
+/* -------------------------------------------------------------- first step */
+
+/* Does a guard in front of the operation ask that the empty table above key `depth` is an
+ * array? */
+static bool wants_array(const engine *self, const ms_path *path, size_t depth) {
+  int64_t type = MS_EMPTY;
+  if (self->guard == NULL || self->guard->path->count != depth) return false;
+  ms_status st = ms_value_to_int(self->guard->operand, &type);
+  return st == MS_OK && type == MS_ARRAY && msi_path_begins(self->guard->path, path);
+}
+
+static bool can_hold(const engine *self, const ms_path *path, size_t depth,
+                     const ms_value *container) {
+  switch (ms_value_type(container)) {
+    case MS_OBJECT: return true;
+    case MS_ARRAY: return path->segments[depth].index >= 0;
+    case MS_EMPTY:
+      return path->segments[depth].index >= 0 || !wants_array(self, path, depth);
+    default: return false;
+  }
+}
+
+static void trail_walk(trail *out, const engine *self, const ms_path *path) {
+  out->at[0] = self->root;
+  out->found = 0;
+  out->is_blocked = false;
+  while (out->found < path->count) {
+    const ms_value *container = out->at[out->found];
+    const ms_value *child = msi_segment_find(&path->segments[out->found], container);
+    if (child == NULL) {
+      out->is_blocked = !can_hold(self, path, out->found, container);
+      return;
+    }
+    out->at[++out->found] = child;
+  }
+}
+
+static ms_status fail_blocked(engine *self, const msi_op *op, const trail *found) {
+  const ms_path *path = op->path;
+  char whole[MSI_PRINT_BYTES], part[MSI_PRINT_BYTES], key[MSI_PRINT_BYTES];
+  const char *name = msi_operator_by_code(op->code)->name;
+  ms_type type = ms_value_type(found->at[found->found]);
+  ms_key next = ms_path_key(path, found->found);
+  msi_text_print(next.bytes, next.length, key, sizeof key);
+  msi_path_print(path, whole, sizeof whole);
+  if (found->found == 0) {
+    return msi_fail(self->error, MS_EPATH, "%s: \"%s\": the document is %s", name, whole,
+                    msi_type_phrase(type));
+  }
+  msi_path_print_first(path, found->found, part, sizeof part);
+  if (type == MS_ARRAY || type == MS_EMPTY) {
+    return msi_fail(self->error, MS_EPATH,
+                    "%s: \"%s\" holds an array and \"%s\" is no index", name, part, key);
+  }
+  return msi_fail(self->error, MS_EPATH, "%s: \"%s\": \"%s\" holds %s", name, whole, part,
+                  msi_type_phrase(type));
+}
+
+/* ------------------------------------------------------------- second step */
+
+/* Lifts `value` (taken) into new objects for the keys from `first` to the last. */
+static ms_status nest(engine *self, const ms_path *path, size_t first,
+                      const ms_value **value) {
+  const ms_alloc *alloc = self->context->alloc;
+  for (size_t i = path->count; i > first; i--) {
+    const ms_value *object;
+    ms_status st = ms_value_new_object(alloc, &object);
+    if (st != MS_OK) return st;
+    st = msi_object_put(alloc, &object, path->segments[i - 1].key, *value);
+    if (st != MS_OK) {
+      ms_value_release(object);
+      return st;
+    }
+    ms_value_release(*value);
+    *value = object;
+  }
+  return MS_OK;
+}
+
+static ms_status pad(engine *self, const ms_path *path, size_t depth,
+                     const ms_value **array, size_t index) {
+  size_t count = ms_value_count(*array);
+  if (index - count > self->pad_left) {
+    char text[MSI_PRINT_BYTES];
+    return msi_fail(self->error, MS_EPATH, "\"%s\" is more than %d nulls beyond the end",
+                    msi_path_print_first(path, depth + 1, text, sizeof text), PAD_MAX);
+  }
+  self->pad_left -= index - count;
+  for (; count < index; count++) {
+    ms_status st = ms_value_append(self->context->alloc, array, ms_value_null());
+    if (st != MS_OK) return st;
+  }
+  return MS_OK;
+}
+
+/* Puts `value` (borrowed) at key `depth` of the path into *container. */
+static ms_status slot_store(engine *self, const ms_path *path, size_t depth,
+                            const ms_value **container, const ms_value *value) {
+  const ms_alloc *alloc = self->context->alloc;
+  const msi_segment *segment = &path->segments[depth];
+  ms_type type = ms_value_type(*container);
+  if (type == MS_EMPTY && wants_array(self, path, depth)) {
+    const ms_value *array; /* the empty table needs no release */
+    ms_status st = ms_value_new_array(alloc, &array);
+    if (st != MS_OK) return st;
+    *container = array;
+    type = MS_ARRAY;
+  }
+  if (type != MS_ARRAY) return msi_object_put(alloc, container, segment->key, value);
+  size_t index = (size_t)segment->index;
+  if (index < ms_value_count(*container)) {
+    return ms_value_replace(alloc, container, index, value);
+  }
+  ms_status st = pad(self, path, depth, container, index);
+  if (st == MS_OK) st = ms_value_append(alloc, container, value);
+  return st;
+}
+
+static ms_status append_all(engine *self, const ms_value **array,
+                            const ms_value *elements) {
+  ms_cursor cursor;
+  const char *key;
+  size_t index;
+  const ms_value *element;
+  ms_status st = MS_OK;
+  ms_cursor_init(&cursor, elements);
+  while (st == MS_OK && ms_cursor_next(&cursor, &key, &index, &element)) {
+    st = ms_value_append(self->context->alloc, array, element);
+  }
+  return st;
+}
+
+/*
+ * Takes the containers held[0] to held[last] off the working root: each is retained here,
+ * and no longer by its slot when it belongs to this update alone. *count says how many
+ * are held.
+ */
+static ms_status lift(engine *self, const ms_path *path, const trail *found, size_t last,
+                      const ms_value **held, size_t *count) {
+  held[0] = self->root;
+  *count = 1;
+  self->root = NULL;
+  bool is_own = msi_value_is_unique(held[0]);
+  for (size_t i = 1; i <= last; i++) {
+    is_own = is_own && msi_value_is_unique(found->at[i]);
+    held[i] = ms_value_retain(found->at[i]);
+    *count = i + 1;
+    if (!is_own) continue;
+    ms_status st = slot_store(self, path, i - 1, &held[i - 1], ms_value_null());
+    if (st != MS_OK) return st;
+  }
+  return MS_OK;
+}
+
+static ms_status change_last(engine *self, const ms_path *path, const trail *found,
+                             const msi_outcome *outcome, size_t last,
+                             const ms_value **held) {
+  if (outcome->action == MSI_ACTION_APPEND) {
+    return append_all(self, &held[last], outcome->value);
+  }
+  if (outcome->action == MSI_ACTION_REMOVE && ms_value_type(held[last]) == MS_OBJECT) {
+    return msi_object_erase(self->context->alloc, &held[last], path->segments[last].key);
+  }
+  const ms_value *value = ms_value_retain(outcome->value);
+  ms_status st = MS_OK;
+  if (found->found < path->count) st = nest(self, path, last + 1, &value);
+  if (st == MS_OK) st = slot_store(self, path, last, &held[last], value);
+  ms_value_release(value);
+  return st;
+}
+
+static ms_status change(engine *self, const ms_path *path, const trail *found,
+                        const msi_outcome *outcome) {
+  const ms_value *held[MS_DEPTH_MAX + 1];
+  size_t count;
+  size_t last = outcome->action == MSI_ACTION_APPEND ? path->count : path->count - 1u;
+  if (last > found->found) last = found->found;
+  ms_status st = lift(self, path, found, last, held, &count);
+  if (st == MS_OK) st = change_last(self, path, found, outcome, last, held);
+  for (size_t i = last; i > 0 && st == MS_OK; i--) {
+    st = slot_store(self, path, i - 1, &held[i - 1], held[i]);
+    if (st != MS_OK) break;
+    ms_value_release(held[i]);
+    count = i;
+  }
+  if (st == MS_OK) {
+    self->root = held[0];
+    return MS_OK;
+  }
+  while (count > 0) ms_value_release(held[--count]);
+  return st == MS_ENOMEM ? fail_memory(self) : st;
+}
+
+/* --------------------------------------------------------------- operations */
+
+/* Settles what needs no change; an element of an array that is removed becomes null. */
+static void settle(const msi_op *op, const trail *found, const ms_value *old_value,
+                   msi_outcome *outcome) {
+  if (outcome->action == MSI_ACTION_REMOVE &&
+      ms_value_type(found->at[op->path->count - 1u]) == MS_ARRAY) {
+    outcome->action = MSI_ACTION_STORE;
+    outcome->value = ms_value_null();
+  }
+  if (outcome->action == MSI_ACTION_STORE && old_value != NULL &&
+      ms_value_equal(old_value, outcome->value)) {
+    outcome->action = MSI_ACTION_KEEP;
+  }
+}
+
+static ms_status run_operator(engine *self, const msi_op *op) {
+  const msi_operator *row = msi_operator_by_code(op->code);
+  trail found;
+  trail_walk(&found, self, op->path);
+  if (found.is_blocked) {
+    return row->ignores_blocked ? MS_OK : fail_blocked(self, op, &found);
+  }
+  const ms_value *old_value =
+      found.found == op->path->count ? found.at[found.found] : NULL;
+  if (old_value == NULL && !row->creates) return MS_OK;
+  msi_target target = {self->context, op, old_value};
+  msi_outcome outcome = {MSI_ACTION_KEEP, NULL};
+  ms_status st = row->apply(&target, &outcome, self->error);
+  if (st != MS_OK) return st == MS_ENOMEM ? fail_memory(self) : st;
+  settle(op, &found, old_value, &outcome);
+  if (outcome.action != MSI_ACTION_KEEP) {
+    if (op->path->count == 0) {
+      ms_value_release(self->root);
+      self->root = outcome.value;
+      return MS_OK;
+    }
+    st = change(self, op->path, &found, &outcome);
+  }
+  ms_value_release(outcome.value);
+  return st;
+}
+
+static ms_status run_guard(engine *self, const msi_op *op) {
+  int64_t wanted = MS_EMPTY;
+  ms_status st = ms_value_to_int(op->operand, &wanted);
+  MSI_ASSERT(st == MS_OK); /* the check of the operand */
+  (void)st;
+  self->guard = op;
+  char text[MSI_PRINT_BYTES];
+  msi_path_print(op->path, text, sizeof text);
+  const ms_value *container = ms_path_find(op->path, self->root);
+  if (container == NULL) {
+    return msi_fail(self->error, MS_EPATH, "\"%s\" is gone", text);
+  }
+  ms_type type = ms_value_type(container);
+  if (op->path->count == 0) {
+    if (wanted != MS_ARRAY) return MS_OK;
+    return msi_fail(self->error, MS_EPATH, "the document is no array");
+  }
+  if (type == MS_EMPTY || (int64_t)type == wanted) return MS_OK;
+  if (wanted == MS_EMPTY && msi_type_is_container(type)) return MS_OK;
+  return msi_fail(self->error, MS_EPATH, "\"%s\" holds %s, not %s", text,
+                  msi_type_phrase(type),
+                  wanted == MS_EMPTY ? "a container" : msi_type_phrase((ms_type)wanted));
+}
+
+/* A document that is too large already may still shrink. */
+static ms_status check_bytes(const engine *self, const ms_value *before) {
+  uint64_t max = self->context->document_bytes_max, bytes = ms_value_bytes(self->root);
+  if (max == 0 || bytes <= max || bytes <= ms_value_bytes(before)) return MS_OK;
+  return msi_fail(self->error, MS_ELIMIT,
+                  "the document would have %llu bytes, more than %llu",
+                  (unsigned long long)bytes, (unsigned long long)max);
+}
+
+ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
+                           const ms_value *root, const ms_value **out, size_t *failed_op,
+                           ms_error *error) {
+  ms_type type = ms_value_type(root);
+  if (type != MS_OBJECT && type != MS_EMPTY) {
+    return msi_fail(error, MS_ETYPE, "a document is an object, not %s",
+                    msi_type_phrase(type));
+  }
+  msi_apply resolved = *context;
+  resolved.alloc = msi_alloc_resolve(context->alloc);
+  engine self = {&resolved, ms_value_retain(root), NULL, PAD_MAX, error};
+  ms_status st = MS_OK;
+  size_t i = 0;
+  for (; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (self.guard != NULL && self.guard->group != op->group) self.guard = NULL;
+    st = op->class_ == MSI_CLASS_GUARD ? run_guard(&self, op) : run_operator(&self, op);
+    if (st != MS_OK) break;
+  }
+  if (st == MS_OK) {
+    st = check_bytes(&self, root);
+    if (st != MS_OK && i > 0) i--;
+  }
+  if (st != MS_OK) {
+    ms_value_release(self.root);
+    if (failed_op != NULL) *failed_op = i;
+    return st;
+  }
+  *out = self.root;
+  return MS_OK;
+}
+
+ms_status ms_update_apply(const ms_update *update, const ms_value *root, int64_t wall_ms,
+                          const ms_value **out, ms_error *error) {
+  msi_apply context = {update->alloc, wall_ms, MS_DOCUMENT_MAX};
+  return msi_update_apply(&context, update, root, out, NULL, error);
+}
