@@ -3,17 +3,25 @@
  *
  * A trie over paths. Each node keeps, for operations exactly at it and for those at or below it, the
  * two highest timestamps of distinct origins, with origin, version and wall time: the highest alone
- * may be the writer's own. It is exact: an operation with a lower timestamp than the kept ones cannot
- * decide, since whoever it beats is beaten by those too.
+ * may be the writer's own. It is exact, since timestamps follow causes: a patch is stamped above
+ * everything its writer has seen, so an operation below a kept one that the writer has seen, or below
+ * one of the writer's own, is beaten anyway. Guards ask only: they neither lose nor are kept.
  *
- * Per origin it also keeps that origin's rejections which it may not have seen yet: version, number
- * and paths; a patch of that origin that is based below one and overlaps it falls with it. An entry
- * of the origin with base b shows that it has seen everything up to b.
+ * Per origin it also keeps that origin's rejections which it may not have seen yet: versions, numbers
+ * and a trie of their paths (those of guards are not among them: a guard leaves nothing undone). A
+ * patch of that origin which is based below one falls with it when it touches something at or below
+ * a rejected path, or, with a relative operation, above one. $set and $unset at or above the rejected
+ * path stand: they do not build on it. A guard falls only with a rejected path at or above it: whether
+ * its container is there does not hang on what was to be written inside. An entry of the origin with
+ * base b shows that it has seen everything up to b.
  *
- * Bounded: at most MSI_CONFLICT_NODES nodes, the least recently touched leaf goes first (a parent is
- * always touched after its children) and raises `floor` to its version: an absolute write based below
- * the floor is a conflict. Rejections: at most MSI_CONFLICT_REJECTIONS per origin, beyond that the
- * oldest goes and raises that origin's own floor: every patch of it based below falls.
+ * Bounded: at most `nodes_max` nodes (and their keys in bytes, at MSI_CONFLICT_KEY_BYTES a node); the
+ * least recently touched leaf goes first and leaves its timestamps in one place, the *floor*: an
+ * absolute write to whatever path loses to a newer one there that its writer had not seen. So a lone
+ * writer never meets its own floor, and evicted nodes cost only those who write late what is older.
+ * Rejected paths: at most MSI_CONFLICT_REJECTED_NODES nodes per origin, beyond that the oldest leaf
+ * raises that origin's own floor: every patch of it based below falls. Rejected numbers: at most
+ * MSI_CONFLICT_REJECTIONS per origin, as many as a default queue holds.
  *
  * It is a function of the stream of entries alone, and travels in snapshots.
  */
@@ -22,38 +30,47 @@
 
 #include "entry.h"
 
-enum { MSI_CONFLICT_NODES = 32768, MSI_CONFLICT_REJECTIONS = 1024 };
+enum {
+  MSI_CONFLICT_NODES = 32768,
+  MSI_CONFLICT_NODES_LEAST = 2 * MS_DEPTH_MAX, /* so that one path always fits */
+  MSI_CONFLICT_KEY_BYTES = 64,
+  MSI_CONFLICT_REJECTED_NODES = 4096,
+  MSI_CONFLICT_REJECTIONS = MS_QUEUE_MAX
+};
 
 typedef struct msi_conflicts msi_conflicts;
 
+/* nodes_max: raised to MSI_CONFLICT_NODES_LEAST. */
 MS_CHECKED ms_status msi_conflicts_new(const ms_alloc *alloc, size_t nodes_max,
                                        msi_conflicts **out);
 void msi_conflicts_free(msi_conflicts *conflicts);
 
 typedef struct msi_conflict {
-  ms_status status;      /* MS_OK: none; else MS_ECONFLICT */
-  const ms_path *path;   /* borrowed from the patch's update */
-  uint64_t winner_version, winner;
+  ms_status status;    /* MS_OK: none; else MS_ECONFLICT */
+  const ms_path *path; /* borrowed from the patch's update; NULL: none in particular */
+  uint64_t winner_version, winner; /* by_dependence: 0 */
   int64_t winner_wall_ms;
-  bool by_floor;     /* too old to tell */
+  bool by_floor;      /* too old to tell */
   bool by_dependence; /* falls with an own rejection */
 } msi_conflict;
 /*
  * Would this patch lose? `root` is the host's document: a $set of the value that stands there already
- * does not conflict. Ties of timestamps: the higher peer id wins. Changes nothing, needs no memory.
+ * does not conflict. Ties of timestamps: the higher peer id wins. Looks for lost operations first (in
+ * order, the winner is the newest), then for the floor, then for dependence. Changes nothing, needs
+ * no memory.
  */
 void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
                          const ms_value *root, msi_conflict *out);
-/* Take an entry into account (any kind; RETIRE drops the origin's rejections). On MS_ENOMEM the index
- * stays usable and raises its floor to the entry's version instead. */
+/* Take an entry into account (any kind; RETIRE drops the origin's rejections). Versions only grow. On
+ * MS_ENOMEM the index stays usable and keeps what it can no longer tell apart in its floors. */
 void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry);
 /* Was this number of this origin rejected, as far as is still known? Also gives the status. */
-bool msi_conflicts_was_rejected(const msi_conflicts *conflicts, uint64_t origin, uint64_t number,
-                                ms_status *status);
+bool msi_conflicts_was_rejected(const msi_conflicts *conflicts, uint64_t origin,
+                                uint64_t number, ms_status *status);
 
 MS_CHECKED ms_status msi_conflicts_pack(msi_buffer *out, const msi_conflicts *conflicts);
-MS_CHECKED ms_status msi_conflicts_unpack(msi_reader *in, const ms_alloc *alloc, size_t nodes_max,
-                                          msi_conflicts **out);
+MS_CHECKED ms_status msi_conflicts_unpack(msi_reader *in, const ms_alloc *alloc,
+                                          size_t nodes_max, msi_conflicts **out);
 size_t msi_conflicts_bytes(const msi_conflicts *conflicts);
 bool msi_conflicts_check_structure(const msi_conflicts *conflicts); /* for tests */
 

@@ -1,0 +1,456 @@
+/*
+ * The conflict index. See conflict.h for what it decides.
+ *
+ * Two kinds of tries: one of operations, whose nodes hold stamps, and one per origin with unseen
+ * rejections, whose nodes hold versions. Both are kept in bounds by evicting their oldest leaf.
+ *
+ * A pure data structure; loop side.
+ */
+#include "conflict.h"
+
+#include <string.h>
+
+#include "conflict_index.h"
+
+/* Keys of one path, so that a path always fits. */
+#define PATH_KEY_BYTES ((size_t)MS_DEPTH_MAX * MS_KEY_MAX)
+
+/* ----- stamps */
+
+static void stamps_note(msi_stamps *all, const msi_stamp *one) {
+  msi_stamp *top = all->top;
+  if (one->version == 0) return;
+  if (top[0].version == 0 || top[0].origin == one->origin) {
+    if (top[0].version == 0 || msi_stamp_beats(one, &top[0])) top[0] = *one;
+  } else if (msi_stamp_beats(one, &top[0])) {
+    top[1] = top[0];
+    top[0] = *one;
+  } else if (top[1].version == 0 || msi_stamp_beats(one, &top[1])) {
+    top[1] = *one;
+  }
+}
+
+/* Keeps in *best the newest operation that the writer of the patch had not seen. */
+static void stamps_best(const msi_stamps *all, const msi_patch *patch, msi_stamp *best) {
+  for (int i = 0; i < 2; i++) {
+    const msi_stamp *one = &all->top[i];
+    if (one->version <= patch->base || one->origin == patch->origin) continue;
+    if (best->version == 0 || msi_stamp_beats(one, best)) *best = *one;
+  }
+}
+
+/* ----- paths in tries */
+
+typedef void (*evict_fn)(void *ud, const msi_path_trie_node *node);
+
+/* The node of a path, made when it is not there; whoever goes for it is reported to `evict`. */
+static ms_status trie_reach(msi_path_trie *trie, const ms_path *path, size_t nodes_max,
+                            evict_fn evict, void *ud, msi_path_trie_node **out) {
+  size_t key_bytes_max = nodes_max * MSI_CONFLICT_KEY_BYTES;
+  if (key_bytes_max < PATH_KEY_BYTES) key_bytes_max = PATH_KEY_BYTES;
+  msi_path_trie_node *node = trie->root;
+  uint32_t depth = 0;
+  for (; depth < path->count; depth++) {
+    msi_path_trie_node *child =
+        msi_path_trie_child(trie, node, path->segments[depth].key);
+    if (child == NULL) break;
+    node = child;
+  }
+  msi_path_trie_touch(trie, node); /* or it might be the oldest */
+  ms_status status = MS_OK;
+  for (; depth < path->count && status == MS_OK; depth++) {
+    const ms_value *key = path->segments[depth].key;
+    size_t key_bytes = ms_path_key(path, depth).length;
+    while (trie->count >= nodes_max || trie->key_bytes + key_bytes > key_bytes_max) {
+      msi_path_trie_node *oldest = trie->oldest;
+      MSI_ASSERT(oldest->parent != NULL);
+      evict(ud, oldest);
+      msi_path_trie_remove(trie, oldest);
+    }
+    status = msi_path_trie_add(trie, node, key, &node);
+  }
+  msi_path_trie_touch(trie, node);
+  if (status == MS_OK) *out = node;
+  return status;
+}
+
+static void evict_ops(void *ud, const msi_path_trie_node *node) {
+  msi_conflicts *conflicts = ud;
+  const msi_op_node *ops = (const msi_op_node *)node;
+  for (int i = 0; i < 2; i++) stamps_note(&conflicts->floor, &ops->below.top[i]);
+}
+
+static void evict_rejected(void *ud, const msi_path_trie_node *node) {
+  msi_origin_record *record = ud;
+  const msi_rejected_node *rejected = (const msi_rejected_node *)node;
+  if (rejected->below > record->floor) record->floor = rejected->below;
+}
+
+/* ----- records of origins */
+
+static void record_drop_trie(msi_origin_record *record) {
+  if (record->has_trie) msi_path_trie_fini(&record->trie);
+  record->has_trie = false;
+}
+
+static void record_free(const ms_alloc *alloc, msi_origin_record *record) {
+  if (record == NULL) return;
+  record_drop_trie(record);
+  msi_alloc_free(alloc, record->items, record->capacity * sizeof *record->items);
+  MSI_FREE(alloc, record);
+}
+
+/* The place of an origin in the sorted list: where it is, or where it would be. */
+static size_t record_place(const msi_conflicts *conflicts, uint64_t origin) {
+  size_t low = 0, high = conflicts->record_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (conflicts->records[middle]->origin < origin)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static msi_origin_record *record_find(const msi_conflicts *conflicts, uint64_t origin) {
+  size_t place = record_place(conflicts, origin);
+  if (place == conflicts->record_count) return NULL;
+  msi_origin_record *record = conflicts->records[place];
+  return record->origin == origin ? record : NULL;
+}
+
+ms_status msi_conflicts_record(msi_conflicts *conflicts, uint64_t origin,
+                               msi_origin_record **out) {
+  const ms_alloc *alloc = conflicts->alloc;
+  if (conflicts->record_count == conflicts->record_capacity) {
+    size_t capacity =
+        conflicts->record_capacity == 0 ? 4 : conflicts->record_capacity * 2;
+    msi_origin_record **records = msi_alloc_resize(
+        alloc, conflicts->records, conflicts->record_capacity * sizeof *records,
+        capacity * sizeof *records);
+    if (records == NULL) return MS_ENOMEM;
+    conflicts->records = records;
+    conflicts->record_capacity = capacity;
+  }
+  msi_origin_record *record = MSI_NEW(alloc, msi_origin_record);
+  if (record == NULL) return MS_ENOMEM;
+  record->origin = origin;
+  size_t place = record_place(conflicts, origin);
+  memmove(&conflicts->records[place + 1], &conflicts->records[place],
+          (conflicts->record_count - place) * sizeof *conflicts->records);
+  conflicts->records[place] = record;
+  conflicts->record_count++;
+  *out = record;
+  return MS_OK;
+}
+
+static void record_drop(msi_conflicts *conflicts, uint64_t origin) {
+  size_t place = record_place(conflicts, origin);
+  if (place == conflicts->record_count) return;
+  msi_origin_record *record = conflicts->records[place];
+  if (record->origin != origin) return;
+  record_free(conflicts->alloc, record);
+  conflicts->record_count--;
+  memmove(&conflicts->records[place], &conflicts->records[place + 1],
+          (conflicts->record_count - place) * sizeof *conflicts->records);
+}
+
+/* The origin has seen everything up to `base`. */
+static void record_seen(msi_conflicts *conflicts, uint64_t origin, uint64_t base) {
+  msi_origin_record *record = record_find(conflicts, origin);
+  if (record == NULL) return;
+  if (record->newest <= base) {
+    record_drop(conflicts, origin);
+    return;
+  }
+  while (record->first < record->count && record->items[record->first].version <= base) {
+    record->first++;
+  }
+}
+
+ms_status msi_origin_record_append(const ms_alloc *alloc, msi_origin_record *record,
+                                   msi_rejection item) {
+  if (record->count - record->first == MSI_CONFLICT_REJECTIONS) record->first++;
+  if (record->count == record->capacity) {
+    if (record->first >
+        record->capacity / 2) { /* so that this costs O(1) on the average */
+      record->count -= record->first;
+      memmove(record->items, record->items + record->first,
+              record->count * sizeof *record->items);
+      record->first = 0;
+    } else {
+      size_t capacity = record->capacity == 0 ? 4 : record->capacity * 2;
+      msi_rejection *items =
+          msi_alloc_resize(alloc, record->items, record->capacity * sizeof *items,
+                           capacity * sizeof *items);
+      if (items == NULL) return MS_ENOMEM;
+      record->items = items;
+      record->capacity = capacity;
+    }
+  }
+  record->items[record->count++] = item;
+  return MS_OK;
+}
+
+/* ----- lifetime */
+
+ms_status msi_conflicts_new(const ms_alloc *alloc, size_t nodes_max,
+                            msi_conflicts **out) {
+  alloc = msi_alloc_resolve(alloc);
+  msi_conflicts *conflicts = MSI_NEW(alloc, msi_conflicts);
+  if (conflicts == NULL) return MS_ENOMEM;
+  conflicts->alloc = alloc;
+  conflicts->nodes_max =
+      nodes_max < MSI_CONFLICT_NODES_LEAST ? MSI_CONFLICT_NODES_LEAST : nodes_max;
+  ms_status status = msi_path_trie_init(&conflicts->trie, alloc, sizeof(msi_op_node));
+  if (status != MS_OK) {
+    MSI_FREE(alloc, conflicts);
+    return status;
+  }
+  *out = conflicts;
+  return MS_OK;
+}
+
+void msi_conflicts_free(msi_conflicts *conflicts) {
+  if (conflicts == NULL) return;
+  const ms_alloc *alloc = conflicts->alloc;
+  for (size_t i = 0; i < conflicts->record_count; i++) {
+    record_free(alloc, conflicts->records[i]);
+  }
+  msi_alloc_free(alloc, conflicts->records,
+                 conflicts->record_capacity * sizeof *conflicts->records);
+  msi_path_trie_fini(&conflicts->trie);
+  MSI_FREE(alloc, conflicts);
+}
+
+/* ----- asking */
+
+static void lost(msi_conflict *out, const ms_path *path, const msi_stamp *winner) {
+  out->status = MS_ECONFLICT;
+  out->path = path;
+  out->winner_version = winner->version;
+  out->winner = winner->origin;
+  out->winner_wall_ms = winner->wall_ms;
+}
+
+/* Does this operation want to be the newest at its path? */
+static bool op_may_lose(const msi_op *op, const ms_value *root) {
+  if (op->class_ != MSI_CLASS_ABSOLUTE) return false;
+  if (op->code != MSI_CODE_SET || root == NULL) return true;
+  const ms_value *standing = ms_path_find(op->path, root);
+  return standing == NULL || !ms_value_equal(standing, op->operand);
+}
+
+/* The newest foreign operation at, above or below the path. */
+static void ops_best(const msi_conflicts *conflicts, const ms_path *path,
+                     const msi_patch *patch, msi_stamp *best) {
+  const msi_path_trie_node *node = conflicts->trie.root;
+  for (uint32_t i = 0; i < path->count; i++) {
+    stamps_best(&((const msi_op_node *)node)->exact, patch, best);
+    node = msi_path_trie_child(&conflicts->trie, node, path->segments[i].key);
+    if (node == NULL) return;
+  }
+  stamps_best(&((const msi_op_node *)node)->below, patch, best);
+}
+
+/* Does this operation build on something rejected after `base`? */
+static bool op_depends(const msi_path_trie *trie, const msi_op *op, uint64_t base) {
+  const msi_rejected_node *node = (const msi_rejected_node *)trie->root;
+  for (uint32_t i = 0; i < op->path->count; i++) {
+    if (node->exact > base) return true;
+    node = (const msi_rejected_node *)msi_path_trie_child(trie, &node->node,
+                                                          op->path->segments[i].key);
+    if (node == NULL) return false;
+  }
+  if (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET) return false;
+  if (op->class_ == MSI_CLASS_GUARD) return node->exact > base;
+  return node->below > base;
+}
+
+/* The operation that falls with an own rejection, NULL when none does. */
+static const msi_op *patch_depends(const msi_conflicts *conflicts, const msi_patch *patch,
+                                   bool *by_floor) {
+  const ms_update *update = patch->update;
+  const msi_origin_record *record = record_find(conflicts, patch->origin);
+  if (patch->base < conflicts->blind || (record != NULL && patch->base < record->floor)) {
+    *by_floor = true;
+    return update->ops;
+  }
+  if (record == NULL || !record->has_trie) return NULL;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (op_depends(&record->trie, &update->ops[i], patch->base)) return &update->ops[i];
+  }
+  return NULL;
+}
+
+void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
+                         const ms_value *root, msi_conflict *out) {
+  const ms_update *update = patch->update;
+  const msi_stamp self = {.timestamp = patch->timestamp, .origin = patch->origin};
+  msi_stamp evicted = {0};
+  memset(out, 0, sizeof *out);
+  stamps_best(&conflicts->floor, patch, &evicted);
+  const ms_path *too_old = NULL;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (!op_may_lose(op, root)) continue;
+    msi_stamp best = {0};
+    ops_best(conflicts, op->path, patch, &best);
+    if (best.version != 0 && msi_stamp_beats(&best, &self)) {
+      lost(out, op->path, &best);
+      return;
+    }
+    if (too_old == NULL) too_old = op->path;
+  }
+  if (too_old != NULL && evicted.version != 0 && msi_stamp_beats(&evicted, &self)) {
+    lost(out, too_old, &evicted);
+    out->by_floor = true;
+    return;
+  }
+  const msi_op *op = patch_depends(conflicts, patch, &out->by_floor);
+  if (op == NULL) return;
+  out->status = MS_ECONFLICT;
+  out->path = op->path;
+  out->by_dependence = true;
+}
+
+/* ----- noting */
+
+static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
+  const ms_update *update = entry->patch.update;
+  const msi_stamp one = {.timestamp = entry->patch.timestamp,
+                         .origin = entry->patch.origin,
+                         .version = entry->version,
+                         .wall_ms = entry->patch.wall_ms};
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (op->class_ == MSI_CLASS_GUARD) continue;
+    msi_path_trie_node *node = NULL;
+    ms_status status = trie_reach(&conflicts->trie, op->path, conflicts->nodes_max,
+                                  evict_ops, conflicts, &node);
+    if (status != MS_OK) {
+      stamps_note(&conflicts->floor, &one);
+      continue;
+    }
+    stamps_note(&((msi_op_node *)node)->exact, &one);
+    for (; node != NULL; node = node->parent)
+      stamps_note(&((msi_op_node *)node)->below, &one);
+  }
+}
+
+static ms_status record_note_path(msi_conflicts *conflicts, msi_origin_record *record,
+                                  const ms_path *path, uint64_t version) {
+  if (!record->has_trie) {
+    ms_status status =
+        msi_path_trie_init(&record->trie, conflicts->alloc, sizeof(msi_rejected_node));
+    if (status != MS_OK) return status;
+    record->has_trie = true;
+  }
+  msi_path_trie_node *node = NULL;
+  ms_status status = trie_reach(&record->trie, path, MSI_CONFLICT_REJECTED_NODES,
+                                evict_rejected, record, &node);
+  if (status != MS_OK) return status;
+  ((msi_rejected_node *)node)->exact = version;
+  for (; node != NULL; node = node->parent) ((msi_rejected_node *)node)->below = version;
+  return MS_OK;
+}
+
+static void note_rejection(msi_conflicts *conflicts, const msi_entry *entry) {
+  msi_origin_record *record = record_find(conflicts, entry->patch.origin);
+  if (record == NULL &&
+      msi_conflicts_record(conflicts, entry->patch.origin, &record) != MS_OK) {
+    conflicts->blind = entry->version;
+    return;
+  }
+  record->newest = entry->version;
+  msi_rejection item = {entry->version, entry->patch.number, entry->refusal.status};
+  ms_status status = msi_origin_record_append(conflicts->alloc, record, item);
+  for (size_t i = 0; i < entry->refusal.path_count && status == MS_OK; i++) {
+    status = record_note_path(conflicts, record, entry->refusal.paths[i], entry->version);
+  }
+  if (status != MS_OK) record->floor = entry->version;
+}
+
+void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry) {
+  MSI_ASSERT(entry->version > conflicts->newest);
+  conflicts->newest = entry->version;
+  switch (entry->kind) {
+    case MSI_ENTRY_PATCH:
+      record_seen(conflicts, entry->patch.origin, entry->patch.base);
+      note_patch(conflicts, entry);
+      break;
+    case MSI_ENTRY_REJECT:
+      record_seen(conflicts, entry->patch.origin, entry->patch.base);
+      note_rejection(conflicts, entry);
+      break;
+    case MSI_ENTRY_JOIN: break;
+    case MSI_ENTRY_RETIRE: record_drop(conflicts, entry->patch.origin); break;
+  }
+}
+
+bool msi_conflicts_was_rejected(const msi_conflicts *conflicts, uint64_t origin,
+                                uint64_t number, ms_status *status) {
+  const msi_origin_record *record = record_find(conflicts, origin);
+  if (record == NULL) return false;
+  size_t low = record->first, high = record->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (record->items[middle].number < number)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == record->count || record->items[low].number != number) return false;
+  *status = record->items[low].status;
+  return true;
+}
+
+/* ----- looking */
+
+size_t msi_conflicts_bytes(const msi_conflicts *conflicts) {
+  size_t bytes = sizeof *conflicts + msi_path_trie_bytes(&conflicts->trie) +
+                 conflicts->record_capacity * sizeof *conflicts->records;
+  for (size_t i = 0; i < conflicts->record_count; i++) {
+    const msi_origin_record *record = conflicts->records[i];
+    bytes += sizeof *record + record->capacity * sizeof *record->items;
+    if (record->has_trie) bytes += msi_path_trie_bytes(&record->trie);
+  }
+  return bytes;
+}
+
+static bool stamps_check(const msi_stamps *all) {
+  if (all->top[1].version == 0) return true;
+  return all->top[0].version != 0 && all->top[0].origin != all->top[1].origin &&
+         msi_stamp_beats(&all->top[0], &all->top[1]);
+}
+
+static bool record_check(const msi_origin_record *record) {
+  if (record->first > record->count || record->count > record->capacity) return false;
+  for (size_t i = record->first + 1; i < record->count; i++) {
+    if (record->items[i - 1].version >= record->items[i].version) return false;
+    if (record->items[i - 1].number >= record->items[i].number) return false;
+  }
+  if (!record->has_trie) return true;
+  return msi_path_trie_check(&record->trie) &&
+         record->trie.count <= MSI_CONFLICT_REJECTED_NODES;
+}
+
+bool msi_conflicts_check_structure(const msi_conflicts *conflicts) {
+  if (!msi_path_trie_check(&conflicts->trie) ||
+      conflicts->trie.count > conflicts->nodes_max) {
+    return false;
+  }
+  for (const msi_path_trie_node *node = conflicts->trie.oldest; node != NULL;
+       node = node->younger) {
+    const msi_op_node *ops = (const msi_op_node *)node;
+    if (!stamps_check(&ops->exact) || !stamps_check(&ops->below)) return false;
+  }
+  for (size_t i = 0; i < conflicts->record_count; i++) {
+    if (!record_check(conflicts->records[i])) return false;
+    if (i > 0 && conflicts->records[i - 1]->origin >= conflicts->records[i]->origin) {
+      return false;
+    }
+  }
+  return stamps_check(&conflicts->floor);
+}

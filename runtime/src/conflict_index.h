@@ -1,0 +1,78 @@
+/*
+ * What conflict.c and conflict_pack.c share: the parts of the conflict index.
+ *
+ * Two kinds of tries: one of operations, whose nodes hold stamps, and one per origin with unseen
+ * rejections, whose nodes hold versions.
+ */
+#ifndef MSI_CONFLICT_INDEX_H
+#define MSI_CONFLICT_INDEX_H
+
+#include "conflict.h"
+#include "path_trie.h"
+
+/* An operation that others may lose to. version 0: none. */
+typedef struct msi_stamp {
+  uint64_t timestamp, origin, version;
+  int64_t wall_ms;
+} msi_stamp;
+
+/* top[0] is the newest; the origins differ. */
+typedef struct msi_stamps {
+  msi_stamp top[2];
+} msi_stamps;
+
+typedef struct msi_op_node {
+  msi_path_trie_node node;
+  msi_stamps exact; /* of operations at this path */
+  msi_stamps below; /* at or below it, also of evicted nodes */
+} msi_op_node;
+
+typedef struct msi_rejected_node {
+  msi_path_trie_node node;
+  uint64_t exact; /* newest version of a msi_rejection with this path; 0: none */
+  uint64_t below; /* at or below */
+} msi_rejected_node;
+
+typedef struct msi_rejection {
+  uint64_t version, number;
+  ms_status status;
+} msi_rejection;
+
+/* The rejections of one origin that it may not have seen. */
+typedef struct msi_origin_record {
+  uint64_t origin;
+  uint64_t floor;  /* its patches based below fall */
+  uint64_t newest; /* version of the newest rejection */
+  bool has_trie;
+  msi_path_trie trie;
+  msi_rejection *items; /* ascending versions and numbers; valid from `first` on */
+  size_t first, count, capacity;
+} msi_origin_record;
+
+struct msi_conflicts {
+  const ms_alloc *alloc;
+  size_t nodes_max;
+  msi_path_trie trie; /* of msi_op_node */
+  msi_stamps floor;   /* of evicted and unnoted operations */
+  uint64_t
+      blind; /* every patch based below falls: rejections were lost for want of memory */
+  uint64_t newest;             /* version of the last entry */
+  msi_origin_record **records; /* ascending by origin */
+  size_t record_count, record_capacity;
+};
+
+/* Is a newer than b? */
+static inline bool msi_stamp_beats(const msi_stamp *a, const msi_stamp *b) {
+  if (a->timestamp != b->timestamp) return a->timestamp > b->timestamp;
+  return a->origin > b->origin;
+}
+
+/* The record of an origin that has none. MS_ENOMEM. */
+MS_CHECKED ms_status msi_conflicts_record(msi_conflicts *conflicts, uint64_t origin,
+                                          msi_origin_record **out);
+/* One more rejection, the oldest going when there are too many. MS_ENOMEM. */
+MS_CHECKED ms_status msi_origin_record_append(const ms_alloc *alloc,
+                                              msi_origin_record *record,
+                                              msi_rejection item);
+
+#endif

@@ -1,0 +1,352 @@
+/*
+ * The view: committed root + own pending patches. See view.h. Owner's side.
+ *
+ * Invariant: root equals the committed root with the pending patches applied in order, where a patch
+ * that does not apply (it is *dormant*) contributes nothing.
+ *
+ * To tell in O(depth) that a foreign entry has nothing to do with what is pending, the paths of the
+ * pending patches stand in a trie with counts. Entry and pending patch may then change places when
+ * they go through the same containers but to different children, and these containers are there
+ * already and stay what they are: objects, or arrays in which the entry writes to an element that
+ * exists. Whatever is not surely so is computed again from the committed root. Without memory for
+ * the trie, or beyond VIEW_PATHS_MAX nodes, that is done for every entry until nothing is pending.
+ */
+#include "view.h"
+
+#include <string.h>
+
+#include "path_trie.h"
+
+enum { VIEW_PATHS_MAX = 1 << 20 };
+
+typedef struct path_node {
+  msi_path_trie_node node;
+  uint32_t ops;   /* operations exactly here, guards not among them */
+  uint32_t below; /* operations and guards here or below */
+} path_node;
+
+typedef struct pending {
+  uint64_t number;
+  ms_update *update; /* retained */
+  int64_t wall_ms;
+  bool is_dormant;
+  bool will_be_dormant; /* what the replay under way found */
+} pending;
+
+struct msi_view {
+  const ms_alloc *alloc;
+  uint64_t document_bytes_max;
+  const ms_value *committed; /* retained; NULL at first */
+  const ms_value *root;      /* retained; NULL at first */
+  uint64_t version;
+  uint64_t number;
+  pending *items; /* in order, valid from `first` on */
+  size_t first, end, capacity;
+  size_t dormant_count;
+  bool is_tracked; /* paths holds what is pending */
+  msi_path_trie paths;
+};
+
+/* ----- the paths of what is pending */
+
+static void paths_reset(msi_view *view) {
+  msi_path_trie_fini(&view->paths);
+  view->is_tracked =
+      msi_path_trie_init(&view->paths, view->alloc, sizeof(path_node)) == MS_OK;
+}
+
+static void paths_give_up(msi_view *view) {
+  msi_path_trie_fini(&view->paths);
+  view->is_tracked = false;
+}
+
+static void paths_count(const msi_op *op, path_node *node, uint32_t by) {
+  if (op->class_ != MSI_CLASS_GUARD) node->ops += by;
+  for (msi_path_trie_node *at = &node->node; at != NULL; at = at->parent) {
+    ((path_node *)at)->below += by;
+  }
+}
+
+static void paths_add(msi_view *view, const ms_update *update) {
+  for (uint32_t i = 0; i < update->op_count && view->is_tracked; i++) {
+    const msi_op *op = &update->ops[i];
+    msi_path_trie_node *node = view->paths.root;
+    ms_status status = MS_OK;
+    for (uint32_t k = 0; k < op->path->count && status == MS_OK; k++) {
+      status = msi_path_trie_add(&view->paths, node, op->path->segments[k].key, &node);
+    }
+    if (status == MS_OK && view->paths.count <= VIEW_PATHS_MAX) {
+      paths_count(op, (path_node *)node, 1);
+    } else {
+      paths_give_up(view);
+    }
+  }
+}
+
+static void paths_remove(msi_view *view, const ms_update *update) {
+  if (!view->is_tracked) return;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    msi_path_trie_node *node = view->paths.root;
+    for (uint32_t k = 0; k < op->path->count; k++) {
+      node = msi_path_trie_child(&view->paths, node, op->path->segments[k].key);
+    }
+    paths_count(op, (path_node *)node, UINT32_MAX); /* minus one */
+    while (node->parent != NULL && ((path_node *)node)->below == 0) {
+      msi_path_trie_node *parent = node->parent;
+      msi_path_trie_remove(&view->paths, node);
+      node = parent;
+    }
+  }
+}
+
+/* Is a container on the way of both sure to stay what it is while `segment` in it is written? */
+static bool container_stays(const ms_value *container, const msi_segment *segment) {
+  if (container == NULL) return false;
+  ms_type type = ms_value_type(container);
+  return type == MS_OBJECT ||
+         (type == MS_ARRAY && msi_segment_find(segment, container) != NULL);
+}
+
+static bool op_is_apart(const msi_view *view, const msi_op *op) {
+  const msi_path_trie_node *node = view->paths.root;
+  const ms_value *container = view->committed;
+  bool is_guard = op->class_ == MSI_CLASS_GUARD;
+  for (uint32_t i = 0; i < op->path->count; i++) {
+    const msi_segment *segment = &op->path->segments[i];
+    if (((const path_node *)node)->ops > 0) return false;
+    if (!is_guard && i > 0 && !container_stays(container, segment)) return false;
+    node = msi_path_trie_child(&view->paths, node, segment->key);
+    if (node == NULL) return true;
+    if (container != NULL) container = msi_segment_find(segment, container);
+  }
+  if (is_guard) return ((const path_node *)node)->ops == 0;
+  return ((const path_node *)node)->below == 0;
+}
+
+/* May the entry change places with everything that is pending? */
+static bool update_is_apart(const msi_view *view, const ms_update *update) {
+  if (!view->is_tracked || view->dormant_count > 0 || view->committed == NULL)
+    return false;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (!op_is_apart(view, &update->ops[i])) return false;
+  }
+  return true;
+}
+
+/* ----- applying */
+
+static ms_status view_apply(const msi_view *view, const ms_update *update,
+                            int64_t wall_ms, const ms_value *root, const ms_value **out,
+                            ms_error *error) {
+  msi_apply context = {view->alloc, wall_ms, view->document_bytes_max};
+  return msi_update_apply(&context, update, root, out, NULL, error);
+}
+
+/* The pending patches from `first` on, on top of `committed`. *out is retained. */
+static ms_status view_replay(msi_view *view, const ms_value *committed, size_t first,
+                             const ms_value **out) {
+  const ms_value *root = ms_value_retain(committed);
+  for (size_t i = first; i < view->end; i++) {
+    pending *item = &view->items[i];
+    const ms_value *next = NULL;
+    ms_status status = view_apply(view, item->update, item->wall_ms, root, &next, NULL);
+    if (status == MS_ENOMEM) {
+      ms_value_release(root);
+      return status;
+    }
+    item->will_be_dormant = status != MS_OK;
+    if (status != MS_OK) continue;
+    ms_value_release(root);
+    root = next;
+  }
+  *out = root;
+  return MS_OK;
+}
+
+/* ----- lifetime */
+
+ms_status msi_view_new(const ms_alloc *alloc, uint64_t document_bytes_max,
+                       msi_view **out) {
+  alloc = msi_alloc_resolve(alloc);
+  msi_view *view = MSI_NEW(alloc, msi_view);
+  if (view == NULL) return MS_ENOMEM;
+  view->alloc = alloc;
+  view->document_bytes_max = document_bytes_max;
+  ms_status status = msi_path_trie_init(&view->paths, alloc, sizeof(path_node));
+  if (status != MS_OK) {
+    MSI_FREE(alloc, view);
+    return status;
+  }
+  view->is_tracked = true;
+  *out = view;
+  return MS_OK;
+}
+
+void msi_view_free(msi_view *view) {
+  if (view == NULL) return;
+  for (size_t i = view->first; i < view->end; i++)
+    ms_update_release(view->items[i].update);
+  msi_alloc_free(view->alloc, view->items, view->capacity * sizeof *view->items);
+  msi_path_trie_fini(&view->paths);
+  ms_value_release(view->committed);
+  ms_value_release(view->root);
+  MSI_FREE(view->alloc, view);
+}
+
+/* ----- reading */
+
+const ms_value *msi_view_root(const msi_view *view) { return view->root; }
+uint64_t msi_view_version(const msi_view *view) { return view->version; }
+size_t msi_view_pending(const msi_view *view) { return view->end - view->first; }
+uint64_t msi_view_number(const msi_view *view) { return view->number; }
+
+/* ----- own writes */
+
+ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wall_ms,
+                       const ms_value **out, ms_error *error) {
+  if (view->root == NULL) {
+    return msi_fail(error, MS_ENOHOST, "the share is not complete yet");
+  }
+  return view_apply(view, update, wall_ms, view->root, out, error);
+}
+
+ms_status msi_view_reserve(msi_view *view) {
+  if (view->end < view->capacity) return MS_OK;
+  if (view->first > view->capacity / 2) { /* so that this costs O(1) on the average */
+    memmove(view->items, view->items + view->first,
+            (view->end - view->first) * sizeof *view->items);
+    view->end -= view->first;
+    view->first = 0;
+    return MS_OK;
+  }
+  size_t capacity = view->capacity == 0 ? 16 : view->capacity * 2;
+  pending *items = msi_alloc_resize(
+      view->alloc, view->items, view->capacity * sizeof *items, capacity * sizeof *items);
+  if (items == NULL) return MS_ENOMEM;
+  view->items = items;
+  view->capacity = capacity;
+  return MS_OK;
+}
+
+void msi_view_add(msi_view *view, uint64_t number, ms_update *update, int64_t wall_ms,
+                  const ms_value *root) {
+  MSI_ASSERT(view->end < view->capacity);
+  if (view->first == view->end && !view->is_tracked) paths_reset(view);
+  view->items[view->end++] =
+      (pending){.number = number, .update = ms_update_retain(update), .wall_ms = wall_ms};
+  paths_add(view, update);
+  if (root == view->root) return;
+  ms_value_retain(root);
+  ms_value_release(view->root);
+  view->root = root;
+  view->number++;
+}
+
+/* ----- deliveries */
+
+/* Everything that can fail is done: `root` (taken) is the view above the delivered root, and the first
+ * `settled` pending patches are gone. `replayed`: the rest was applied again. */
+static void view_commit(msi_view *view, const ms_value *committed, uint64_t version,
+                        const ms_value *root, size_t settled, bool replayed) {
+  for (size_t i = 0; i < settled; i++) {
+    pending *item = &view->items[view->first++];
+    if (item->is_dormant) view->dormant_count--;
+    paths_remove(view, item->update);
+    ms_update_release(item->update);
+  }
+  for (size_t i = view->first; i < view->end && replayed; i++) {
+    pending *item = &view->items[i];
+    if (item->is_dormant) view->dormant_count--;
+    item->is_dormant = item->will_be_dormant;
+    if (item->is_dormant) view->dormant_count++;
+  }
+  if (view->first == view->end) view->first = view->end = 0;
+  ms_value_retain(committed);
+  ms_value_release(view->committed);
+  view->committed = committed;
+  view->version = version;
+  ms_value_release(view->root);
+  view->root = root;
+}
+
+/* The view root after the delivery, retained, and whether the pending patches were applied again. */
+static ms_status view_next(msi_view *view, const ms_value *committed,
+                           const ms_update *foreign, int64_t wall_ms, size_t settled,
+                           const ms_value **out, bool *replayed) {
+  *replayed = false;
+  if (view->first + settled == view->end) {
+    *out = ms_value_retain(committed);
+    return MS_OK;
+  }
+  if (foreign != NULL && update_is_apart(view, foreign)) {
+    ms_status status = view_apply(view, foreign, wall_ms, view->root, out, NULL);
+    if (status == MS_OK || status == MS_ENOMEM) return status;
+  }
+  *replayed = true;
+  return view_replay(view, committed, view->first + settled, out);
+}
+
+/* How many pending patches a delivery settles. */
+static size_t view_settles(const msi_view *view, uint64_t self,
+                           const msi_delivery *delivery) {
+  size_t count = 0;
+  const msi_entry *entry = delivery->entry;
+  if (delivery->kind == MSI_DELIVER_ENTRY) {
+    bool is_own = (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) &&
+                  entry->patch.origin == self && view->first < view->end &&
+                  view->items[view->first].number == entry->patch.number;
+    return is_own ? 1 : 0;
+  }
+  while (view->first + count < view->end &&
+         view->items[view->first + count].number <= delivery->number) {
+    count++;
+  }
+  return count;
+}
+
+static msi_view_effect effect_of(const msi_view *view, const msi_delivery *delivery,
+                                 const ms_value *root, size_t settled) {
+  if (view->root == root) return MSI_VIEW_NONE;
+  if (view->root != NULL && ms_value_equal(view->root, root)) return MSI_VIEW_NONE;
+  if (delivery->kind == MSI_DELIVER_ROOT) return MSI_VIEW_JOINED;
+  if (delivery->kind == MSI_DELIVER_UNKNOWN) return MSI_VIEW_ROLLBACK;
+  bool is_rejection = settled > 0 && delivery->entry->kind == MSI_ENTRY_REJECT;
+  return is_rejection ? MSI_VIEW_ROLLBACK : MSI_VIEW_CHANGED;
+}
+
+ms_status msi_view_take(msi_view *view, uint64_t self, const msi_delivery *delivery,
+                        msi_view_step *out) {
+  size_t settled = view_settles(view, self, delivery);
+  bool is_unknown = delivery->kind == MSI_DELIVER_UNKNOWN;
+  bool is_entry = delivery->kind == MSI_DELIVER_ENTRY;
+  const ms_value *committed = is_unknown ? view->committed : delivery->root;
+  uint64_t version = is_unknown ? view->version : delivery->version;
+  const ms_value *root = NULL;
+  bool replayed = false;
+  bool is_patch = is_entry && delivery->entry->kind == MSI_ENTRY_PATCH;
+  bool keeps = settled == 0 && (is_unknown || (is_entry && !is_patch));
+  if (is_patch && settled == 1) keeps = !view->items[view->first].is_dormant;
+  if (is_entry && view->committed == NULL) keeps = false;
+  if (keeps && view->first + settled < view->end) {
+    root = ms_value_retain(view->root);
+  } else {
+    const ms_update *foreign =
+        is_patch && settled == 0 ? delivery->entry->patch.update : NULL;
+    int64_t wall_ms = is_entry ? delivery->entry->patch.wall_ms : 0;
+    ms_status status =
+        view_next(view, committed, foreign, wall_ms, settled, &root, &replayed);
+    if (status != MS_OK) return status;
+  }
+  memset(out, 0, sizeof *out);
+  out->old_root = ms_value_retain(view->root);
+  out->effect = effect_of(view, delivery, root, settled);
+  if (is_entry && settled == 1) {
+    out->settled = true;
+    out->number = view->items[view->first].number;
+    out->settled_update = ms_update_retain(view->items[view->first].update);
+  }
+  view_commit(view, committed, version, root, settled, replayed);
+  if (out->effect != MSI_VIEW_NONE) view->number++;
+  return MS_OK;
+}
