@@ -1,11 +1,20 @@
 /*
  * An entry: one decision of a host, with the next version. Entries are the only thing that changes
  * replicated state; the same bytes stand in the mapped log, in the tail and in frames to peers.
+ *
+ *   [4, version, term, kind, origin, number, base, timestamp, wall_ms, body]
+ *
+ *   body of PATCH:  the update's wire form (update.h)
+ *           REJECT: [status, message, path or nil, winner_version, winner, winner_wall_ms, [path...]]
+ *           JOIN:   [pid, since_ms, program, readonly, can_host]
+ *           RETIRE: nil
  */
 #ifndef MSI_ENTRY_H
 #define MSI_ENTRY_H
 
 #include "update.h"
+
+#define MSI_PEER_MAX ((UINT64_C(1) << 61) - 1) /* peer ids are 1 ... MSI_PEER_MAX: lock bytes */
 
 typedef enum msi_entry_kind { /* numbers are on the wire */
   MSI_ENTRY_PATCH = 1,  /* an accepted patch */
@@ -17,7 +26,7 @@ typedef enum msi_entry_kind { /* numbers are on the wire */
 /* A patch on its way to the host, and the part of PATCH and REJECT entries that its writer chose. */
 typedef struct msi_patch {
   uint64_t origin;    /* peer id */
-  uint64_t number;    /* 1, 2, ... per origin */
+  uint64_t number;    /* 1, 2, ... per process; JOIN: the last one it used before this id */
   uint64_t base;      /* the version the writer's view showed */
   uint64_t timestamp; /* max(last seen + 1, CLOCK_MONOTONIC ns) */
   int64_t wall_ms;    /* for people and $currentDate */
@@ -47,17 +56,21 @@ typedef struct msi_entry {
   msi_entry_kind kind;
   uint64_t term;
   uint64_t version;
-  msi_patch patch;        /* PATCH, REJECT; JOIN and RETIRE use origin and wall_ms */
+  msi_patch patch;        /* PATCH, REJECT; JOIN and RETIRE use origin and wall_ms, JOIN number */
   msi_refusal refusal;    /* REJECT */
   msi_member_info member; /* JOIN */
 } msi_entry;
 
 /* Frees what the entry holds, not the struct. */
 void msi_entry_fini(msi_entry *entry);
-/* [4, version, term, kind, origin, number, base, timestamp, wall_ms, body]: a whole ENTRY message. */
+/* Appends a whole ENTRY message. MS_ENOMEM. */
 MS_CHECKED ms_status msi_entry_pack(msi_buffer *out, const msi_entry *entry);
 /* MS_ETYPE and the like for malformed bytes; *out is written on success only. */
 MS_CHECKED ms_status msi_entry_unpack(const ms_alloc *alloc, const uint8_t *data, size_t bytes,
                                       msi_entry *out, ms_error *error);
+
+/* [pid, since_ms, program, readonly, can_host]: in JOIN bodies, greetings and snapshots. */
+MS_CHECKED ms_status msi_member_info_pack(msi_buffer *out, const msi_member_info *info);
+MS_CHECKED ms_status msi_member_info_unpack(msi_reader *in, msi_member_info *out);
 
 #endif

@@ -84,13 +84,16 @@ typedef struct msi_port {
   /* ----- the mapped log of a term */
   /* Make log and listening socket of `term`; nothing is accepted before mark_ready. */
   ms_status (*prepare)(void *ud, uint64_t term, ms_error *error);
-  void (*discard)(void *ud, uint64_t term); /* what prepare made; also stops listening */
+  /* Stop listening and give up what prepare made. The log is unlinked only if it was never ready: the
+   * log of a host that was replaced is what its successor reads, and that one sweeps it. */
+  void (*discard)(void *ud, uint64_t term);
   void (*log_info)(void *ud, uint64_t term, msi_log_info *out);
   /* Entries above `after` in order, up to the tail. False: damaged, or `after` is overwritten. */
   bool (*log_read)(void *ud, uint64_t term, uint64_t after, msi_log_fn fn, void *fn_ud);
   /* base version, then ready (seq_cst). Begins to accept links. */
   void (*mark_ready)(void *ud, uint64_t term, uint64_t base);
-  void (*sweep)(void *ud, uint64_t term); /* unlink logs and sockets of lower terms */
+  /* Unlink logs and sockets of terms below `term`. Called once nobody needs them to catch up. */
+  void (*sweep)(void *ud, uint64_t term);
   /* Store the entry and the tail (seq_cst), then load the term: true when it is still `term`. Only
    * then is the entry accepted and may be sent. MS_ELIMIT: no room on disk; nothing was stored. */
   ms_status (*commit)(void *ud, uint64_t term, uint64_t version, const uint8_t *data, size_t bytes,
@@ -167,14 +170,16 @@ uint64_t msi_replica_deadline(const msi_replica *replica);
 /*
  * An own patch. `base` is the version the owner's view shows. `root_before` and `root_after` (may be
  * NULL) are what the owner's view computed: when this peer is host and its committed root is
- * root_before, root_after is taken over instead of applying again. *number is set. MS_EBUSY: queue
- * full; MS_ECLOSED; MS_EREADONLY; MS_ELIMIT: larger than patch_bytes_max; MS_ENOMEM.
+ * root_before, root_after is taken over instead of applying again. *number is set; numbers count on
+ * for the life of the replica. MS_EBUSY: queue full; MS_ECLOSED; MS_EREADONLY; MS_ENOHOST: not
+ * complete; MS_ELIMIT: larger than patch_bytes_max, or no room on the host's disk; MS_ENOMEM.
  */
 MS_CHECKED ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base,
                                         int64_t wall_ms, ms_update *update,
                                         const ms_value *root_before, const ms_value *root_after,
                                         uint64_t *number);
-/* Answered by MSI_DELIVER_SYNCED with the token, also across takeovers. */
+/* Answered by MSI_DELIVER_SYNCED with the token, also across takeovers. MS_ECLOSED; MS_EBUSY: too many
+ * are not answered yet; MS_ENOMEM. */
 MS_CHECKED ms_status msi_replica_sync(msi_replica *replica, uint64_t now, uint64_t token);
 /* Leave: a host says so to its peers and stops deciding. The driver then flushes the links, drops the
  * locks and frees. */

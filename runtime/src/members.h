@@ -1,0 +1,46 @@
+/*
+ * The members of a share: replicated state, a function of the stream of entries.
+ *
+ *   JOIN adds a member, PATCH and REJECT move its last decided number, RETIRE drops it. A patch with a
+ *   number at or below the decided one is a duplicate.
+ *
+ * Sorted by id, so that walking it is the same everywhere.
+ */
+#ifndef MSI_MEMBERS_H
+#define MSI_MEMBERS_H
+
+#include "entry.h"
+
+enum { MSI_MEMBERS_MAX = 16384 }; /* a snapshot's first frame holds all of them */
+
+typedef struct msi_member {
+  uint64_t id;
+  uint64_t decided; /* number of its last patch that was accepted or rejected */
+  uint64_t base;    /* that patch's base: bases never go down */
+  msi_member_info info;
+  uint32_t link; /* host only, not replicated: its link; 0: none */
+} msi_member;
+
+typedef struct msi_members {
+  const ms_alloc *alloc;
+  msi_member *items; /* by id */
+  size_t count, capacity;
+} msi_members;
+
+void msi_members_init(msi_members *members, const ms_alloc *alloc);
+void msi_members_fini(msi_members *members);
+/* Room for one more, so that noting a JOIN cannot fail. MS_ENOMEM, MS_ELIMIT. */
+MS_CHECKED ms_status msi_members_reserve(msi_members *members);
+/* Borrowed until the next change; NULL: unknown. */
+msi_member *msi_members_find(const msi_members *members, uint64_t id);
+/* Could this entry come next? JOIN of an unknown id, the next number of a known one, and so on. */
+bool msi_members_fits(const msi_members *members, const msi_entry *entry);
+/* Take an entry that fits into account. JOIN needs msi_members_reserve before. */
+void msi_members_note(msi_members *members, const msi_entry *entry);
+
+/* An array of members, see message.h. */
+MS_CHECKED ms_status msi_members_pack(msi_buffer *out, const msi_members *members);
+/* Into an empty table. MS_ETYPE, MS_ELIMIT, MS_ENOMEM leave it empty. */
+MS_CHECKED ms_status msi_members_unpack(msi_reader *in, msi_members *out);
+
+#endif
