@@ -341,6 +341,16 @@ MS_API int ms_runtime_fd(ms_runtime *runtime);
  * no need. */
 MS_API int ms_runtime_timeout(ms_runtime *runtime);
 
+/*
+ * Call fn once, `delay_ms` from now, inside a poll. The timer is gone when fn is called or
+ * ms_timer_close() was. MS_ENOMEM, MS_EWRONGTHREAD, MS_ECLOSED.
+ */
+typedef struct ms_timer ms_timer;
+typedef void (*ms_timer_fn)(void *ud);
+MS_API MS_CHECKED ms_status ms_runtime_after(ms_runtime *runtime, int64_t delay_ms,
+                                             ms_timer_fn fn, void *ud, ms_timer **out);
+MS_API void ms_timer_close(ms_timer *timer); /* accepts NULL */
+
 /* ------------------------------------------------------------------ shares */
 
 typedef struct ms_share ms_share;
@@ -383,13 +393,19 @@ MS_API MS_CHECKED ms_status ms_share_open(ms_runtime *runtime, const char *name,
                                           const ms_share_config *config, ms_share **out,
                                           ms_error *error);
 /*
- * Drop one reference; the last one waits up to timeout_ms until own patches are settled and leaves
- * (a host hands over). Afterwards reads show the last view and writes return MS_ECLOSED, until
- * ms_share_free. MS_ETIMEDOUT: closed, but patches were left unsettled.
+ * Who holds a share (through ms_share_new, ms_share_open or ms_share_retain) ends with at most one
+ * ms_share_close and exactly one ms_share_free.
+ *
+ * close: waits up to timeout_ms until own patches are settled; the last holder to close makes the
+ * share leave (a host hands over). Afterwards reads show the last view and writes return MS_ECLOSED.
+ * Legal in a callback, where it does not wait. MS_ETIMEDOUT: patches were left unsettled.
+ * free: closes without waiting if need be; the last holder frees the memory. In a callback the
+ * memory goes once the poll returns. Accepts NULL.
  */
 MS_API ms_status ms_share_close(ms_share *share, int timeout_ms);
-/* Close if need be, without waiting, and free. Accepts NULL. */
 MS_API void ms_share_free(ms_share *share);
+MS_API ms_share *ms_share_retain(ms_share *share);
+MS_API ms_runtime *ms_share_runtime(const ms_share *share); /* borrowed */
 
 typedef enum ms_share_state {
   MS_SHARE_NEW,     /* not started */
@@ -434,9 +450,10 @@ MS_API ms_status ms_share_peers(ms_share *share, ms_peer_fn fn, void *ud);
 
 /* ----- reading: from the view, at memory speed, never blocks. MS_ENOENT, MS_EPATH, MS_ETYPE. */
 
-/* The whole document, retained: a value that any thread may read. */
+/* The whole document, retained: a value that any thread may read. NULL before it is complete. */
 MS_API const ms_value *ms_share_root(const ms_share *share);
-/* Counts every change of the view since open: equal numbers mean an equal view. */
+/* Counts every change of the view's root, also by an equal one: while the number stays the same, what
+ * was borrowed from the root stays valid. */
 MS_API uint64_t ms_share_view_number(const ms_share *share);
 /* out is borrowed until the next call that polls or writes. */
 MS_API MS_CHECKED ms_status ms_share_get(const ms_share *share, const char *path,
@@ -488,8 +505,9 @@ typedef enum ms_operator {
 } ms_operator;
 /*
  * One operator at a compiled path. With `container` not MS_NULL the write is guarded: the
- * path's parent must exist and be of that type (MS_ARRAY, MS_OBJECT; MS_EMPTY: any container),
- * else MS_EPATH, here or as a rejection by the host. `operand` is ignored by MS_OP_UNSET.
+ * path's parent (MS_OP_PUSH: what is at the path itself) must exist and be of that type (MS_ARRAY,
+ * MS_OBJECT; MS_EMPTY: any container), else MS_EPATH, here or as a rejection by the host. An empty
+ * table satisfies every guard. `operand` is ignored by MS_OP_UNSET.
  */
 MS_API MS_CHECKED ms_status ms_share_write(ms_share *share, const ms_path *path, ms_operator op,
                                            const ms_value *operand, ms_type container,
@@ -571,19 +589,22 @@ enum { MS_ON_IMMEDIATE = 1 /* also once per match of the present view, at the ne
  * Call fn for each change of the view at paths that match the pattern (ms_path_parse_pattern, or any
  * path: literal). A pattern matches a path at which the value changed: a change below an exact path
  * reports that path, `players.*` reports each player that changed in any part, `**` below `a`
- * reports each changed leaf. `dropped` (may be NULL) is called once when the subscription ends.
+ * reports each changed leaf (a scalar or empty container that came, went or changed).
  */
 MS_API MS_CHECKED ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags,
                                         ms_change_fn fn, void *ud, ms_sub **out);
-/* Ends it; fn is not called any more, not even in the dispatch that is under way. Accepts NULL. */
+/* Ends it and frees it; fn is not called any more, not even in the dispatch that is under way. Legal
+ * in callbacks, its own included. Subscriptions end with their share. Accepts NULL. */
 MS_API void ms_sub_close(ms_sub *sub);
 
-/* Rejected and unknown patches. NULL fn removes. One handler per share. */
+/* Rejected and unknown patches. While nobody listens they are logged as warnings. */
 typedef void (*ms_reject_fn)(void *ud, const ms_rejection *rejection);
-MS_API void ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud);
+MS_API MS_CHECKED ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud,
+                                               ms_sub **out);
 /* Changes of state, term or host. */
 typedef void (*ms_state_fn)(void *ud, const ms_share_info *info);
-MS_API void ms_share_on_state(ms_share *share, ms_state_fn fn, void *ud);
+MS_API MS_CHECKED ms_status ms_share_on_state(ms_share *share, ms_state_fn fn, void *ud,
+                                              ms_sub **out);
 
 /* ----- what is there: shares in a directory (NULL: as in ms_share_config) */
 

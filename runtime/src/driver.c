@@ -1,0 +1,349 @@
+/*
+ * The driver (see driver.h).
+ *
+ * Shared between the threads are atomics only, and the loop under `mutex`:
+ *
+ *   away      the owner is outside of its poll
+ *   epoch     counts departures: the same number twice, a nap apart, means that the owner stayed away
+ *   place     where the stand-in is: DEEP (asleep until nudged), NAP, or WATCH (in poll on the loop's
+ *             descriptor, with the timeout the loop had when it last turned)
+ *
+ * Two handshakes need care. The stand-in announces DEEP and then looks at `away` again; the owner sets
+ * `away` and then looks at `place`: with sequentially consistent accesses one of them sees the other.
+ * Likewise a visit that starts a timer sees WATCH and nudges, or the stand-in sees the new timeout,
+ * because it announces WATCH while it still holds the mutex.
+ *
+ * Seen with libuv 1.44: a stale loop time makes timers fire at once, so the time is updated whenever
+ * the loop changes hands; UV_RUN_ONCE may block past its last timer, so the deadline's callback calls
+ * uv_stop(); epoll registrations happen inside uv_run, so a visit that adds a watcher nudges.
+ */
+#include "driver.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+  NAP_MS = 2,
+  DEFER_MS = 1,
+  CALM_NAPS = 25,  /* naps with the owner in its poll before deep sleep */
+  YIELDS_MAX = 200 /* how often a visit lets a waiting stand-in go first */
+};
+
+enum { PLACE_DEEP, PLACE_NAP, PLACE_WATCH };
+
+struct msi_driver {
+  const ms_alloc *alloc;
+  msi_turn_fn on_turn;
+  void *ud;
+
+  pthread_mutex_t mutex;
+  uv_loop_t loop;          /* under mutex */
+  uv_prepare_t prepare;    /* under mutex */
+  uv_check_t check;        /* under mutex */
+  uv_timer_t deadline;     /* under mutex */
+  uv_async_t async;        /* uv_async_send: any thread */
+  bool turning;            /* under mutex: the owner is inside uv_run */
+
+  pthread_t thread;
+  int nudge_fd;  /* wakes the stand-in */
+  int notice_fd; /* tells the owner's event loop */
+  _Atomic bool away;
+  _Atomic uint64_t epoch;
+  _Atomic int place;
+  _Atomic bool deferred; /* the nudge is about bytes that may wait a little */
+  _Atomic bool wants;    /* the stand-in waits for the mutex */
+  _Atomic bool quit;
+  _Atomic bool woken;
+  _Atomic bool noticed;  /* notice_fd is readable */
+  _Atomic bool watched;  /* somebody asked for notice_fd */
+  _Atomic uint64_t standin_turns;
+};
+
+static void raise_fd(int fd) {
+  uint64_t one = 1;
+  ssize_t n;
+  do n = write(fd, &one, sizeof one);
+  while (n < 0 && errno == EINTR); /* EAGAIN: it is readable already */
+}
+
+static void drain_fd(int fd) {
+  uint64_t count;
+  ssize_t n;
+  do n = read(fd, &count, sizeof count);
+  while (n < 0 && errno == EINTR);
+}
+
+/* ------------------------------------------------------------ the loop side */
+
+static void on_prepare(uv_prepare_t *handle) {
+  msi_driver *driver = handle->data;
+  driver->on_turn(driver->ud);
+}
+
+static void on_check(uv_check_t *handle) {
+  msi_driver *driver = handle->data;
+  driver->on_turn(driver->ud);
+}
+
+static void on_deadline(uv_timer_t *handle) {
+  uv_stop(handle->loop);
+}
+
+static void on_async(uv_async_t *handle) {
+  uv_stop(handle->loop);
+}
+
+/* ------------------------------------------------------------- the stand-in */
+
+/* False when it has to end. */
+static void standin_nap(msi_driver *driver, int timeout_ms) {
+  struct pollfd nudge = {.fd = driver->nudge_fd, .events = POLLIN};
+  if (poll(&nudge, 1, timeout_ms) > 0) drain_fd(driver->nudge_fd);
+}
+
+static void standin_sleep(msi_driver *driver) {
+  atomic_store(&driver->place, PLACE_DEEP);
+  if (!atomic_load(&driver->away) && !atomic_load(&driver->quit)) standin_nap(driver, -1);
+  atomic_store(&driver->place, PLACE_NAP);
+}
+
+static void standin_lock(msi_driver *driver) {
+  if (pthread_mutex_trylock(&driver->mutex) == 0) return;
+  atomic_store(&driver->wants, true);
+  pthread_mutex_lock(&driver->mutex);
+  atomic_store(&driver->wants, false);
+}
+
+/* One turn, then wait for the loop's next event. */
+static void standin_turn(msi_driver *driver) {
+  standin_lock(driver);
+  if (!atomic_load(&driver->away)) { /* the owner drives: it was asleep with the mutex until now */
+    pthread_mutex_unlock(&driver->mutex);
+    return;
+  }
+  uv_update_time(&driver->loop);
+  uv_run(&driver->loop, UV_RUN_NOWAIT);
+  uv_update_time(&driver->loop);
+  int timeout_ms = uv_backend_timeout(&driver->loop);
+  atomic_fetch_add_explicit(&driver->standin_turns, 1, memory_order_relaxed);
+  atomic_store(&driver->place, PLACE_WATCH);
+  pthread_mutex_unlock(&driver->mutex);
+
+  struct pollfd fds[2] = {{.fd = uv_backend_fd(&driver->loop), .events = POLLIN},
+                          {.fd = driver->nudge_fd, .events = POLLIN}};
+  int ready = poll(fds, 2, timeout_ms);
+  atomic_store(&driver->place, PLACE_NAP);
+  if (ready > 0 && (fds[1].revents & POLLIN) != 0) {
+    drain_fd(driver->nudge_fd);
+    /* Let a burst of writes gather; what else becomes due meanwhile is a millisecond late. */
+    if (atomic_exchange(&driver->deferred, false)) standin_nap(driver, DEFER_MS);
+  }
+}
+
+static void *standin_main(void *arg) {
+  msi_driver *driver = arg;
+  uint64_t seen = 0;
+  int calm = 0;
+  while (!atomic_load(&driver->quit)) {
+    if (!atomic_load(&driver->away)) {
+      seen = 0;
+      if (++calm <= CALM_NAPS) {
+        standin_nap(driver, NAP_MS);
+      } else {
+        standin_sleep(driver);
+        calm = 0;
+      }
+      continue;
+    }
+    calm = 0;
+    uint64_t epoch = atomic_load(&driver->epoch);
+    if (epoch != seen) {
+      seen = epoch;
+      standin_nap(driver, NAP_MS);
+      continue;
+    }
+    while (!atomic_load(&driver->quit) && atomic_load(&driver->away)) standin_turn(driver);
+  }
+  return NULL;
+}
+
+static bool standin_start(msi_driver *driver) {
+  sigset_t all, before;
+  sigfillset(&all);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
+  int failed = pthread_create(&driver->thread, NULL, standin_main, driver);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return failed == 0;
+}
+
+/* ------------------------------------------------------------------ lifetime */
+
+/* Initialises the handles, which cannot fail except for the async one. */
+static bool handles_init(msi_driver *driver) {
+  if (uv_async_init(&driver->loop, &driver->async, on_async) != 0) return false;
+  uv_prepare_init(&driver->loop, &driver->prepare);
+  uv_check_init(&driver->loop, &driver->check);
+  uv_timer_init(&driver->loop, &driver->deadline);
+  driver->prepare.data = driver->check.data = driver;
+  uv_prepare_start(&driver->prepare, on_prepare);
+  uv_check_start(&driver->check, on_check);
+  uv_unref((uv_handle_t *)&driver->prepare);
+  uv_unref((uv_handle_t *)&driver->check);
+  return true;
+}
+
+static void close_fds(msi_driver *driver) {
+  if (driver->nudge_fd >= 0) close(driver->nudge_fd);
+  if (driver->notice_fd >= 0) close(driver->notice_fd);
+}
+
+ms_status msi_driver_new(const ms_alloc *alloc, msi_turn_fn on_turn, void *ud, msi_driver **out,
+                         ms_error *error) {
+  alloc = msi_alloc_resolve(alloc);
+  msi_driver *driver = MSI_NEW(alloc, msi_driver);
+  if (driver == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
+  driver->alloc = alloc;
+  driver->on_turn = on_turn;
+  driver->ud = ud;
+  driver->nudge_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  driver->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  atomic_store(&driver->away, true);
+  atomic_store(&driver->epoch, 1);
+  atomic_store(&driver->place, PLACE_NAP);
+  if (driver->nudge_fd < 0 || driver->notice_fd < 0 || uv_loop_init(&driver->loop) != 0) {
+    goto fail;
+  }
+  if (!handles_init(driver)) {
+    uv_loop_close(&driver->loop);
+    goto fail;
+  }
+  pthread_mutex_init(&driver->mutex, NULL);
+  if (!standin_start(driver)) {
+    msi_driver_free(driver);
+    return msi_fail(error, MS_ELIMIT, "no thread for the stand-in");
+  }
+  *out = driver;
+  return MS_OK;
+fail:
+  close_fds(driver);
+  MSI_FREE(alloc, driver);
+  return msi_fail(error, MS_ELIMIT, "no descriptors for an event loop");
+}
+
+void msi_driver_free(msi_driver *driver) {
+  if (driver == NULL) return;
+  if (driver->thread != 0) {
+    atomic_store(&driver->quit, true);
+    raise_fd(driver->nudge_fd);
+    pthread_join(driver->thread, NULL);
+  }
+  uv_close((uv_handle_t *)&driver->async, NULL);
+  uv_close((uv_handle_t *)&driver->prepare, NULL);
+  uv_close((uv_handle_t *)&driver->check, NULL);
+  uv_close((uv_handle_t *)&driver->deadline, NULL);
+  uv_run(&driver->loop, UV_RUN_DEFAULT);
+  int busy = uv_loop_close(&driver->loop);
+  MSI_ASSERT(busy == 0);
+  (void)busy;
+  pthread_mutex_destroy(&driver->mutex);
+  close_fds(driver);
+  MSI_FREE(driver->alloc, driver);
+}
+
+uv_loop_t *msi_driver_loop(msi_driver *driver) {
+  return &driver->loop;
+}
+
+/* --------------------------------------------------------------------- owner */
+
+void msi_driver_enter(msi_driver *driver) {
+  atomic_store(&driver->away, false);
+  pthread_mutex_lock(&driver->mutex);
+  uv_update_time(&driver->loop);
+  atomic_store(&driver->deferred, false);
+}
+
+void msi_driver_turn(msi_driver *driver, int64_t timeout_ms) {
+  driver->turning = true;
+  if (timeout_ms == 0 || atomic_load(&driver->woken)) {
+    uv_run(&driver->loop, UV_RUN_NOWAIT);
+  } else {
+    if (timeout_ms > 0) {
+      uv_timer_start(&driver->deadline, on_deadline, (uint64_t)timeout_ms, 0);
+    }
+    uv_run(&driver->loop, UV_RUN_ONCE);
+    uv_timer_stop(&driver->deadline);
+  }
+  driver->turning = false;
+}
+
+void msi_driver_leave(msi_driver *driver) {
+  pthread_mutex_unlock(&driver->mutex);
+  atomic_fetch_add(&driver->epoch, 1);
+  atomic_store(&driver->away, true);
+  if (atomic_load(&driver->place) == PLACE_DEEP) raise_fd(driver->nudge_fd);
+}
+
+void msi_driver_visit(msi_driver *driver) {
+  /* The mutex is not fair: a loop of visits would starve the stand-in. */
+  for (int i = 0; i < YIELDS_MAX && atomic_load_explicit(&driver->wants, memory_order_relaxed); i++) {
+    sched_yield();
+  }
+  pthread_mutex_lock(&driver->mutex);
+}
+
+void msi_driver_depart(msi_driver *driver, msi_departure what) {
+  pthread_mutex_unlock(&driver->mutex);
+  if (what == MSI_DEPART_QUIET || atomic_load(&driver->place) != PLACE_WATCH) return;
+  if (what == MSI_DEPART_DEFERRED) {
+    if (atomic_exchange(&driver->deferred, true)) return; /* nudged already */
+  }
+  raise_fd(driver->nudge_fd);
+}
+
+void msi_driver_interrupt(msi_driver *driver) {
+  if (driver->turning) {
+    uv_stop(&driver->loop);
+  } else if (atomic_load_explicit(&driver->watched, memory_order_relaxed) &&
+             !atomic_exchange(&driver->noticed, true)) {
+    raise_fd(driver->notice_fd);
+  }
+}
+
+void msi_driver_wake(msi_driver *driver) {
+  atomic_store(&driver->woken, true);
+  if (!atomic_load(&driver->away)) {
+    uv_async_send(&driver->async);
+  } else if (!atomic_exchange(&driver->noticed, true)) {
+    raise_fd(driver->notice_fd);
+  }
+}
+
+bool msi_driver_take_wake(msi_driver *driver) {
+  return atomic_exchange(&driver->woken, false);
+}
+
+int msi_driver_fd(msi_driver *driver) {
+  atomic_store(&driver->watched, true);
+  return driver->notice_fd;
+}
+
+void msi_driver_calm(msi_driver *driver) {
+  if (!atomic_load_explicit(&driver->noticed, memory_order_relaxed)) return;
+  atomic_store(&driver->noticed, false);
+  drain_fd(driver->notice_fd);
+  /* A wake that came between the two lines was drained with the rest. */
+  if (atomic_load(&driver->woken) && !atomic_exchange(&driver->noticed, true)) {
+    raise_fd(driver->notice_fd);
+  }
+}
+
+uint64_t msi_driver_standin_turns(const msi_driver *driver) {
+  return atomic_load_explicit(&driver->standin_turns, memory_order_relaxed);
+}

@@ -1,0 +1,216 @@
+/* The mailbox (see mailbox.h): a sliding array, compacted when it runs into its end. */
+#include "mailbox.h"
+
+#include <string.h>
+
+static void refusal_free(const ms_alloc *alloc, msi_refusal *refusal) {
+  if (refusal == NULL) return;
+  ms_path_release(refusal->path);
+  MSI_FREE(alloc, refusal);
+}
+
+static void mail_fini(const ms_alloc *alloc, msi_mail *mail) {
+  ms_update_release(mail->patch.update);
+  refusal_free(alloc, mail->refusal);
+  ms_value_release(mail->root);
+  msi_alloc_free(alloc, mail->rejected, mail->rejected_count * sizeof *mail->rejected);
+  msi_alloc_free(alloc, mail->settled, mail->settled_capacity * sizeof *mail->settled);
+}
+
+void msi_mailbox_init(msi_mailbox *mailbox, const ms_alloc *alloc) {
+  memset(mailbox, 0, sizeof *mailbox);
+  mailbox->alloc = alloc;
+}
+
+void msi_mailbox_clear(msi_mailbox *mailbox) {
+  while (mailbox->count > 0) msi_mailbox_pop(mailbox);
+  mailbox->broken = false;
+}
+
+void msi_mailbox_fini(msi_mailbox *mailbox) {
+  msi_mailbox_clear(mailbox);
+  msi_alloc_free(mailbox->alloc, mailbox->items, mailbox->capacity * sizeof *mailbox->items);
+  mailbox->items = NULL;
+  mailbox->capacity = 0;
+}
+
+msi_mail *msi_mailbox_first(msi_mailbox *mailbox) {
+  return mailbox->count == 0 ? NULL : &mailbox->items[mailbox->first];
+}
+
+void msi_mailbox_pop(msi_mailbox *mailbox) {
+  mail_fini(mailbox->alloc, &mailbox->items[mailbox->first]);
+  mailbox->first++;
+  mailbox->count--;
+  if (mailbox->count == 0) mailbox->first = 0;
+}
+
+/* A zeroed item at the end; NULL without memory. */
+static msi_mail *mailbox_add(msi_mailbox *mailbox) {
+  if (mailbox->first + mailbox->count == mailbox->capacity) {
+    if (mailbox->first > mailbox->capacity / 2) {
+      memmove(mailbox->items, mailbox->items + mailbox->first,
+              mailbox->count * sizeof *mailbox->items);
+      mailbox->first = 0;
+    } else {
+      size_t capacity = mailbox->capacity == 0 ? 16 : mailbox->capacity * 2;
+      msi_mail *items =
+          msi_alloc_resize(mailbox->alloc, mailbox->items,
+                           mailbox->capacity * sizeof *items, capacity * sizeof *items);
+      if (items == NULL) return NULL;
+      mailbox->items = items;
+      mailbox->capacity = capacity;
+    }
+  }
+  msi_mail *mail = &mailbox->items[mailbox->first + mailbox->count++];
+  memset(mail, 0, sizeof *mail);
+  return mail;
+}
+
+static void mailbox_drop_last(msi_mailbox *mailbox) {
+  mailbox->count--;
+  mail_fini(mailbox->alloc, &mailbox->items[mailbox->first + mailbox->count]);
+}
+
+/* ------------------------------------------------------------------- melting */
+
+static bool melted_settle(const ms_alloc *alloc, msi_mail *mail, uint64_t number,
+                          uint64_t version) {
+  if (mail->settled_count == mail->settled_capacity) {
+    size_t capacity = mail->settled_capacity == 0 ? 16 : mail->settled_capacity * 2;
+    msi_settled *settled = msi_alloc_resize(alloc, mail->settled,
+                                            mail->settled_capacity * sizeof *settled,
+                                            capacity * sizeof *settled);
+    if (settled == NULL) return false;
+    mail->settled = settled;
+    mail->settled_capacity = capacity;
+  }
+  mail->settled[mail->settled_count++] = (msi_settled){.number = number, .version = version};
+  mail->number = number;
+  return true;
+}
+
+/* True when the delivery went into the last item. */
+static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
+  if (mailbox->count < MSI_MAILBOX_ITEMS) return false;
+  const msi_entry *entry = delivery->entry;
+  if (entry->kind == MSI_ENTRY_REJECT && entry->patch.origin == self) return false;
+  msi_mail *last = &mailbox->items[mailbox->first + mailbox->count - 1];
+  if (last->kind != MSI_MAIL_MELTED) return false;
+  bool own = entry->kind == MSI_ENTRY_PATCH && entry->patch.origin == self;
+  if (own && !melted_settle(mailbox->alloc, last, entry->patch.number, delivery->version)) {
+    return false;
+  }
+  ms_value_release(last->root);
+  last->root = ms_value_retain(delivery->root);
+  last->version = delivery->version;
+  return true;
+}
+
+/* ------------------------------------------------------------------- putting */
+
+static bool put_refusal(msi_mailbox *mailbox, msi_mail *mail, const msi_refusal *refusal) {
+  mail->refusal = MSI_NEW(mailbox->alloc, msi_refusal);
+  if (mail->refusal == NULL) return false;
+  *mail->refusal = *refusal;
+  mail->refusal->path = ms_path_retain(refusal->path);
+  mail->refusal->paths = NULL; /* only the host needs them */
+  mail->refusal->path_count = 0;
+  return true;
+}
+
+static bool put_entry(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
+  const msi_entry *entry = delivery->entry;
+  if (mailbox_melt(mailbox, self, delivery)) return true;
+  msi_mail *mail = mailbox_add(mailbox);
+  if (mail == NULL) return false;
+  bool own = entry->patch.origin == self;
+  bool keep = entry->kind == MSI_ENTRY_REJECT && own;
+  mail->version = delivery->version;
+  mail->root = ms_value_retain(delivery->root);
+  if (mailbox->count > MSI_MAILBOX_ITEMS && !keep) {
+    mail->kind = MSI_MAIL_MELTED;
+    if (own && entry->kind == MSI_ENTRY_PATCH &&
+        !melted_settle(mailbox->alloc, mail, entry->patch.number, delivery->version)) {
+      mailbox_drop_last(mailbox);
+      return false;
+    }
+    return true;
+  }
+  mail->kind = MSI_MAIL_ENTRY;
+  mail->entry_kind = entry->kind;
+  mail->patch = entry->patch;
+  mail->patch.update = ms_update_retain(entry->patch.update);
+  if (keep && !put_refusal(mailbox, mail, &entry->refusal)) {
+    mailbox_drop_last(mailbox);
+    return false;
+  }
+  return true;
+}
+
+static bool put_root(msi_mailbox *mailbox, const msi_delivery *delivery) {
+  msi_mail *mail = mailbox_add(mailbox);
+  if (mail == NULL) return false;
+  mail->kind = MSI_MAIL_ROOT;
+  mail->version = delivery->version;
+  mail->number = delivery->number;
+  mail->root = ms_value_retain(delivery->root);
+  size_t bytes = delivery->rejected_count * sizeof *mail->rejected;
+  if (bytes == 0) return true;
+  mail->rejected = msi_alloc_get(mailbox->alloc, bytes);
+  if (mail->rejected == NULL) {
+    mailbox_drop_last(mailbox);
+    return false;
+  }
+  memcpy(mail->rejected, delivery->rejected, bytes);
+  mail->rejected_count = delivery->rejected_count;
+  return true;
+}
+
+static bool put_unknown(msi_mailbox *mailbox, uint64_t number) {
+  msi_mail *mail = mailbox_add(mailbox);
+  if (mail == NULL) return false;
+  mail->kind = MSI_MAIL_UNKNOWN;
+  mail->number = number;
+  return true;
+}
+
+void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
+  bool done = true;
+  switch (delivery->kind) {
+    case MSI_DELIVER_ENTRY: done = mailbox->broken || put_entry(mailbox, self, delivery); break;
+    case MSI_DELIVER_ROOT: done = mailbox->broken || put_root(mailbox, delivery); break;
+    case MSI_DELIVER_UNKNOWN:
+      done = mailbox->broken || put_unknown(mailbox, delivery->number);
+      break;
+    case MSI_DELIVER_SYNCED: mailbox->synced = delivery->token; break;
+    case MSI_DELIVER_STATE: mailbox->state_changed = true; break;
+    case MSI_DELIVER_FAILED:
+      mailbox->failed = true;
+      mailbox->error = *delivery->error;
+      break;
+  }
+  if (!done) mailbox->broken = true;
+}
+
+void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from) {
+  MSI_ASSERT(to->count == 0);
+  msi_mail *items = to->items;
+  size_t capacity = to->capacity;
+  to->items = from->items;
+  to->first = from->first;
+  to->count = from->count;
+  to->capacity = from->capacity;
+  from->items = items;
+  from->capacity = capacity;
+  from->first = from->count = 0;
+  to->state_changed |= from->state_changed;
+  to->broken |= from->broken;
+  from->state_changed = from->broken = false;
+  if (from->failed) {
+    to->failed = true;
+    to->error = from->error;
+    from->failed = false;
+  }
+  if (from->synced > to->synced) to->synced = from->synced;
+}

@@ -1,0 +1,70 @@
+/*
+ * The mailbox: deliveries of one replica on their way to the owner, in order.
+ *
+ * Filled on the loop side, taken by the owner in one piece; both hold the runtime's mutex. It is
+ * bounded for an owner that does not poll: beyond MSI_MAILBOX_ITEMS, runs of accepted patches melt
+ * into one item that carries the last root and the numbers and versions of the own ones among them
+ * (at most max_queue). Rejections of own patches are never melted.
+ *
+ * When memory runs out an item is lost; `broken` then says that the owner has to take the replica's
+ * state as a whole, and that what became of own patches is unknown.
+ */
+#ifndef MSI_MAILBOX_H
+#define MSI_MAILBOX_H
+
+#include "replica.h"
+
+enum { MSI_MAILBOX_ITEMS = 4096 };
+
+typedef enum msi_mail_kind {
+  MSI_MAIL_ENTRY,
+  MSI_MAIL_MELTED, /* several entries: root, version, settled own numbers */
+  MSI_MAIL_ROOT,
+  MSI_MAIL_UNKNOWN
+} msi_mail_kind;
+
+typedef struct msi_settled {
+  uint64_t number, version;
+} msi_settled;
+
+typedef struct msi_mail {
+  msi_mail_kind kind;
+  msi_entry_kind entry_kind; /* ENTRY */
+  uint64_t version;
+  msi_patch patch;         /* ENTRY: update retained */
+  msi_refusal *refusal;    /* ENTRY of kind REJECT and of this peer, else NULL; owned */
+  const ms_value *root;    /* retained; NULL for UNKNOWN */
+  uint64_t number;         /* ROOT, UNKNOWN, MELTED: own numbers up to this one are settled */
+  uint64_t *rejected;      /* ROOT; owned */
+  size_t rejected_count;
+  msi_settled *settled; /* MELTED: own accepted patches, ascending; owned */
+  size_t settled_count, settled_capacity;
+} msi_mail;
+
+typedef struct msi_mailbox {
+  const ms_alloc *alloc;
+  msi_mail *items; /* items[first ... first + count - 1] */
+  size_t first, count, capacity;
+  bool state_changed;
+  bool broken;
+  bool failed; /* enrolment failed for good: error */
+  ms_error error;
+  uint64_t synced; /* the highest token that was answered */
+} msi_mailbox;
+
+void msi_mailbox_init(msi_mailbox *mailbox, const ms_alloc *alloc);
+void msi_mailbox_fini(msi_mailbox *mailbox);
+/* `self`: this peer's id. */
+void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery);
+/* Move everything from `from` to the empty items of `to`; flags are or-ed. */
+void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from);
+/* Forget items and the lost ones: the owner took the state as a whole. */
+void msi_mailbox_clear(msi_mailbox *mailbox);
+static inline bool msi_mailbox_is_empty(const msi_mailbox *mailbox) {
+  return mailbox->count == 0 && !mailbox->state_changed && !mailbox->broken && !mailbox->failed;
+}
+/* The first item, borrowed, NULL when there is none; pop drops it. */
+msi_mail *msi_mailbox_first(msi_mailbox *mailbox);
+void msi_mailbox_pop(msi_mailbox *mailbox);
+
+#endif

@@ -1,0 +1,88 @@
+/* Notices (see notice.h): a sliding array. */
+#include "notice.h"
+
+#include <string.h>
+
+void msi_notices_init(msi_notices *notices, const ms_alloc *alloc) {
+  memset(notices, 0, sizeof *notices);
+  notices->alloc = alloc;
+}
+
+void msi_notice_fini(msi_notice *notice, const ms_alloc *alloc) {
+  ms_value_release(notice->old_root);
+  ms_value_release(notice->new_root);
+  ms_update_release(notice->update);
+  ms_value_release(notice->standing);
+  if (notice->refusal == NULL) return;
+  ms_path_release(notice->refusal->path);
+  MSI_FREE(alloc, notice->refusal);
+}
+
+void msi_notices_fini(msi_notices *notices) {
+  for (size_t i = 0; i < notices->count; i++) {
+    msi_notice_fini(&notices->items[notices->first + i], notices->alloc);
+  }
+  msi_alloc_free(notices->alloc, notices->items, notices->capacity * sizeof(msi_notice));
+  notices->items = NULL;
+  notices->first = notices->count = notices->capacity = 0;
+}
+
+ms_status msi_notices_reserve(msi_notices *notices, size_t count) {
+  if (notices->first + notices->count + count <= notices->capacity) return MS_OK;
+  if (notices->first >= notices->capacity / 2 && notices->count + count <= notices->capacity) {
+    memmove(notices->items, notices->items + notices->first,
+            notices->count * sizeof *notices->items);
+    notices->first = 0;
+    return MS_OK;
+  }
+  size_t capacity = notices->capacity == 0 ? 16 : notices->capacity * 2;
+  while (capacity < notices->first + notices->count + count) capacity *= 2;
+  msi_notice *items = msi_alloc_resize(notices->alloc, notices->items,
+                                       notices->capacity * sizeof *items,
+                                       capacity * sizeof *items);
+  if (items == NULL) return MS_ENOMEM;
+  notices->items = items;
+  notices->capacity = capacity;
+  return MS_OK;
+}
+
+/* The last notice and this one become a single change from the one's old to the other's new root. */
+static void notice_melt(msi_notice *last, msi_notice *notice) {
+  ms_value_release(last->new_root);
+  last->new_root = notice->new_root;
+  ms_value_release(notice->old_root);
+  ms_update_release(notice->update);
+  ms_update_release(last->update);
+  last->update = NULL;
+  last->is_local = last->is_local && notice->is_local;
+  if (last->origin != notice->origin) last->origin = 0;
+  last->version = notice->version;
+  last->wall_ms = notice->wall_ms;
+}
+
+void msi_notices_add(msi_notices *notices, const msi_notice *notice) {
+  if (notices->count >= MSI_NOTICES_MAX && notice->kind == MSI_NOTICE_CHANGE) {
+    msi_notice *last = &notices->items[notices->first + notices->count - 1];
+    if (last->kind == MSI_NOTICE_CHANGE) {
+      msi_notice copy = *notice;
+      notice_melt(last, &copy);
+      return;
+    }
+  }
+  MSI_ASSERT(notices->first + notices->count < notices->capacity);
+  notices->items[notices->first + notices->count++] = *notice;
+}
+
+bool msi_notices_take(msi_notices *notices, msi_notice *out) {
+  if (notices->count == 0) return false;
+  *out = notices->items[notices->first++];
+  if (--notices->count == 0) notices->first = 0;
+  return true;
+}
+
+void msi_notices_forget_sub(msi_notices *notices, const ms_sub *sub) {
+  for (size_t i = 0; i < notices->count; i++) {
+    msi_notice *notice = &notices->items[notices->first + i];
+    if (notice->sub == sub) notice->sub = NULL;
+  }
+}

@@ -1,0 +1,53 @@
+/*
+ * Notices: what an owner's callbacks are still to hear, in order. Owner side.
+ *
+ * Every change of the view and every refusal becomes a notice; polls tell them one by one. A write
+ * that has to wait for room takes deliveries without telling them, so the two steps are apart.
+ * Beyond MSI_NOTICES_MAX changes melt into the last one, which then stands for all of them.
+ */
+#ifndef MSI_NOTICE_H
+#define MSI_NOTICE_H
+
+#include "hook.h"
+#include "receipt.h"
+
+enum { MSI_NOTICES_MAX = 4096 };
+
+typedef enum msi_notice_kind {
+  MSI_NOTICE_CHANGE,
+  MSI_NOTICE_REFUSAL,
+  MSI_NOTICE_IMMEDIATE /* one subscription hears of all that matches now */
+} msi_notice_kind;
+
+typedef struct msi_notice {
+  msi_notice_kind kind;
+  ms_change_kind change; /* SET, ROLLBACK or JOIN */
+  const ms_value *old_root, *new_root; /* retained */
+  ms_update *update; /* retained; its paths tell where to look; NULL: everywhere */
+  uint64_t origin, version;
+  int64_t wall_ms;
+  bool is_local;
+  uint64_t number;      /* REFUSAL */
+  msi_refusal *refusal; /* REFUSAL; owned, path retained */
+  const ms_value *standing;
+  ms_sub *sub; /* IMMEDIATE; borrowed, cleared when it closes */
+} msi_notice;
+
+typedef struct msi_notices {
+  const ms_alloc *alloc;
+  msi_notice *items; /* items[first ... first + count - 1] */
+  size_t first, count, capacity;
+} msi_notices;
+
+void msi_notices_init(msi_notices *notices, const ms_alloc *alloc);
+void msi_notices_fini(msi_notices *notices);
+/* Room for `count` more, so that adding cannot fail. */
+MS_CHECKED ms_status msi_notices_reserve(msi_notices *notices, size_t count);
+/* After a reserve; everything is taken. */
+void msi_notices_add(msi_notices *notices, const msi_notice *notice);
+/* The first one moves to *out, whose holder finishes it; false when there is none. */
+bool msi_notices_take(msi_notices *notices, msi_notice *out);
+void msi_notice_fini(msi_notice *notice, const ms_alloc *alloc);
+void msi_notices_forget_sub(msi_notices *notices, const ms_sub *sub);
+
+#endif

@@ -1,0 +1,695 @@
+/*
+ * The station (see station.h): msi_port on real files and sockets.
+ *
+ * Links get ids that a replica never sees twice: the slot in the low 12 bits, a generation above.
+ * Frames that a replica sends are queued on their link, which joins the station's list of links to
+ * flush; the list is worked off at the end of the loop turn, so that frames of one turn leave together.
+ * An owner's write outside of polls is flushed at once when the last flush is a while ago, else it is
+ * left for the stand-in: a burst of assignments costs one system call, a single one waits for nothing.
+ */
+#include "station.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "group.h"
+#include "link.h"
+#include "log.h"
+
+enum {
+  SLOT_BITS = 12,
+  LINKS_MAX = 1 << SLOT_BITS,
+  ENROL_TRIES = 32,
+  FLUSH_BYTES = 64 << 10 /* queued bytes that are not left waiting */
+};
+static const uint64_t FLUSH_PAUSE_NS = 50000; /* an owner's writes closer than this go together */
+
+struct msi_station {
+  const ms_alloc *alloc;
+  msi_driver *driver;
+  char *dir; /* NULL: the default */
+  char name[MS_NAME_MAX + 1];
+  char program[64];
+  bool must_exist;
+  bool closed;
+  ms_log_fn log;
+  void *log_ud;
+  ms_log_level log_level;
+
+  msi_directory directory;
+  msi_group *group;
+  msi_log *history;       /* of own_term */
+  msi_listener *listener; /* of own_term */
+  uint64_t own_term;      /* prepared or served by this peer; 0: none */
+  uint64_t peer;
+
+  msi_replica *replica;
+  msi_mailbox mailbox;
+  uv_timer_t timer;
+  uint64_t timer_due; /* UINT64_MAX: not started */
+
+  msi_link **links; /* by slot; NULL: free */
+  uint32_t *generations;
+  size_t link_capacity;
+  bool *dirty; /* by slot: has queued frames */
+  uint16_t *dirty_slots;
+  size_t dirty_count;
+  uint64_t flushed_at;
+
+  uint64_t dial_term; /* 0: no dial under way */
+  bool dial_failed;   /* to be reported in a loop turn of its own */
+  bool dial_pending;  /* the link layer will call on_dialled */
+};
+
+static void station_settle(msi_station *station);
+
+static void station_log(msi_station *station, ms_log_level level, const char *line) {
+  if (station->log == NULL || level < station->log_level) return;
+  char text[MS_MESSAGE_MAX + MS_NAME_MAX + 8];
+  snprintf(text, sizeof text, "%s: %s", station->name, line);
+  station->log(station->log_ud, level, text);
+}
+
+/* --------------------------------------------------------------------- links */
+
+static bool links_grow(msi_station *station) {
+  size_t old = station->link_capacity;
+  size_t new = old == 0 ? 8 : old * 2;
+  if (new > LINKS_MAX) return false;
+  const ms_alloc *alloc = station->alloc;
+  msi_link **links = msi_alloc_zero(alloc, new * sizeof *links);
+  uint32_t *generations = msi_alloc_zero(alloc, new * sizeof *generations);
+  bool *dirty = msi_alloc_zero(alloc, new * sizeof *dirty);
+  uint16_t *dirty_slots = msi_alloc_zero(alloc, new * sizeof *dirty_slots);
+  if (links == NULL || generations == NULL || dirty == NULL || dirty_slots == NULL) {
+    msi_alloc_free(alloc, links, new * sizeof *links);
+    msi_alloc_free(alloc, generations, new * sizeof *generations);
+    msi_alloc_free(alloc, dirty, new * sizeof *dirty);
+    msi_alloc_free(alloc, dirty_slots, new * sizeof *dirty_slots);
+    return false;
+  }
+  if (old > 0) {
+    memcpy(links, station->links, old * sizeof *links);
+    memcpy(generations, station->generations, old * sizeof *generations);
+    memcpy(dirty, station->dirty, old * sizeof *dirty);
+    memcpy(dirty_slots, station->dirty_slots, station->dirty_count * sizeof *dirty_slots);
+  }
+  msi_alloc_free(alloc, station->links, old * sizeof *links);
+  msi_alloc_free(alloc, station->generations, old * sizeof *generations);
+  msi_alloc_free(alloc, station->dirty, old * sizeof *dirty);
+  msi_alloc_free(alloc, station->dirty_slots, old * sizeof *dirty_slots);
+  station->links = links;
+  station->generations = generations;
+  station->dirty = dirty;
+  station->dirty_slots = dirty_slots;
+  station->link_capacity = new;
+  return true;
+}
+
+static void links_free(msi_station *station) {
+  size_t n = station->link_capacity;
+  msi_alloc_free(station->alloc, station->links, n * sizeof *station->links);
+  msi_alloc_free(station->alloc, station->generations, n * sizeof *station->generations);
+  msi_alloc_free(station->alloc, station->dirty, n * sizeof *station->dirty);
+  msi_alloc_free(station->alloc, station->dirty_slots, n * sizeof *station->dirty_slots);
+}
+
+/* Names the link; 0 when there is no room for it. */
+static msi_link_id links_add(msi_station *station, msi_link *link) {
+  size_t slot = 0;
+  while (slot < station->link_capacity && station->links[slot] != NULL) slot++;
+  if (slot == station->link_capacity && !links_grow(station)) return 0;
+  station->links[slot] = link;
+  uint32_t generation = ++station->generations[slot];
+  msi_link_id id = (generation << SLOT_BITS) | (msi_link_id)slot;
+  msi_link_set_id(link, id);
+  return id;
+}
+
+static msi_link *links_find(msi_station *station, msi_link_id id, size_t *slot) {
+  *slot = id & (LINKS_MAX - 1);
+  if (*slot >= station->link_capacity || station->links[*slot] == NULL) return NULL;
+  return msi_link_id_of(station->links[*slot]) == id ? station->links[*slot] : NULL;
+}
+
+void msi_station_flush(msi_station *station) {
+  if (station->dirty_count == 0) return;
+  for (size_t i = 0; i < station->dirty_count; i++) {
+    size_t slot = station->dirty_slots[i];
+    station->dirty[slot] = false;
+    if (station->links[slot] != NULL) msi_link_flush(station->links[slot]);
+  }
+  station->dirty_count = 0;
+  station->flushed_at = uv_hrtime();
+}
+
+static void port_send(void *ud, msi_link_id id, const uint8_t *frame, size_t bytes) {
+  msi_station *station = ud;
+  size_t slot;
+  msi_link *link = links_find(station, id, &slot);
+  if (link == NULL) return;
+  msi_link_send(link, frame, bytes);
+  if (station->dirty[slot]) return;
+  station->dirty[slot] = true;
+  station->dirty_slots[station->dirty_count++] = (uint16_t)slot;
+}
+
+static size_t port_room(void *ud, msi_link_id id) {
+  size_t slot;
+  const msi_link *link = links_find(ud, id, &slot);
+  if (link == NULL) return 0;
+  size_t queued = msi_link_queued(link);
+  return queued >= MSI_LINK_ROOM_BYTES ? 0 : MSI_LINK_ROOM_BYTES - queued;
+}
+
+static void port_cut(void *ud, msi_link_id id, bool flush, const char *reason) {
+  msi_station *station = ud;
+  size_t slot;
+  msi_link *link = links_find(station, id, &slot);
+  if (link == NULL) return;
+  char line[MS_MESSAGE_MAX];
+  snprintf(line, sizeof line, "link to process %lld closed: %s", (long long)msi_link_pid(link),
+           reason);
+  station_log(station, MS_LOG_DEBUG, line);
+  station->links[slot] = NULL;
+  msi_link_close(link, flush);
+}
+
+static void on_frame(void *ud, msi_link *link, const uint8_t *data, size_t bytes) {
+  msi_station *station = ud;
+  if (station->closed) return;
+  msi_replica_message(station->replica, uv_hrtime(), msi_link_id_of(link), data, bytes);
+  station_settle(station);
+}
+
+static void on_room(void *ud, msi_link *link) {
+  msi_station *station = ud;
+  if (station->closed) return;
+  msi_replica_writable(station->replica, uv_hrtime(), msi_link_id_of(link));
+  station_settle(station);
+}
+
+static void on_down(void *ud, msi_link *link, const char *reason) {
+  msi_station *station = ud;
+  size_t slot;
+  msi_link_id id = msi_link_id_of(link);
+  if (links_find(station, id, &slot) == link) station->links[slot] = NULL;
+  char line[MS_MESSAGE_MAX];
+  snprintf(line, sizeof line, "link to process %lld is down: %s",
+           (long long)msi_link_pid(link), reason);
+  station_log(station, MS_LOG_INFO, line);
+  msi_link_close(link, false);
+  if (station->closed) return;
+  msi_replica_link_down(station->replica, uv_hrtime(), id);
+  station_settle(station);
+}
+
+static const msi_link_events LINK_EVENTS = {on_frame, on_room, on_down};
+
+static void on_accepted(void *ud, msi_link *link) {
+  msi_station *station = ud;
+  msi_link_id id = station->closed ? 0 : links_add(station, link);
+  if (id == 0) {
+    station_log(station, MS_LOG_WARNING, "no room for another link");
+    msi_link_close(link, false);
+    return;
+  }
+  msi_replica_accepted(station->replica, uv_hrtime(), id);
+  station_settle(station);
+}
+
+static void on_refused(void *ud, const char *reason) {
+  station_log(ud, MS_LOG_WARNING, reason);
+}
+
+/* ------------------------------------------------------------------- dialling */
+
+static void station_free(msi_station *station);
+
+static void dial_report(msi_station *station, msi_link_id id) {
+  uint64_t term = station->dial_term;
+  station->dial_term = 0;
+  msi_replica_dialled(station->replica, uv_hrtime(), term, id);
+  station_settle(station);
+}
+
+static void on_dialled(void *ud, ms_status status, msi_link *link) {
+  msi_station *station = ud;
+  station->dial_pending = false;
+  if (station->closed) {
+    if (status == MS_OK) msi_link_close(link, false);
+    station_free(station);
+    return;
+  }
+  msi_link_id id = 0;
+  if (status == MS_OK) {
+    id = links_add(station, link);
+    if (id == 0) msi_link_close(link, false);
+  }
+  dial_report(station, id);
+}
+
+static void port_dial(void *ud, uint64_t term) {
+  msi_station *station = ud;
+  char socket_name[MS_NAME_MAX + 32];
+  msi_directory_socket_name(station->name, term, socket_name, sizeof socket_name);
+  station->dial_term = term;
+  ms_error error;
+  ms_status status =
+      msi_link_dial(station->alloc, msi_driver_loop(station->driver), &station->directory,
+                    socket_name, &LINK_EVENTS, station, on_dialled, &error);
+  station->dial_pending = status == MS_OK;
+  station->dial_failed = status != MS_OK;
+  if (status != MS_OK) station_log(station, MS_LOG_DEBUG, error.message);
+}
+
+/* ----------------------------------------------------------------- enrolment */
+
+static void own_term_drop(msi_station *station, bool unlink_socket) {
+  msi_listener_close(station->listener, unlink_socket);
+  msi_log_close(station->history);
+  station->listener = NULL;
+  station->history = NULL;
+  station->own_term = 0;
+}
+
+static ms_status own_term_make(msi_station *station, uint64_t group, uint64_t term,
+                               ms_error *error) {
+  char socket_name[MS_NAME_MAX + 32];
+  msi_directory_socket_name(station->name, term, socket_name, sizeof socket_name);
+  own_term_drop(station, true);
+  ms_status status = msi_log_create(station->alloc, &station->directory, station->name, group,
+                                    term, &station->history, error);
+  if (status != MS_OK) return status;
+  status = msi_listener_new(station->alloc, msi_driver_loop(station->driver),
+                            &station->directory, socket_name, &LINK_EVENTS, station,
+                            on_accepted, on_refused, &station->listener, error);
+  if (status != MS_OK) {
+    own_term_drop(station, false);
+    return status;
+  }
+  station->own_term = term;
+  return MS_OK;
+}
+
+static uint64_t random_number(void) {
+  uint64_t number = 0;
+  ssize_t got;
+  do got = getrandom(&number, sizeof number, 0);
+  while (got < 0 && errno == EINTR);
+  return number;
+}
+
+static uint64_t port_random(void *ud) {
+  (void)ud;
+  return random_number();
+}
+
+/* MS_EBUSY: somebody was faster. */
+static ms_status enrol_found(msi_station *station, msi_group *stale, ms_error *error) {
+  uint64_t group = random_number() | 1;
+  uint64_t term = msi_group_first_term(&station->directory, station->name, stale);
+  ms_status status = own_term_make(station, group, term, error);
+  if (status != MS_OK) return status;
+  status = msi_group_found(station->alloc, &station->directory, station->name, station->peer,
+                           group, term, stale, &station->group, error);
+  if (status != MS_OK) own_term_drop(station, true);
+  return status;
+}
+
+/* One try; MS_EBUSY: once more. */
+static ms_status enrol_once(msi_station *station, bool may_found, bool *founded,
+                            ms_error *error) {
+  msi_group *group = NULL;
+  bool alive = false;
+  ms_status status = msi_group_open(station->alloc, &station->directory, station->name,
+                                    station->peer, &group, &alive, error);
+  if (status == MS_OK && alive) {
+    station->group = group;
+    *founded = false;
+    return MS_OK;
+  }
+  if (status != MS_OK && status != MS_ENOENT && status != MS_EVERSION) return status;
+  if (status == MS_EVERSION || !may_found) {
+    msi_group_close(group);
+    if (status == MS_EVERSION) return status;
+    return msi_fail(error, MS_ENOENT, "no share \"%s\" lives in %s", station->name,
+                    station->directory.path);
+  }
+  *founded = true;
+  status = enrol_found(station, group, error);
+  msi_group_close(group);
+  return status;
+}
+
+static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_t *group,
+                                uint64_t *term, ms_error *error) {
+  msi_station *station = ud;
+  own_term_drop(station, true);
+  msi_group_close(station->group);
+  station->group = NULL;
+  station->peer = peer;
+  bool founded = false;
+  ms_status status = MS_EBUSY;
+  for (int i = 0; i < ENROL_TRIES && status == MS_EBUSY; i++) {
+    status = enrol_once(station, may_found && !station->must_exist, &founded, error);
+  }
+  if (status != MS_OK) return MSI_ENROLLED_FAILED;
+  *group = msi_group_id(station->group);
+  *term = msi_group_term(station->group);
+  return founded ? MSI_ENROLLED_FOUNDED : MSI_ENROLLED_JOINED;
+}
+
+/* ---------------------------------------------------------------- group file */
+
+static bool port_mark_complete(void *ud) {
+  return msi_group_mark_complete(((msi_station *)ud)->group);
+}
+
+static uint64_t port_term(void *ud) {
+  return msi_group_term(((msi_station *)ud)->group);
+}
+
+static bool port_term_lock_free(void *ud, uint64_t term) {
+  return msi_group_term_lock_free(((msi_station *)ud)->group, term);
+}
+
+static bool port_take_term_lock(void *ud, uint64_t term) {
+  return msi_group_take_term_lock(((msi_station *)ud)->group, term);
+}
+
+static void port_drop_term_lock(void *ud, uint64_t term) {
+  msi_group_drop_term_lock(((msi_station *)ud)->group, term);
+}
+
+static bool port_member_alive(void *ud, uint64_t peer) {
+  return msi_group_member_alive(((msi_station *)ud)->group, peer);
+}
+
+static uint64_t port_heartbeat(void *ud) {
+  return msi_group_heartbeat(((msi_station *)ud)->group);
+}
+
+static void port_beat(void *ud) {
+  msi_group_beat(((msi_station *)ud)->group);
+}
+
+static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
+  return msi_group_raise_term(((msi_station *)ud)->group, from, to);
+}
+
+/* ----------------------------------------------------------------------- log */
+
+static ms_status port_prepare(void *ud, uint64_t term, ms_error *error) {
+  msi_station *station = ud;
+  return own_term_make(station, msi_group_id(station->group), term, error);
+}
+
+static void port_discard(void *ud, uint64_t term) {
+  msi_station *station = ud;
+  if (station->own_term == term) own_term_drop(station, true);
+}
+
+/* Somebody's log, opened for the call; NULL when it is not there or not intact. */
+static msi_log *log_open(msi_station *station, uint64_t term) {
+  msi_log *log = NULL;
+  ms_error error;
+  ms_status status = msi_log_open(station->alloc, &station->directory, station->name,
+                                  msi_group_id(station->group), term, &log, &error);
+  return status == MS_OK ? log : NULL;
+}
+
+static void port_log_info(void *ud, uint64_t term, msi_log_info *out) {
+  memset(out, 0, sizeof *out);
+  msi_log *log = log_open(ud, term);
+  if (log != NULL) msi_log_inspect(log, out);
+  msi_log_close(log);
+}
+
+static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn,
+                          void *fn_ud) {
+  msi_station *station = ud;
+  msi_log *log = log_open(station, term);
+  if (log == NULL) return false;
+  bool whole = msi_log_read(log, station->alloc, after, fn, fn_ud);
+  msi_log_close(log);
+  return whole;
+}
+
+static void port_mark_ready(void *ud, uint64_t term, uint64_t base) {
+  msi_station *station = ud;
+  MSI_ASSERT(station->own_term == term);
+  (void)term;
+  msi_log_mark_ready(station->history, base);
+  if (msi_listener_accept(station->listener) != MS_OK) {
+    station_log(station, MS_LOG_ERROR, "cannot listen: no peer can reach this host");
+  }
+}
+
+static void port_sweep(void *ud, uint64_t term) {
+  msi_station *station = ud;
+  msi_directory_sweep(&station->directory, station->name, term);
+}
+
+static ms_status port_commit(void *ud, uint64_t term, uint64_t version, const uint8_t *data,
+                             size_t bytes, bool *current) {
+  msi_station *station = ud;
+  if (station->own_term != term) {
+    *current = false;
+    return MS_OK;
+  }
+  ms_status status = msi_log_append(station->history, version, data, bytes);
+  if (status != MS_OK) return status;
+  *current = msi_group_term(station->group) == term;
+  return MS_OK;
+}
+
+/* ------------------------------------------------------------------- results */
+
+static void port_deliver(void *ud, const msi_delivery *delivery) {
+  msi_station *station = ud;
+  msi_mailbox_put(&station->mailbox, station->peer, delivery);
+  msi_driver_interrupt(station->driver);
+}
+
+static int64_t port_wall_ms(void *ud) {
+  (void)ud;
+  uv_timeval64_t now;
+  if (uv_gettimeofday(&now) != 0) return 0;
+  return now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+static void port_log(void *ud, ms_log_level level, const char *line) {
+  station_log(ud, level, line);
+}
+
+/* --------------------------------------------------------------------- timer */
+
+static void on_timer(uv_timer_t *timer) {
+  msi_station *station = timer->data;
+  station->timer_due = UINT64_MAX;
+  if (station->dial_failed) {
+    station->dial_failed = false;
+    dial_report(station, 0);
+  }
+  msi_replica_tick(station->replica, uv_hrtime());
+  station_settle(station);
+}
+
+/* After every event: start the timer for what the replica wants next. */
+static void station_settle(msi_station *station) {
+  uint64_t now = uv_hrtime();
+  uint64_t due = station->dial_failed ? now : msi_replica_deadline(station->replica);
+  if (due == station->timer_due) return;
+  station->timer_due = due;
+  if (due == UINT64_MAX) {
+    uv_timer_stop(&station->timer);
+    return;
+  }
+  /* The loop counts whole milliseconds from a time it caches: round up, never spin. */
+  uv_update_time(msi_driver_loop(station->driver));
+  uint64_t wait_ms = due <= now ? 0 : (due - now + 999999) / 1000000;
+  uv_timer_start(&station->timer, on_timer, wait_ms, 0);
+}
+
+/* ------------------------------------------------------------------ lifetime */
+
+static void port_init(msi_station *station, msi_port *port) {
+  *port = (msi_port){.ud = station,
+                     .send = port_send,
+                     .room = port_room,
+                     .cut = port_cut,
+                     .dial = port_dial,
+                     .enrol = port_enrol,
+                     .mark_complete = port_mark_complete,
+                     .term = port_term,
+                     .term_lock_free = port_term_lock_free,
+                     .take_term_lock = port_take_term_lock,
+                     .drop_term_lock = port_drop_term_lock,
+                     .member_alive = port_member_alive,
+                     .heartbeat = port_heartbeat,
+                     .beat = port_beat,
+                     .raise_term = port_raise_term,
+                     .prepare = port_prepare,
+                     .discard = port_discard,
+                     .log_info = port_log_info,
+                     .log_read = port_log_read,
+                     .mark_ready = port_mark_ready,
+                     .sweep = port_sweep,
+                     .commit = port_commit,
+                     .deliver = port_deliver,
+                     .random = port_random,
+                     .wall_ms = port_wall_ms,
+                     .log = port_log};
+}
+
+ms_status msi_station_new(const msi_station_config *config, msi_station **out,
+                          ms_error *error) {
+  msi_station *station = MSI_NEW(config->alloc, msi_station);
+  if (station == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
+  station->alloc = config->alloc;
+  station->driver = config->driver;
+  station->must_exist = config->must_exist;
+  station->log = config->log;
+  station->log_ud = config->log_ud;
+  station->log_level = config->log_level;
+  station->timer_due = UINT64_MAX;
+  snprintf(station->name, sizeof station->name, "%s", config->name);
+  snprintf(station->program, sizeof station->program, "%s", config->replica.program);
+  msi_mailbox_init(&station->mailbox, station->alloc);
+  ms_status status = msi_directory_open(config->dir, config->replica.may_found && !config->must_exist,
+                                        &station->directory, error);
+  if (status != MS_OK) {
+    MSI_FREE(station->alloc, station);
+    return status;
+  }
+  msi_port port;
+  port_init(station, &port);
+  msi_replica_config replica = config->replica;
+  replica.program = station->program;
+  status = msi_replica_new(&replica, &port, &station->replica);
+  if (status != MS_OK) {
+    msi_directory_close(&station->directory);
+    MSI_FREE(station->alloc, station);
+    return msi_fail(error, status, "out of memory");
+  }
+  uv_timer_init(msi_driver_loop(station->driver), &station->timer);
+  station->timer.data = station;
+  *out = station;
+  return MS_OK;
+}
+
+void msi_station_start(msi_station *station) {
+  msi_replica_start(station->replica, uv_hrtime());
+  station_settle(station);
+}
+
+static void station_free(msi_station *station) {
+  if (!station->closed || station->dial_pending || uv_is_active((uv_handle_t *)&station->timer)) {
+    return;
+  }
+  if (station->timer.data != NULL) return; /* its close callback comes first */
+  links_free(station);
+  MSI_FREE(station->alloc, station);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+  msi_station *station = handle->data;
+  handle->data = NULL;
+  station_free(station);
+}
+
+void msi_station_close(msi_station *station) {
+  msi_replica_info info;
+  msi_replica_inspect(station->replica, &info);
+  msi_replica_stop(station->replica, uv_hrtime());
+  station->closed = true;
+  for (size_t slot = 0; slot < station->link_capacity; slot++) {
+    if (station->links[slot] == NULL) continue;
+    msi_link_flush(station->links[slot]);
+    msi_link_close(station->links[slot], true);
+    station->links[slot] = NULL;
+  }
+  station->dirty_count = 0;
+  msi_replica_free(station->replica);
+  station->replica = NULL;
+  uint64_t own_term = station->own_term;
+  if (station->group != NULL) {
+    msi_group_unlink_if_last(station->group, &station->directory, station->name);
+    bool last = !msi_group_is_published(station->group, &station->directory, station->name);
+    own_term_drop(station, last);
+    if (last && own_term != 0) {
+      msi_directory_sweep(&station->directory, station->name, own_term + 1);
+    }
+    msi_group_close(station->group);
+    station->group = NULL;
+  }
+  msi_directory_close(&station->directory);
+  msi_mailbox_fini(&station->mailbox);
+  uv_close((uv_handle_t *)&station->timer, on_timer_closed);
+}
+
+msi_mailbox *msi_station_mailbox(msi_station *station) {
+  return &station->mailbox;
+}
+
+msi_replica *msi_station_replica(msi_station *station) {
+  return station->replica;
+}
+
+/* ------------------------------------------------------------- owner's calls */
+
+static bool station_may_defer(const msi_station *station, uint64_t now) {
+  if (now - station->flushed_at > FLUSH_PAUSE_NS) return false;
+  for (size_t i = 0; i < station->dirty_count; i++) {
+    const msi_link *link = station->links[station->dirty_slots[i]];
+    if (link != NULL && msi_link_queued(link) >= FLUSH_BYTES) return false;
+  }
+  return true;
+}
+
+/* False when the kernel did not take everything. */
+static bool station_flush_whole(msi_station *station) {
+  bool whole = true;
+  for (size_t i = 0; i < station->dirty_count; i++) {
+    msi_link *link = station->links[station->dirty_slots[i]];
+    if (link == NULL) continue;
+    msi_link_flush(link);
+    whole = whole && msi_link_queued(link) == 0;
+  }
+  msi_station_flush(station);
+  return whole;
+}
+
+ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_ms,
+                             ms_update *update, const ms_value *root_before,
+                             const ms_value *root_after, uint64_t *number,
+                             msi_departure *departure) {
+  uint64_t now = uv_hrtime();
+  uint64_t due = station->timer_due;
+  ms_status status = msi_replica_submit(station->replica, now, base, wall_ms, update,
+                                        root_before, root_after, number);
+  *departure = MSI_DEPART_QUIET;
+  if (station->dirty_count > 0) {
+    if (station_may_defer(station, now)) {
+      *departure = MSI_DEPART_DEFERRED;
+    } else if (!station_flush_whole(station)) {
+      *departure = MSI_DEPART_CHANGED; /* libuv waits for the socket now */
+    }
+  }
+  uint64_t wanted = msi_replica_deadline(station->replica);
+  if (wanted != due || station->dial_failed) {
+    station_settle(station);
+    *departure = MSI_DEPART_CHANGED;
+  }
+  return status;
+}
+
+ms_status msi_station_sync(msi_station *station, uint64_t token) {
+  ms_status status = msi_replica_sync(station->replica, uv_hrtime(), token);
+  msi_station_flush(station);
+  station_settle(station);
+  return status;
+}

@@ -1,0 +1,419 @@
+/*
+ * Writing: from a call to a patch. An update is compiled, applied to the view (so that its errors are
+ * the caller's), handed to the replica, and only then does the view change: a refusal at any step
+ * leaves everything as it was.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "share.h"
+
+struct ms_batch {
+  ms_share *share;
+  ms_update **updates; /* retained */
+  size_t count, capacity;
+  const ms_value *root; /* retained: the view with the batch's writes */
+  int64_t wall_ms;
+};
+
+static int64_t wall_ms_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const ms_value *share_root(const ms_share *share) {
+  return share->batch != NULL ? share->batch->root : msi_view_root(share->view);
+}
+
+static ms_status share_may_write(ms_share *share, ms_error *error) {
+  ms_status status = msi_runtime_guard(share->runtime);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  if (share->phase == MSI_PHASE_CLOSED) {
+    return msi_fail(error, MS_ECLOSED, "share \"%s\" is closed", share->name);
+  }
+  if (share->config.readonly) {
+    return msi_fail(error, MS_EREADONLY, "share \"%s\" was opened read-only", share->name);
+  }
+  if (share_root(share) == NULL) {
+    return msi_fail(error, MS_ENOHOST, "share \"%s\" has no complete replica yet", share->name);
+  }
+  return MS_OK;
+}
+
+/* ------------------------------------------------------------------- batches */
+
+static ms_status batch_apply(const ms_batch *batch, const ms_update *update,
+                             const ms_value **out, ms_error *error) {
+  msi_apply context = {.alloc = batch->share->runtime->alloc,
+                       .wall_ms = batch->wall_ms,
+                       .document_bytes_max = batch->share->config.max_document};
+  return msi_update_apply(&context, update, batch->root, out, NULL, error);
+}
+
+static ms_status batch_add(ms_batch *batch, ms_update *update, ms_error *error) {
+  const ms_alloc *alloc = batch->share->runtime->alloc;
+  if (batch->count == batch->capacity) {
+    size_t capacity = batch->capacity == 0 ? 8 : batch->capacity * 2;
+    ms_update **updates =
+        msi_alloc_resize(alloc, batch->updates, batch->capacity * sizeof *updates,
+                         capacity * sizeof *updates);
+    if (updates == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
+    batch->updates = updates;
+    batch->capacity = capacity;
+  }
+  const ms_value *root;
+  ms_status status = batch_apply(batch, update, &root, error);
+  if (status != MS_OK) return status;
+  batch->updates[batch->count++] = ms_update_retain(update);
+  ms_value_release(batch->root);
+  batch->root = root;
+  batch->share->draft_changes++;
+  return MS_OK;
+}
+
+ms_status ms_batch_new(ms_share *share, ms_batch **out) {
+  ms_status status = share_may_write(share, NULL);
+  if (status != MS_OK) return status;
+  if (share->batch != NULL) return MS_EBUSY;
+  ms_batch *batch = MSI_NEW(share->runtime->alloc, ms_batch);
+  if (batch == NULL) return MS_ENOMEM;
+  batch->share = share;
+  batch->root = ms_value_retain(msi_view_root(share->view));
+  batch->wall_ms = wall_ms_now();
+  share->batch = batch;
+  share->runtime->batches++;
+  *out = batch;
+  return MS_OK;
+}
+
+/* The share no longer shows the batch. */
+static void batch_detach(ms_batch *batch) {
+  batch->share->batch = NULL;
+  batch->share->runtime->batches--;
+  batch->share->draft_changes++;
+}
+
+static void batch_attach(ms_batch *batch) {
+  batch->share->batch = batch;
+  batch->share->runtime->batches++;
+}
+
+static void batch_clear(ms_batch *batch) {
+  for (size_t i = 0; i < batch->count; i++) ms_update_release(batch->updates[i]);
+  batch->count = 0;
+}
+
+ms_status ms_batch_commit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
+  ms_share *share = batch->share;
+  if (receipt != NULL) *receipt = NULL;
+  if (batch->count == 0) return MS_OK;
+  ms_update *update = NULL;
+  ms_status status =
+      msi_update_concat(share->runtime->alloc, (const ms_update *const *)batch->updates,
+                        batch->count, &update);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  batch_detach(batch);
+  status = msi_share_submit(share, update, receipt, error);
+  batch_attach(batch);
+  ms_update_release(update);
+  if (status != MS_OK) return status;
+  batch_clear(batch);
+  ms_value_release(batch->root);
+  batch->root = ms_value_retain(msi_view_root(share->view));
+  return MS_OK;
+}
+
+void ms_batch_free(ms_batch *batch) {
+  if (batch == NULL) return;
+  const ms_alloc *alloc = batch->share->runtime->alloc;
+  batch_detach(batch);
+  batch_clear(batch);
+  msi_alloc_free(alloc, batch->updates, batch->capacity * sizeof(ms_update *));
+  ms_value_release(batch->root);
+  MSI_FREE(alloc, batch);
+}
+
+/* ---------------------------------------------------------------- submitting */
+
+/* Callbacks hear of own writes at the next poll. After a reserve. */
+static void note_own(ms_share *share, ms_update *update, const ms_value *old_root,
+                     const ms_value *new_root, int64_t wall_ms) {
+  if (old_root == new_root || msi_hooks_count(share->hooks) == 0) return;
+  msi_notice notice = {.kind = MSI_NOTICE_CHANGE,
+                       .change = MS_CHANGE_SET,
+                       .old_root = ms_value_retain(old_root),
+                       .new_root = ms_value_retain(new_root),
+                       .update = ms_update_retain(update),
+                       .origin = share->peer,
+                       .wall_ms = wall_ms,
+                       .is_local = true};
+  msi_notices_add(&share->notices, &notice);
+}
+
+/* The part that the replica may refuse. */
+static ms_status submit_root(ms_share *share, ms_update *update, const ms_value *root,
+                             int64_t wall_ms, ms_receipt *receipt, ms_error *error) {
+  uint64_t number = 0;
+  msi_departure departure;
+  msi_driver_visit(share->runtime->driver);
+  ms_status status =
+      msi_station_submit(share->station, msi_view_version(share->view), wall_ms, update,
+                         msi_view_root(share->view), root, &number, &departure);
+  msi_driver_depart(share->runtime->driver, departure);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  note_own(share, update, msi_view_root(share->view), root, wall_ms);
+  msi_view_add(share->view, number, update, wall_ms, root);
+  msi_receipts_push(&share->receipts, number, receipt);
+  share->submitted++;
+  return MS_OK;
+}
+
+static ms_status submit_reserve(ms_share *share, ms_error *error) {
+  ms_status status = msi_view_reserve(share->view);
+  if (status == MS_OK) status = msi_receipts_reserve(&share->receipts);
+  if (status == MS_OK) status = msi_notices_reserve(&share->notices, 1);
+  if (status != MS_OK) return msi_fail(error, status, "out of memory");
+  return MS_OK;
+}
+
+static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *receipt,
+                                ms_error *error) {
+  if (share->receipts.count >= share->config.max_queue && !msi_share_make_room(share)) {
+    return msi_fail(error, MS_EBUSY, "%zu patches are not settled yet", share->receipts.count);
+  }
+  if (update->wire_bytes > share->config.max_patch) {
+    return msi_fail(error, MS_ELIMIT, "patch of %zu bytes, max_patch is %zu",
+                    update->wire_bytes, share->config.max_patch);
+  }
+  ms_status status = submit_reserve(share, error);
+  if (status != MS_OK) return status;
+  int64_t wall_ms = wall_ms_now();
+  const ms_value *root;
+  status = msi_view_try(share->view, update, wall_ms, &root, error);
+  if (status != MS_OK) return status;
+  status = submit_root(share, update, root, wall_ms, receipt, error);
+  ms_value_release(root);
+  return status;
+}
+
+ms_status msi_share_submit(ms_share *share, ms_update *update, ms_receipt **receipt,
+                           ms_error *error) {
+  ms_status status = share_may_write(share, error);
+  if (status != MS_OK) return status;
+  if (share->batch != NULL) {
+    if (receipt != NULL) *receipt = NULL;
+    return batch_add(share->batch, update, error);
+  }
+  if (share->station == NULL) return msi_fail(error, MS_ENOHOST, "share is not started");
+  ms_receipt *made = NULL;
+  if (receipt != NULL) {
+    status = msi_receipt_new(share->runtime->alloc, share, &made);
+    if (status != MS_OK) return msi_fail(error, status, "out of memory");
+  }
+  status = submit_to_view(share, update, made, error);
+  if (status != MS_OK) {
+    ms_receipt_release(made);
+    return status;
+  }
+  if (receipt != NULL) *receipt = made;
+  return MS_OK;
+}
+
+ms_status ms_share_update(ms_share *share, const ms_update *update, ms_receipt **receipt,
+                          ms_error *error) {
+  return msi_share_submit(share, (ms_update *)(uintptr_t)update, receipt, error);
+}
+
+/* Submits what was compiled and gives it back. */
+static ms_status submit_taken(ms_share *share, ms_status compiled, ms_update *update,
+                              ms_receipt **receipt, ms_error *error) {
+  if (compiled != MS_OK) return compiled;
+  ms_status status = msi_share_submit(share, update, receipt, error);
+  ms_update_release(update);
+  return status;
+}
+
+ms_status ms_share_patch(ms_share *share, const ms_value *document, ms_receipt **receipt,
+                         ms_error *error) {
+  ms_update *update = NULL;
+  ms_status status = ms_update_parse(share->runtime->alloc, document, &update, error);
+  return submit_taken(share, status, update, receipt, error);
+}
+
+ms_status ms_share_replace(ms_share *share, const ms_value *document, ms_receipt **receipt,
+                           ms_error *error) {
+  ms_update *update = NULL;
+  ms_status status = msi_update_replace(share->runtime->alloc, document, &update, error);
+  return submit_taken(share, status, update, receipt, error);
+}
+
+/* -------------------------------------------------------------- single writes */
+
+ms_status ms_share_write(ms_share *share, const ms_path *path, ms_operator op,
+                         const ms_value *operand, ms_type container, ms_receipt **receipt,
+                         ms_error *error) {
+  msi_code code;
+  switch (op) {
+    case MS_OP_SET: code = MSI_CODE_SET; break;
+    case MS_OP_UNSET: code = MSI_CODE_UNSET; break;
+    case MS_OP_INC: code = MSI_CODE_INC; break;
+    case MS_OP_PUSH: code = MSI_CODE_PUSH; break;
+    default: return msi_fail(error, MS_EARGUMENT, "unknown operator number %d", (int)op);
+  }
+  ms_update *update = NULL;
+  ms_status status = msi_update_single(share->runtime->alloc, code, path, operand, container,
+                                       &update, error);
+  return submit_taken(share, status, update, receipt, error);
+}
+
+static ms_status write_at(ms_share *share, const char *path, ms_operator op,
+                          const ms_value *operand, ms_receipt **receipt, ms_error *error) {
+  ms_path *compiled = NULL;
+  ms_status status =
+      ms_path_parse(share->runtime->alloc, path, strlen(path), &compiled, error);
+  if (status != MS_OK) return status;
+  if (ms_path_count(compiled) == 0) {
+    status = msi_fail(error, MS_EPATH, "empty path: use ms_share_replace");
+  } else {
+    status = ms_share_write(share, compiled, op, operand, MS_NULL, receipt, error);
+  }
+  ms_path_release(compiled);
+  return status;
+}
+
+ms_status ms_share_set(ms_share *share, const char *path, const ms_value *value,
+                       ms_receipt **receipt, ms_error *error) {
+  return write_at(share, path, MS_OP_SET, value, receipt, error);
+}
+
+ms_status ms_share_unset(ms_share *share, const char *path, ms_receipt **receipt,
+                         ms_error *error) {
+  return write_at(share, path, MS_OP_UNSET, ms_value_null(), receipt, error);
+}
+
+ms_status ms_share_push(ms_share *share, const char *path, const ms_value *value,
+                        ms_receipt **receipt, ms_error *error) {
+  return write_at(share, path, MS_OP_PUSH, value, receipt, error);
+}
+
+/* Writes a value that was made for the call, or passes on why it could not be made. */
+static ms_status write_made(ms_share *share, const char *path, ms_operator op, ms_status made,
+                            const ms_value *value, ms_receipt **receipt, ms_error *error) {
+  if (made != MS_OK) return msi_fail(error, made, "%s", ms_status_text(made));
+  ms_status status = write_at(share, path, op, value, receipt, error);
+  ms_value_release(value);
+  return status;
+}
+
+ms_status ms_share_inc(ms_share *share, const char *path, int64_t by, ms_receipt **receipt,
+                       ms_error *error) {
+  const ms_value *value = NULL;
+  ms_status made = ms_value_new_int(share->runtime->alloc, by, &value);
+  return write_made(share, path, MS_OP_INC, made, value, receipt, error);
+}
+
+ms_status ms_share_set_bool(ms_share *share, const char *path, bool flag) {
+  return write_at(share, path, MS_OP_SET, ms_value_bool(flag), NULL, NULL);
+}
+
+ms_status ms_share_set_int(ms_share *share, const char *path, int64_t number) {
+  const ms_value *value = NULL;
+  ms_status made = ms_value_new_int(share->runtime->alloc, number, &value);
+  return write_made(share, path, MS_OP_SET, made, value, NULL, NULL);
+}
+
+ms_status ms_share_set_double(ms_share *share, const char *path, double number) {
+  const ms_value *value = NULL;
+  ms_status made = ms_value_new_double(share->runtime->alloc, number, &value);
+  return write_made(share, path, MS_OP_SET, made, value, NULL, NULL);
+}
+
+ms_status ms_share_set_string(ms_share *share, const char *path, const char *bytes,
+                              size_t length) {
+  const ms_value *value = NULL;
+  ms_status made = ms_value_new_string(share->runtime->alloc, bytes, length, &value);
+  return write_made(share, path, MS_OP_SET, made, value, NULL, NULL);
+}
+
+/* ------------------------------------------------------------ merged defaults */
+
+/* One patch that adds the top-level keys that are missing. */
+void msi_share_merge_defaults(ms_share *share) {
+  share->defaults_due = false;
+  const ms_value *root = msi_view_root(share->view);
+  const ms_value *defaults = share->config.defaults;
+  if (defaults == NULL || share->config.readonly || share->station == NULL) return;
+  ms_batch *batch = NULL;
+  if (ms_batch_new(share, &batch) != MS_OK) return;
+  ms_cursor cursor;
+  const char *key;
+  size_t length;
+  const ms_value *value;
+  ms_error error;
+  ms_status status = MS_OK;
+  ms_cursor_init(&cursor, defaults);
+  while (status == MS_OK && ms_cursor_next(&cursor, &key, &length, &value)) {
+    if (ms_value_get(root, key, length) != NULL) continue;
+    ms_path *path = NULL;
+    ms_key keys[1] = {{.bytes = key, .length = length}};
+    status = ms_path_new(share->runtime->alloc, keys, 1, &path, &error);
+    if (status != MS_OK) break;
+    status = ms_share_write(share, path, MS_OP_SET, value, MS_NULL, NULL, &error);
+    ms_path_release(path);
+  }
+  if (status == MS_OK) status = ms_batch_commit(batch, NULL, &error);
+  ms_batch_free(batch);
+  if (status == MS_OK) return;
+  msi_runtime_log(share->runtime, MS_LOG_WARNING, "%s: defaults were not merged: %s",
+                  share->name, error.message);
+}
+
+/* -------------------------------------------------------------------- reading */
+
+const ms_value *ms_share_root(const ms_share *share) {
+  return ms_value_retain(share_root(share));
+}
+
+uint64_t ms_share_view_number(const ms_share *share) {
+  return msi_view_number(share->view) + share->draft_changes;
+}
+
+ms_status ms_share_get(const ms_share *share, const char *path, const ms_value **out) {
+  ms_path *compiled = NULL;
+  const ms_value *root = share_root(share);
+  if (root == NULL) return MS_ENOENT;
+  ms_status status =
+      ms_path_parse(share->runtime->alloc, path, strlen(path), &compiled, NULL);
+  if (status != MS_OK) return status;
+  const ms_value *value = ms_path_find(compiled, root);
+  ms_path_release(compiled);
+  if (value == NULL) return MS_ENOENT;
+  *out = value;
+  return MS_OK;
+}
+
+ms_status ms_share_get_bool(const ms_share *share, const char *path, bool *out) {
+  const ms_value *value;
+  ms_status status = ms_share_get(share, path, &value);
+  return status == MS_OK ? ms_value_to_bool(value, out) : status;
+}
+
+ms_status ms_share_get_int(const ms_share *share, const char *path, int64_t *out) {
+  const ms_value *value;
+  ms_status status = ms_share_get(share, path, &value);
+  return status == MS_OK ? ms_value_to_int(value, out) : status;
+}
+
+ms_status ms_share_get_double(const ms_share *share, const char *path, double *out) {
+  const ms_value *value;
+  ms_status status = ms_share_get(share, path, &value);
+  return status == MS_OK ? ms_value_to_double(value, out) : status;
+}
+
+ms_status ms_share_get_string(const ms_share *share, const char *path, const char **bytes,
+                              size_t *length) {
+  const ms_value *value;
+  ms_status status = ms_share_get(share, path, &value);
+  return status == MS_OK ? ms_value_to_string(value, bytes, length) : status;
+}
