@@ -346,11 +346,13 @@ static uint64_t path_guess(const ms_path *path) {
   return bytes;
 }
 
-static ms_status add_guard(builder *self, const ms_path *path, ms_type container,
-                           ms_error *error) {
+/* $push asks for the array itself, the others for the container that they change. */
+static ms_status add_guard(builder *self, msi_code code, const ms_path *path,
+                           ms_type container, ms_error *error) {
   ms_path *parent;
-  ms_status st = msi_path_from_segments(self->block.alloc, path->segments,
-                                        path->count - 1u, &parent);
+  size_t count = code == MSI_CODE_PUSH ? path->count : path->count - 1u;
+  ms_status st =
+      msi_path_from_segments(self->block.alloc, path->segments, count, &parent);
   if (st != MS_OK) return fail_status(error, st);
   msi_op *op = builder_add(self, MSI_CODE_GUARD, parent);
   st = ms_value_new_int(self->block.alloc, container, &op->operand);
@@ -399,7 +401,7 @@ ms_status msi_update_single(const ms_alloc *alloc, msi_code code, const ms_path 
   ms_status st = builder_init(&self, alloc, guarded ? 2 : 1, guess, error);
   if (st == MS_OK) {
     builder_begin_group(&self);
-    if (guarded) st = add_guard(&self, path, container, error);
+    if (guarded) st = add_guard(&self, code, path, container, error);
   }
   if (st == MS_OK) st = add_single(&self, code, path, operand, error);
   if (st == MS_OK) st = builder_finish(&self, out, error);

@@ -346,7 +346,8 @@ ms_status msi_view_take(msi_view *view, uint64_t self, const msi_delivery *deliv
     out->number = view->items[view->first].number;
     out->settled_update = ms_update_retain(view->items[view->first].update);
   }
+  /* Readers hold on to what they borrowed from the root by its number: an equal root counts too. */
+  if (view->root != root) view->number++;
   view_commit(view, committed, version, root, settled, replayed);
-  if (out->effect != MSI_VIEW_NONE) view->number++;
   return MS_OK;
 }
