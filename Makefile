@@ -6,7 +6,7 @@ BUILD_TYPE ?= RelWithDebInfo
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 SEEDS ?= 5000
-SECONDS ?= 60
+DURATION ?= 60
 
 .DEFAULT_GOAL := build
 .PHONY: setup build test demo bench install format lint sim soak fuzz clean
@@ -29,8 +29,9 @@ test: build
 demo: build
 	@$(BUILD)/bin/memshare run examples/arena/main.lua
 
+# ARGS is passed through: make bench ARGS=--quick
 bench: build
-	@$(BUILD)/bin/memshare run bench/main.lua
+	@$(BUILD)/bin/memshare run bench/main.lua $(ARGS)
 
 # DESTDIR moves the whole tree, PREFIX is where it will be used.
 install: | $(BUILD)/build.ninja
@@ -51,14 +52,14 @@ lint:
 sim: build
 	@$(BUILD)/runtime/sim --seeds $(SEEDS)
 
-# Real processes that are killed and stalled at random for SECONDS.
+# Real processes that are killed and stalled at random for DURATION seconds.
 soak: build
-	@$(BUILD)/bin/memshare run spec/support/soak.lua $(SECONDS)
+	@$(BUILD)/bin/memshare run spec/support/soak.lua $(DURATION)
 
-# Every fuzz target for SECONDS.
+# Every fuzz target for DURATION seconds.
 fuzz:
 	@scripts/setup build lint
-	@scripts/fuzz $(SECONDS)
+	@scripts/fuzz $(DURATION)
 
 clean:
 	@rm -rf $(BUILD) build-*
