@@ -169,7 +169,7 @@ describe("a directory #cluster", function()
     if own then process.remove_directory(own) end
     assert.is_nil(share)
     assert.equal("EDENIED", code)
-    assert.matches("owner", message, 1, true)
+    assert.matches("belongs to", message, 1, true)
   end)
 
   it("that is a file is refused with the reason", function()
