@@ -11,8 +11,7 @@
 
 /* ------------------------------------------------------------------ keys */
 
-/* The number that a decimal without leading zeros spells, else -1. */
-static int64_t key_index(const char *bytes, size_t length) {
+int64_t msi_key_index(const char *bytes, size_t length) {
   if (length == 0 || length > 19) return -1;
   if (bytes[0] == '0' && length > 1) return -1;
   uint64_t number = 0;
@@ -40,7 +39,7 @@ static ms_status segment_init(msi_segment *segment, const ms_alloc *alloc,
   ms_status st =
       ms_value_new_string(alloc, length == 0 ? "" : bytes, length, &segment->key);
   if (st != MS_OK) return msi_fail(error, st, "%s", ms_status_text(st));
-  segment->index = key_index(bytes, length);
+  segment->index = msi_key_index(bytes, length);
   segment->kind = MSI_SEGMENT_KEY;
   return MS_OK;
 }

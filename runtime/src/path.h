@@ -48,6 +48,8 @@ int msi_segment_compare(const msi_segment *a, const msi_segment *b);
 int msi_path_compare(const ms_path *a, const ms_path *b);
 /* False for patterns that hold a wildcard. */
 bool msi_path_is_literal(const ms_path *path);
+/* The number that a decimal without leading zeros spells, else -1. */
+int64_t msi_key_index(const char *bytes, size_t length);
 /* The child that `segment` names in `container`, borrowed; NULL when there is none. */
 const ms_value *msi_segment_find(const msi_segment *segment, const ms_value *container);
 
