@@ -127,11 +127,11 @@ static void standin_turn(msi_driver *driver) {
     pthread_mutex_unlock(&driver->mutex);
     return;
   }
+  atomic_fetch_add_explicit(&driver->standin_turns, 1, memory_order_relaxed);
   uv_update_time(&driver->loop);
   uv_run(&driver->loop, UV_RUN_NOWAIT);
   uv_update_time(&driver->loop);
   int timeout_ms = uv_backend_timeout(&driver->loop);
-  atomic_fetch_add_explicit(&driver->standin_turns, 1, memory_order_relaxed);
   atomic_store(&driver->place, PLACE_WATCH);
   pthread_mutex_unlock(&driver->mutex);
 

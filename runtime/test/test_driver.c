@@ -1,0 +1,207 @@
+/* The driver: who drives the loop, and how owner and stand-in wake each other. */
+#include "test_support.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "driver.h"
+
+typedef struct scene {
+  msi_driver *driver;
+  uv_timer_t timer;
+  _Atomic int fired;
+  _Atomic uint64_t fired_on; /* pthread_self() of the callback */
+  _Atomic int turns;
+} scene;
+
+static void on_turn(void *ud) {
+  scene *self = ud;
+  atomic_fetch_add(&self->turns, 1);
+}
+
+static void on_timer(uv_timer_t *timer) {
+  scene *self = timer->data;
+  atomic_store(&self->fired_on, (uint64_t)pthread_self());
+  atomic_fetch_add(&self->fired, 1);
+  msi_driver_interrupt(self->driver);
+}
+
+static void scene_open(scene *self) {
+  memset(self, 0, sizeof *self);
+  ms_error error;
+  assert_int_equal(msi_driver_new(NULL, on_turn, self, &self->driver, &error), MS_OK);
+  msi_driver_visit(self->driver);
+  uv_timer_init(msi_driver_loop(self->driver), &self->timer);
+  self->timer.data = self;
+  msi_driver_depart(self->driver, MSI_DEPART_CHANGED);
+}
+
+static void scene_start_timer(scene *self, uint64_t ms) {
+  msi_driver_visit(self->driver);
+  uv_update_time(msi_driver_loop(self->driver));
+  uv_timer_start(&self->timer, on_timer, ms, 0);
+  msi_driver_depart(self->driver, MSI_DEPART_CHANGED);
+}
+
+static void scene_close(scene *self) {
+  msi_driver_visit(self->driver);
+  uv_close((uv_handle_t *)&self->timer, NULL);
+  msi_driver_depart(self->driver, MSI_DEPART_CHANGED);
+  msi_driver_free(self->driver);
+}
+
+static bool has_fired(void *ud) {
+  return atomic_load(&((scene *)ud)->fired) > 0;
+}
+
+static void test_stand_in_drives_while_the_owner_is_away(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  scene_start_timer(&self, 1);
+  assert_true(test_eventually(has_fired, &self));
+  assert_true(atomic_load(&self.fired_on) != (uint64_t)pthread_self());
+  assert_true(msi_driver_standin_turns(self.driver) > 0);
+  scene_close(&self);
+}
+
+static void test_owner_drives_while_it_polls(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  msi_driver_enter(self.driver);
+  uv_timer_start(&self.timer, on_timer, 20, 0);
+  for (int i = 0; i < 1000 && !has_fired(&self); i++) msi_driver_turn(self.driver, 1000);
+  msi_driver_leave(self.driver);
+  assert_int_equal(atomic_load(&self.fired), 1);
+  assert_true(atomic_load(&self.fired_on) == (uint64_t)pthread_self());
+  scene_close(&self);
+}
+
+static void test_turn_ends_at_its_deadline(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  uint64_t start = uv_hrtime();
+  msi_driver_enter(self.driver);
+  while (uv_hrtime() - start < 30000000) msi_driver_turn(self.driver, 30);
+  msi_driver_leave(self.driver);
+  assert_int_equal(atomic_load(&self.fired), 0);
+  scene_close(&self);
+}
+
+static void *wake_main(void *arg) {
+  msi_driver_wake(arg);
+  return NULL;
+}
+
+static void test_wake_from_another_thread_ends_a_turn_without_end(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  for (int i = 0; i < 50; i++) {
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wake_main, self.driver), 0);
+    msi_driver_enter(self.driver);
+    while (!msi_driver_take_wake(self.driver)) msi_driver_turn(self.driver, -1);
+    msi_driver_calm(self.driver);
+    msi_driver_leave(self.driver);
+    pthread_join(thread, NULL);
+  }
+  scene_close(&self);
+}
+
+static void test_owner_that_returns_again_and_again_is_not_starved(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  /* Many short polls: the epoch moves on each time, yet the timer fires on one of both sides. */
+  scene_start_timer(&self, 10);
+  uint64_t end = uv_hrtime() + TEST_PATIENCE_NS;
+  while (!has_fired(&self) && uv_hrtime() < end) {
+    msi_driver_enter(self.driver);
+    msi_driver_turn(self.driver, 0);
+    msi_driver_leave(self.driver);
+  }
+  assert_int_equal(atomic_load(&self.fired), 1);
+  scene_close(&self);
+}
+
+static void test_visits_without_pause_let_the_stand_in_work(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  scene_start_timer(&self, 5);
+  uint64_t end = uv_hrtime() + TEST_PATIENCE_NS;
+  while (!has_fired(&self) && uv_hrtime() < end) {
+    msi_driver_visit(self.driver);
+    msi_driver_depart(self.driver, MSI_DEPART_QUIET);
+  }
+  assert_int_equal(atomic_load(&self.fired), 1);
+  scene_close(&self);
+}
+
+static void test_descriptor_is_readable_after_an_interrupt_until_calm(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  struct pollfd fd = {.fd = msi_driver_fd(self.driver), .events = POLLIN};
+  assert_int_equal(poll(&fd, 1, 0), 0);
+  scene_start_timer(&self, 1);
+  assert_int_equal(poll(&fd, 1, (int)(TEST_PATIENCE_NS / 1000000)), 1);
+  msi_driver_enter(self.driver);
+  msi_driver_calm(self.driver);
+  msi_driver_leave(self.driver);
+  assert_int_equal(poll(&fd, 1, 0), 0);
+  msi_driver_wake(self.driver);
+  assert_int_equal(poll(&fd, 1, 0), 1);
+  scene_close(&self);
+}
+
+static void *pending_signals_main(void *arg) {
+  sigset_t *mask = arg;
+  pthread_sigmask(SIG_SETMASK, NULL, mask);
+  return NULL;
+}
+
+static void test_owner_keeps_its_signal_mask(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  sigset_t mask;
+  pending_signals_main(&mask);
+  assert_false(sigismember(&mask, SIGTERM));
+  scene_close(&self);
+}
+
+static void test_turn_hook_runs_on_both_sides(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  scene_start_timer(&self, 1);
+  assert_true(test_eventually(has_fired, &self));
+  int before = atomic_load(&self.turns);
+  assert_true(before > 0);
+  msi_driver_enter(self.driver);
+  msi_driver_turn(self.driver, 0);
+  msi_driver_leave(self.driver);
+  assert_true(atomic_load(&self.turns) > before);
+  scene_close(&self);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_stand_in_drives_while_the_owner_is_away),
+      cmocka_unit_test(test_owner_drives_while_it_polls),
+      cmocka_unit_test(test_turn_ends_at_its_deadline),
+      cmocka_unit_test(test_wake_from_another_thread_ends_a_turn_without_end),
+      cmocka_unit_test(test_owner_that_returns_again_and_again_is_not_starved),
+      cmocka_unit_test(test_visits_without_pause_let_the_stand_in_work),
+      cmocka_unit_test(test_descriptor_is_readable_after_an_interrupt_until_calm),
+      cmocka_unit_test(test_owner_keeps_its_signal_mask),
+      cmocka_unit_test(test_turn_hook_runs_on_both_sides),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
