@@ -10,6 +10,7 @@
 #include "memshare.h"
 
 #if defined(MSI_DEBUG)
+#undef NDEBUG /* sanitizer builds are optimised builds, and assert all the same */
 #include <assert.h>
 #define MSI_ASSERT(condition) assert(condition)
 #else
@@ -22,7 +23,8 @@ const ms_alloc *msi_alloc_resolve(const ms_alloc *alloc);
 void *msi_alloc_get(const ms_alloc *alloc, size_t bytes);
 /* Zeroed memory. */
 void *msi_alloc_zero(const ms_alloc *alloc, size_t bytes);
-void *msi_alloc_resize(const ms_alloc *alloc, void *ptr, size_t old_bytes, size_t new_bytes);
+void *msi_alloc_resize(const ms_alloc *alloc, void *ptr, size_t old_bytes,
+                       size_t new_bytes);
 /* Accepts NULL; bytes is the size that was asked for. */
 void msi_alloc_free(const ms_alloc *alloc, void *ptr, size_t bytes);
 #define MSI_NEW(alloc, type) ((type *)msi_alloc_zero((alloc), sizeof(type)))
