@@ -1,0 +1,200 @@
+/*
+ * Decisions of a host and their commitment: store in the log, look at the term, and only then install,
+ * send and deliver. A host that finds the term raised steps down; its unsettled patches go to the next
+ * one.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "replica_state.h"
+
+enum { PATH_TEXT_BYTES = 160 }; /* of a path in a message, which also holds the reason */
+
+/* ------------------------------------------------------------- commitment */
+
+void msi_host_step_down(msi_replica *self, uint64_t now) {
+  uint64_t term = self->term;
+  msi_replica_log(self, MS_LOG_WARNING, "replaced as host of term %" PRIu64, term);
+  msi_host_cut_all(self, false, "this host was replaced");
+  self->port.discard(self->port.ud, term);
+  self->port.drop_term_lock(self->port.ud, term);
+  self->backoff_ns = 0;
+  self->retry_at = now;
+  msi_replica_enter(self, msi_replica_idle_state(self), self->port.term(self->port.ud), 0);
+}
+
+/* An entry of a rejection may be longer than the patch: it goes without what makes it long. */
+static ms_status entry_pack_bounded(msi_buffer *out, msi_entry *entry) {
+  ms_status st = msi_entry_pack(out, entry);
+  if (st != MS_OK || out->length <= MSI_FRAME_MAX) return st;
+  if (entry->kind != MSI_ENTRY_REJECT) return MS_ELIMIT;
+  entry->refusal.path = NULL; /* borrowed here, see msi_host_decide */
+  entry->refusal.path_count = 0;
+  msi_buffer_clear(out);
+  return msi_entry_pack(out, entry);
+}
+
+ms_status msi_host_commit(msi_replica *self, uint64_t now, msi_entry *entry,
+                          const ms_value *root) {
+  bool current = false;
+  msi_buffer *out = msi_replica_scratch(self);
+  entry->alloc = self->alloc;
+  entry->term = self->term;
+  entry->version = self->version + 1;
+  if (entry->kind == MSI_ENTRY_JOIN) {
+    ms_status reserved = msi_members_reserve(&self->members);
+    if (reserved != MS_OK) return reserved;
+  }
+  ms_status st = entry_pack_bounded(out, entry);
+  if (st != MS_OK) return st;
+  st = self->port.commit(self->port.ud, self->term, entry->version, out->data, out->length,
+                         &current);
+  if (st != MS_OK) {
+    msi_replica_log(self, MS_LOG_ERROR, "entry %" PRIu64 " not stored: %s", entry->version,
+                    ms_status_text(st));
+    return st;
+  }
+  if (!current) {
+    msi_host_step_down(self, now);
+    return MS_ENOHOST;
+  }
+  msi_replica_install(self, entry, out->data, out->length, root);
+  msi_host_send_all(self, out->data, out->length);
+  if (!self->founding) msi_replica_deliver_entry(self, entry);
+  return MS_OK;
+}
+
+ms_status msi_host_join(msi_replica *self, uint64_t now, uint64_t peer, uint64_t number,
+                        const msi_member_info *info) {
+  msi_entry entry;
+  memset(&entry, 0, sizeof entry);
+  entry.kind = MSI_ENTRY_JOIN;
+  entry.patch.origin = peer;
+  entry.patch.number = number;
+  entry.patch.wall_ms = self->port.wall_ms(self->port.ud);
+  entry.member = *info;
+  return msi_host_commit(self, now, &entry, self->root);
+}
+
+ms_status msi_host_retire(msi_replica *self, uint64_t now, uint64_t peer) {
+  msi_entry entry;
+  memset(&entry, 0, sizeof entry);
+  entry.kind = MSI_ENTRY_RETIRE;
+  entry.patch.origin = peer;
+  entry.patch.wall_ms = self->port.wall_ms(self->port.ud);
+  return msi_host_commit(self, now, &entry, self->root);
+}
+
+/* --------------------------------------------------------------- judgement */
+
+static void refuse_conflict(const msi_conflict *conflict, msi_refusal *out) {
+  char path[PATH_TEXT_BYTES];
+  const char *name = "the document";
+  if (conflict->path != NULL && conflict->path->count > 0) {
+    name = msi_path_print(conflict->path, path, sizeof path);
+  }
+  out->status = conflict->status;
+  out->path = (ms_path *)conflict->path;
+  out->winner_version = conflict->winner_version;
+  out->winner = conflict->winner;
+  out->winner_wall_ms = conflict->winner_wall_ms;
+  if (conflict->by_dependence) {
+    (void)snprintf(out->message, sizeof out->message,
+                   "%s: written on top of an own patch that was rejected", name);
+  } else if (conflict->by_floor) {
+    (void)snprintf(out->message, sizeof out->message,
+                   "%s: written on a version too old to compare", name);
+  } else {
+    (void)snprintf(out->message, sizeof out->message,
+                   "%s: lost to a newer write by peer %" PRIx64, name, conflict->winner);
+  }
+}
+
+static ms_status judge_apply(msi_replica *self, const msi_patch *patch, const ms_value **root,
+                             msi_refusal *refusal) {
+  ms_error error = {MS_OK, ""};
+  size_t failed = 0;
+  msi_apply context = {self->alloc, patch->wall_ms, self->config.document_bytes_max};
+  ms_status st = msi_update_apply(&context, patch->update, self->root, root, &failed, &error);
+  if (st == MS_OK || st == MS_ENOMEM) return st;
+  refusal->status = st;
+  if (failed < patch->update->op_count) refusal->path = patch->update->ops[failed].path;
+  memcpy(refusal->message, error.message, sizeof refusal->message);
+  return MS_OK;
+}
+
+/* MS_OK: *root (retained) is what it leads to, or `refusal` says why not. MS_ENOMEM. */
+static ms_status patch_judge(msi_replica *self, const msi_patch *patch,
+                             const ms_value *root_before, const ms_value *root_after,
+                             const ms_value **root, msi_refusal *refusal) {
+  const msi_member *member = msi_members_find(&self->members, patch->origin);
+  uint64_t limit = self->config.document_bytes_max;
+  if (member->info.readonly) {
+    refusal->status = MS_EREADONLY;
+    (void)snprintf(refusal->message, sizeof refusal->message, "this peer is read-only");
+    return MS_OK;
+  }
+  msi_conflict conflict;
+  memset(&conflict, 0, sizeof conflict);
+  msi_conflicts_check(self->conflicts, patch, self->root, &conflict);
+  if (conflict.status != MS_OK) {
+    refuse_conflict(&conflict, refusal);
+    return MS_OK;
+  }
+  if (root_after != NULL && root_before == self->root &&
+      (limit == 0 || ms_value_bytes(root_after) <= limit)) {
+    *root = ms_value_retain(root_after);
+    return MS_OK;
+  }
+  return judge_apply(self, patch, root, refusal);
+}
+
+/* The written paths of a refused patch, borrowed from its update, in one block. */
+static ms_status refusal_list_paths(const msi_replica *self, const ms_update *update,
+                                    msi_refusal *refusal) {
+  refusal->paths = msi_alloc_get(self->alloc, update->op_count * sizeof(ms_path *));
+  if (refusal->paths == NULL) return MS_ENOMEM;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (update->ops[i].class_ == MSI_CLASS_GUARD) continue;
+    refusal->paths[refusal->path_count++] = update->ops[i].path;
+  }
+  return MS_OK;
+}
+
+ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patch,
+                          const ms_value *root_before, const ms_value *root_after) {
+  const ms_update *update = patch->update;
+  const ms_value *root = NULL;
+  msi_entry entry; /* borrows everything, so it is not finished with msi_entry_fini */
+  memset(&entry, 0, sizeof entry);
+  entry.kind = MSI_ENTRY_PATCH;
+  entry.patch = *patch;
+  ms_status st =
+      patch_judge(self, patch, root_before, root_after, &root, &entry.refusal);
+  if (st == MS_OK && entry.refusal.status != MS_OK) {
+    entry.kind = MSI_ENTRY_REJECT;
+    entry.patch.update = NULL;
+    if (update->op_count > 0) st = refusal_list_paths(self, update, &entry.refusal);
+  }
+  if (st == MS_OK) {
+    st = msi_host_commit(self, now, &entry, root != NULL ? root : self->root);
+  }
+  ms_value_release(root);
+  if (entry.refusal.paths != NULL) {
+    msi_alloc_free(self->alloc, (void *)entry.refusal.paths,
+                   update->op_count * sizeof(ms_path *));
+  }
+  return st;
+}
+
+void msi_host_drain(msi_replica *self, uint64_t now) {
+  while (self->state == MS_SHARE_HOST && self->pending.count > 0) {
+    msi_patch patch = *msi_pending_at(&self->pending, 0);
+    (void)ms_update_retain(patch.update); /* its place in the queue goes first */
+    patch.origin = self->peer;
+    ms_status st = msi_host_decide(self, now, &patch, NULL, NULL);
+    ms_update_release(patch.update);
+    if (st != MS_OK) return; /* ticks try again; after ENOHOST the next host decides */
+  }
+}
