@@ -1,7 +1,7 @@
 std = "lua54"
 max_line_length = 100
 max_cyclomatic_complexity = 20
-exclude_files = { "build", "build-*", "lua/memshare/core.lua" }
+exclude_files = { "build", "build-*" }
 
 files["spec"] = { std = "+busted" }
 files["*.rockspec"] = { std = "+rockspec" }

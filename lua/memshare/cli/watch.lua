@@ -1,0 +1,77 @@
+---memshare watch NAME [PATTERN]
+local memshare = require "memshare"
+local core = require "memshare.core"
+local output = require "memshare.cli.output"
+local session = require "memshare.cli.session"
+local text = require "memshare.cli.text"
+
+local M = { summary = "Print each change as it happens, until Ctrl-C." }
+
+local VALUE_BYTES <const> = 60
+
+function M.describe(parser)
+  parser:argument("name", "The share.")
+  parser:argument("pattern", "A path; * stands for one key, ** for any number. Default: **")
+    :args("?"):default "**"
+end
+
+-- Who writes, by id: the program and process while the peer is known.
+local function writers(share)
+  local known = {}
+  return function(id)
+    if not id then return "unknown" end
+    if not known[id] then
+      for _, peer in ipairs(share:peers()) do
+        known[peer.id] = ("%s %d"):format(peer.program, peer.pid)
+      end
+    end
+    return known[id] or id
+  end
+end
+
+local function describe_change(new, old, path, change, writer)
+  local tail = output.paint("dim", ("  [%s, version %d]"):format(writer, change.version or 0))
+  if old == nil then
+    return output.paint("green", ("+ %s  %s"):format(path, text.brief(new, VALUE_BYTES))) .. tail
+  elseif new == nil then
+    return output.paint("red", ("- %s  %s"):format(path, text.brief(old, VALUE_BYTES))) .. tail
+  end
+  return ("~ %s  %s -> %s"):format(path, output.paint("red", text.brief(old, VALUE_BYTES)),
+    output.paint("green", text.brief(new, VALUE_BYTES))) .. tail
+end
+
+function M.run(args)
+  local share <close> = session.open(args.name, args)
+  local writer = writers(share)
+  local failure
+  local function report(new, old, path, change)
+    if args.json then
+      output.json {
+        path = path, new = new, old = old, kind = change.kind,
+        origin = change.origin, version = change.version, time = change.time,
+      }
+    else
+      output.line(describe_change(new, old, path, change, writer(change.origin)))
+    end
+    output.flush()
+  end
+  local _ <close> = session.try(share.on, share, args.pattern, function(...)
+    local ok, problem = pcall(report, ...)
+    if not ok then
+      failure = failure or problem
+      memshare.stop()
+    end
+  end)
+  local hostless = false
+  share:on_status(function(status)
+    local waits = status.state == "waiting"
+    if waits and not hostless then output.note "no host at the moment; waiting for one" end
+    hostless = waits
+  end)
+  core.catch_signals()
+  memshare.run()
+  if failure then error(failure, 0) end
+  return 0
+end
+
+return M
