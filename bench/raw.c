@@ -1,0 +1,282 @@
+/*
+ * raw: what the kernel of this machine allows one process to tell another, with nothing in between.
+ * memshare's figures are held against these, measured in the same run.
+ *
+ *   raw latency COUNT     hop: one socket pair; star: through a process in the middle
+ *   raw rate COUNT        frames a second through the middle to 1 and 8 readers, in batches
+ *   raw takeover COUNT    a process is killed: the next one hears of it and serves the other
+ *
+ * Prints a line per figure: name, value, unit.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  FRAME_BYTES = 96, /* a key and 64 bytes of value with some envelope */
+  BATCH_BYTES = 64 << 10,
+  READERS_MAX = 8
+};
+
+typedef struct frame {
+  double sent_us;
+  char rest[FRAME_BYTES - sizeof(double)];
+} frame;
+
+static void die(const char *what) {
+  fprintf(stderr, "raw: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static double now_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
+}
+
+/* Memory that children share with their parent, zeroed. */
+static void *shared(size_t bytes) {
+  void *memory =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) die("mmap");
+  return memory;
+}
+
+static void make_pair(int pair[2]) {
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) die("socketpair");
+}
+
+/* A child that does not outlive its parent. */
+static pid_t start(void) {
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm(60);
+  }
+  return pid;
+}
+
+static void write_all(int fd, const void *data, size_t bytes) {
+  const char *at = data;
+  while (bytes > 0) {
+    ssize_t written = write(fd, at, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) _exit(1);
+    at += written;
+    bytes -= (size_t)written;
+  }
+}
+
+/* False at the end of file. */
+static int read_all(int fd, void *data, size_t bytes) {
+  char *at = data;
+  while (bytes > 0) {
+    ssize_t got = read(fd, at, bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return 0;
+    at += got;
+    bytes -= (size_t)got;
+  }
+  return 1;
+}
+
+static int compare(const void *a, const void *b) {
+  double x = *(const double *)a;
+  double y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void print_latency(const char *name, double *samples, size_t count) {
+  qsort(samples, count, sizeof *samples, compare);
+  printf("%s.p50 %.3f us\n", name, samples[count / 2]);
+  printf("%s.p99 %.3f us\n", name, samples[count * 99 / 100]);
+}
+
+/* ------------------------------------------------------------------ latency */
+
+/* The reader's part: subtract, then tell the writer that it may send the next. */
+static void receive(int from, int back, double *samples, size_t count) {
+  frame one;
+  for (size_t i = 0; i < count && read_all(from, &one, sizeof one); i++) {
+    samples[i] = now_us() - one.sent_us;
+    write_all(back, "k", 1);
+  }
+}
+
+static void send_frames(int to, int back, size_t count) {
+  frame one;
+  char ack;
+  memset(&one, 'x', sizeof one);
+  for (size_t i = 0; i < count; i++) {
+    one.sent_us = now_us();
+    write_all(to, &one, sizeof one);
+    if (!read_all(back, &ack, 1)) break;
+  }
+}
+
+static void measure_latency(size_t count) {
+  double *samples = shared(count * sizeof *samples);
+  int in[2];
+  int out[2];
+  int ack[2];
+  make_pair(in);
+  make_pair(out);
+  make_pair(ack);
+
+  pid_t reader = start();
+  if (reader == 0) {
+    receive(out[1], ack[1], samples, count); /* hop */
+    receive(out[1], ack[1], samples, count); /* star */
+    _exit(0);
+  }
+  send_frames(out[0], ack[0], count);
+  print_latency("hop", samples, count);
+
+  pid_t middle = start();
+  if (middle == 0) {
+    frame one;
+    for (size_t i = 0; i < count && read_all(in[1], &one, sizeof one); i++) {
+      write_all(out[0], &one, sizeof one);
+    }
+    _exit(0);
+  }
+  send_frames(in[0], ack[0], count);
+  waitpid(middle, NULL, 0);
+  waitpid(reader, NULL, 0);
+  print_latency("star", samples, count);
+}
+
+/* --------------------------------------------------------------------- rate */
+
+static void count_bytes(int fd, size_t bytes) {
+  static char buffer[BATCH_BYTES];
+  while (bytes > 0) {
+    ssize_t got = read(fd, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) _exit(1);
+    bytes -= (size_t)got;
+  }
+}
+
+static void forward_bytes(int from, int (*to)[2], size_t readers, size_t bytes) {
+  static char buffer[BATCH_BYTES];
+  while (bytes > 0) {
+    ssize_t got = read(from, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) _exit(1);
+    for (size_t i = 0; i < readers; i++) write_all(to[i][0], buffer, (size_t)got);
+    bytes -= (size_t)got;
+  }
+}
+
+static void measure_rate(size_t count, size_t readers) {
+  static char batch[BATCH_BYTES / FRAME_BYTES * FRAME_BYTES];
+  int in[2];
+  int out[READERS_MAX][2];
+  pid_t pids[READERS_MAX + 1];
+  size_t bytes = count * FRAME_BYTES / sizeof batch * sizeof batch;
+
+  make_pair(in);
+  for (size_t i = 0; i < readers; i++) {
+    make_pair(out[i]);
+    pids[i] = start();
+    if (pids[i] == 0) {
+      count_bytes(out[i][1], bytes);
+      _exit(0);
+    }
+  }
+  pids[readers] = start();
+  if (pids[readers] == 0) {
+    forward_bytes(in[1], out, readers, bytes);
+    _exit(0);
+  }
+  double begin = now_us();
+  for (size_t sent = 0; sent < bytes; sent += sizeof batch) {
+    write_all(in[0], batch, sizeof batch);
+  }
+  for (size_t i = 0; i <= readers; i++) waitpid(pids[i], NULL, 0);
+  double seconds = (now_us() - begin) / 1e6;
+  printf("rate.%zu %.0f 1/s\n", readers, (double)(bytes / FRAME_BYTES) / seconds);
+  close(in[0]);
+  close(in[1]);
+  for (size_t i = 0; i < readers; i++) {
+    close(out[i][0]);
+    close(out[i][1]);
+  }
+}
+
+/* ----------------------------------------------------------------- takeover */
+
+/* Kill to end of file at the survivor, and from there one frame to another process and back. */
+static double take_over(void) {
+  int host[2];
+  int next[2];
+  double *done = shared(sizeof *done);
+  make_pair(host);
+  make_pair(next);
+
+  pid_t victim = start();
+  if (victim == 0) {
+    for (;;) pause();
+  }
+  close(host[1]); /* the victim holds the other end */
+  pid_t survivor = start();
+  if (survivor == 0) {
+    char byte;
+    frame one;
+    read_all(host[0], &byte, 1);
+    memset(&one, 'x', sizeof one);
+    write_all(next[0], &one, sizeof one);
+    read_all(next[0], &one, sizeof one);
+    *done = now_us();
+    _exit(0);
+  }
+  pid_t other = start();
+  if (other == 0) {
+    frame one;
+    if (read_all(next[1], &one, sizeof one)) write_all(next[1], &one, sizeof one);
+    _exit(0);
+  }
+  close(host[0]);
+  double begin = now_us();
+  kill(victim, SIGKILL);
+  waitpid(victim, NULL, 0);
+  waitpid(survivor, NULL, 0);
+  waitpid(other, NULL, 0);
+  close(next[0]);
+  close(next[1]);
+  return *done - begin;
+}
+
+static void measure_takeover(size_t count) {
+  double *samples = shared(count * sizeof *samples);
+  for (size_t i = 0; i < count; i++) samples[i] = take_over() / 1000;
+  qsort(samples, count, sizeof *samples, compare);
+  printf("takeover.p50 %.3f ms\n", samples[count / 2]);
+}
+
+int main(int argc, char **argv) {
+  const char *what = argc > 1 ? argv[1] : "";
+  size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+  if (count == 0) {
+    fprintf(stderr, "usage: raw latency|rate|takeover COUNT\n");
+    return 2;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  if (strcmp(what, "latency") == 0) measure_latency(count);
+  if (strcmp(what, "rate") == 0) {
+    measure_rate(count, 1);
+    measure_rate(count / 4, READERS_MAX);
+  }
+  if (strcmp(what, "takeover") == 0) measure_takeover(count);
+  return 0;
+}

@@ -1,0 +1,66 @@
+-- Figures, the table that shows them, and the JSON file that keeps them.
+local cjson = require "cjson"
+local uv = require "luv"
+
+---@class bench.Report
+local Report = {}
+Report.__index = Report
+
+local M = {}
+
+function M.new() return setmetatable({ figures = {}, raw = {} }, Report) end
+
+local function number(value)
+  if not value then return "" end
+  if value >= 1000 then
+    local text = ("%.0f"):format(value):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+    return (text:gsub("^,", ""))
+  end
+  return (value >= 100 and "%.0f" or value >= 10 and "%.1f" or "%.2f"):format(value)
+end
+
+local ROW <const> = "%-9s %-52s %12s %-4s %12s %8s"
+
+local function print_row(row)
+  print(ROW:format(row.where, row.name, number(row.value), row.unit, number(row.raw),
+    row.factor and "x" .. number(row.factor) or ""))
+  io.stdout:flush()
+end
+
+function M.print_head() print(ROW:format("where", "figure", "value", "unit", "raw", "factor")) end
+
+---Keep what the kernel alone allows.
+function Report:limit(where, name, value) self.raw[where .. " " .. name] = value end
+
+---Keep and print one figure.
+---@param where string "one core", "free" or "-"
+---@param name string
+---@param value number
+---@param unit string
+---@param limit string? the raw figure to hold it against
+function Report:add(where, name, value, unit, limit)
+  local raw = type(limit) == "number" and limit or self.raw[where .. " " .. (limit or "")]
+  -- Of rates more is better, of all others less: the factor says how far the limit is away.
+  local factor = raw and (unit == "1/s" and raw / value or value / raw)
+  self.figures[#self.figures + 1] = {
+    where = where, name = name, value = value, unit = unit, raw = raw, factor = factor,
+  }
+  print_row(self.figures[#self.figures])
+end
+
+---Write all figures, with what they were measured on.
+function Report:save(path, details)
+  local cpus = uv.cpu_info()
+  local system = uv.os_uname()
+  local file <close> = assert(io.open(path, "w"))
+  file:write(cjson.encode {
+    date = os.date "!%Y-%m-%dT%H:%M:%SZ",
+    cpu = cpus[1] and cpus[1].model,
+    cores = #cpus,
+    system = system.sysname .. " " .. system.release,
+    details = details,
+    figures = self.figures,
+  }, "\n")
+end
+
+return M
