@@ -43,9 +43,10 @@ describe("two writes to one path #cluster", function()
     local told = slow:eval [[
       local rejection = told[1]
       return { code = rejection.code, path = rejection.path, value = rejection.value,
-        winner = rejection.winner == ... }]]
-    assert.equal("ECONFLICT", told.code)
-    assert.equal("x", told.path)
+        winner = rejection.winner, version = rejection.winner_version }]]
+    local winning_version = fast:eval "return newer.version"
+    assert.same({ code = "ECONFLICT", path = "x", value = "newer", winner = fast.id,
+      version = winning_version }, told)
     assert.equal("newer", slow:eval "return data.x")
     peers:settle()
     assert.same({ "newer", "newer", "newer" }, peers:each "return data.x")

@@ -48,7 +48,7 @@ describe("a stranger on the host's socket #cluster", function()
       states = {}
       logged = {}
       share:on_status(function(status) states[#states + 1] = status.state end)
-      memshare.on_log = function(level, line) logged[#logged + 1] = level .. " " .. line end]]
+      memshare.log = function(level, line) logged[#logged + 1] = level .. " " .. line end]]
     local stranger = dial(peers)
     stranger.send(bytes)
     assert.is_true(stranger.wait_cut(), "the link is still open")
@@ -111,7 +111,7 @@ describe("a stranger on the host's socket #cluster", function()
 
   it("who comes back 200 times leaves nothing behind", function()
     local peers <close> = cluster.start { count = 2, defaults = { n = 0 } }
-    peers:each "memshare.on_log = function() end"
+    peers:each "memshare.log = function() end"
     local host = peers:host()
     local function descriptors()
       local count = 0

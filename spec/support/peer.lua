@@ -13,6 +13,8 @@ local uv = require "luv"
 memshare = require "memshare"
 local literal = require "spec.support.literal"
 
+warn "@on" -- what the library warns of belongs to the log of this peer
+
 local inbox, done = {}, false
 local jobs = {}
 
