@@ -1,0 +1,141 @@
+/* The mailbox: order, melting beyond its bound, and what happens without memory. */
+#include "test_support.h"
+
+#include "failing_alloc.h"
+#include "mailbox.h"
+
+enum { SELF = 7, OTHER = 9 };
+
+static const ms_value *number_value(int64_t number) {
+  const ms_value *value = NULL;
+  assert_int_equal(ms_value_new_int(NULL, number, &value), MS_OK);
+  return value;
+}
+
+static void put_entry(msi_mailbox *box, msi_entry_kind kind, uint64_t origin, uint64_t number,
+                      uint64_t version) {
+  msi_entry entry = {.kind = kind, .version = version};
+  entry.patch.origin = origin;
+  entry.patch.number = number;
+  entry.refusal.status = MS_ECONFLICT;
+  const ms_value *root = number_value((int64_t)version);
+  msi_mailbox_put(box, SELF,
+                  &(msi_delivery){.kind = MSI_DELIVER_ENTRY,
+                                  .entry = &entry,
+                                  .root = root,
+                                  .version = version});
+  ms_value_release(root);
+}
+
+static void test_deliveries_come_out_in_order(void **state) {
+  (void)state;
+  msi_mailbox box, taken;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  msi_mailbox_init(&taken, msi_alloc_resolve(NULL));
+  assert_true(msi_mailbox_is_empty(&box));
+  for (uint64_t version = 1; version <= 100; version++) {
+    put_entry(&box, MSI_ENTRY_PATCH, OTHER, version, version);
+  }
+  msi_mailbox_move(&taken, &box);
+  assert_true(msi_mailbox_is_empty(&box));
+  for (uint64_t version = 1; version <= 100; version++) {
+    assert_int_equal(msi_mailbox_first(&taken)->version, version);
+    msi_mailbox_pop(&taken);
+  }
+  assert_null(msi_mailbox_first(&taken));
+  msi_mailbox_fini(&box);
+  msi_mailbox_fini(&taken);
+}
+
+static void test_backlog_melts_but_keeps_every_settled_number(void **state) {
+  (void)state;
+  msi_mailbox box;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  uint64_t version = 0, own = 0;
+  for (int i = 0; i < 3 * MSI_MAILBOX_ITEMS; i++) {
+    version++;
+    put_entry(&box, MSI_ENTRY_PATCH, OTHER, version, version);
+    put_entry(&box, MSI_ENTRY_PATCH, SELF, ++own, ++version);
+  }
+  put_entry(&box, MSI_ENTRY_REJECT, SELF, ++own, ++version);
+  put_entry(&box, MSI_ENTRY_PATCH, SELF, ++own, ++version);
+  assert_true(box.count <= MSI_MAILBOX_ITEMS + 4);
+
+  uint64_t settled = 0, last_version = 0, rejections = 0;
+  for (msi_mail *mail; (mail = msi_mailbox_first(&box)) != NULL; msi_mailbox_pop(&box)) {
+    assert_true(mail->version > last_version);
+    last_version = mail->version;
+    int64_t shown = 0;
+    assert_int_equal(ms_value_to_int(mail->root, &shown), MS_OK);
+    assert_int_equal((uint64_t)shown, mail->version);
+    if (mail->kind == MSI_MAIL_ENTRY && mail->patch.origin == SELF) {
+      assert_int_equal(mail->patch.number, ++settled);
+      rejections += mail->entry_kind == MSI_ENTRY_REJECT;
+    }
+    for (size_t i = 0; i < mail->settled_count; i++) {
+      assert_int_equal(mail->settled[i].number, ++settled);
+      assert_int_equal(mail->settled[i].version % 2, 0);
+    }
+  }
+  assert_int_equal(settled, own);
+  assert_int_equal(rejections, 1);
+  assert_int_equal(last_version, version);
+  msi_mailbox_fini(&box);
+}
+
+static void test_flags_and_tokens_travel_without_items(void **state) {
+  (void)state;
+  msi_mailbox box, taken;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  msi_mailbox_init(&taken, msi_alloc_resolve(NULL));
+  ms_error error = {.status = MS_EDENIED};
+  msi_mailbox_put(&box, SELF, &(msi_delivery){.kind = MSI_DELIVER_SYNCED, .token = 3});
+  msi_mailbox_put(&box, SELF, &(msi_delivery){.kind = MSI_DELIVER_STATE});
+  msi_mailbox_put(&box, SELF, &(msi_delivery){.kind = MSI_DELIVER_FAILED, .error = &error});
+  msi_mailbox_move(&taken, &box);
+  assert_int_equal(taken.synced, 3);
+  assert_true(taken.state_changed);
+  assert_true(taken.failed);
+  assert_int_equal(taken.error.status, MS_EDENIED);
+  msi_mailbox_fini(&box);
+  msi_mailbox_fini(&taken);
+}
+
+static void test_lost_mail_is_marked_and_nothing_leaks(void **state) {
+  (void)state;
+  bool whole = false;
+  for (size_t n = 0; !whole; n++) {
+    failing_alloc failing;
+    failing_alloc_init(&failing);
+    failing_alloc_fail_at(&failing, n);
+    failing.fail_from_there = n % 2 == 0;
+    msi_mailbox box;
+    msi_mailbox_init(&box, &failing.alloc);
+    for (uint64_t version = 1; version <= 40; version++) {
+      put_entry(&box, version % 4 == 0 ? MSI_ENTRY_REJECT : MSI_ENTRY_PATCH, SELF, version,
+                version);
+    }
+    uint64_t rejected[2] = {41, 43};
+    msi_mailbox_put(&box, SELF,
+                    &(msi_delivery){.kind = MSI_DELIVER_ROOT,
+                                    .root = ms_value_null(),
+                                    .version = 50,
+                                    .number = 44,
+                                    .rejected = rejected,
+                                    .rejected_count = 2});
+    whole = box.count == 41;
+    assert_true(box.broken == !whole);
+    msi_mailbox_fini(&box);
+    assert_true(failing_alloc_is_clean(&failing));
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_deliveries_come_out_in_order),
+      cmocka_unit_test(test_backlog_melts_but_keeps_every_settled_number),
+      cmocka_unit_test(test_flags_and_tokens_travel_without_items),
+      cmocka_unit_test(test_lost_mail_is_marked_and_nothing_leaks),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
