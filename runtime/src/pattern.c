@@ -1,7 +1,7 @@
 /*
  * The trie of patterns. Invariants: a node other than the root has users or children once
- * msi_patterns_add() or _drop() has returned and the caller has set the users; each literal
- * child stands in the list of its parent and in exactly one bucket.
+ * msi_patterns_add() or _drop() has returned and the caller has set the users; each
+ * literal child stands in the list of its parent and in exactly one bucket.
  */
 #include "pattern.h"
 

@@ -37,7 +37,7 @@ void msi_patterns_fini(msi_patterns *patterns);
  * sets its users, else drops it. MS_ENOMEM. */
 MS_CHECKED ms_status msi_patterns_add(msi_patterns *patterns, const ms_path *pattern,
                                       msi_pattern_node **out);
-/* The node has no users any more: frees it and its parents as far as nothing needs them. */
+/* The node has no users any more: frees it and its parents as far as nobody needs them. */
 void msi_patterns_drop(msi_patterns *patterns, msi_pattern_node *node);
 /* The literal child for a key, borrowed; NULL when there is none. */
 msi_pattern_node *msi_patterns_child(const msi_patterns *patterns,

@@ -57,10 +57,10 @@ struct ms_update {
 
 /*
  * One group of one operation, guarded when `container` is not MS_NULL: the guard asks for
- * the parent of `path`, that of MSI_CODE_PUSH for what is at `path` itself. `operand` is checked as in ms_update_parse; MSI_CODE_PUSH appends
- * it as one element, MSI_CODE_UNSET ignores it (it may be NULL). MS_EPATH: the empty path
- * or a pattern; MS_EARGUMENT: a guard, or `container` is no type of container;
- * MS_EOPERATOR, MS_ELIMIT, MS_ENOMEM.
+ * the parent of `path`, that of MSI_CODE_PUSH for what is at `path` itself. `operand` is
+ * checked as in ms_update_parse; MSI_CODE_PUSH appends it as one element, MSI_CODE_UNSET
+ * ignores it (it may be NULL). MS_EPATH: the empty path or a pattern; MS_EARGUMENT: a
+ * guard, or `container` is no type of container; MS_EOPERATOR, MS_ELIMIT, MS_ENOMEM.
  */
 MS_CHECKED ms_status msi_update_single(const ms_alloc *alloc, msi_code code,
                                        const ms_path *path, const ms_value *operand,
