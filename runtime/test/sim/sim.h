@@ -1,0 +1,373 @@
+/*
+ * The simulator: several replicas, each with a view and an owner, in a fake world whose time, links,
+ * group file and logs come from a seed. The same seed gives the same run, so a failing one replays.
+ *
+ *   sim_world.c    time, events, processes: their birth, death and hanging
+ *   sim_link.c     links: bounded queues, delays, listeners with a backlog
+ *   sim_group.c    group file, locks and logs; the port of a replica
+ *   sim_owner.c    the owner of a replica: mailbox, view, writes, receipts
+ *   sim_program.c  random updates
+ *   sim_check.c    the one history there may be, and what must hold of everybody
+ *   sim_main.c     the command line
+ *
+ * A process dies or hangs between events and inside port calls. While it hangs inside a call, the
+ * events of the others run nested in that call; it gets none itself. A process that dies inside a call
+ * does nothing to the world any more, and its replica is discarded after the call.
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "replica.h"
+#include "sim_random.h"
+#include "view.h"
+
+enum {
+  SIM_PROCS_MAX = 64, /* processes of one run, the dead included */
+  SIM_LIVE_MAX = 6,   /* at once */
+  SIM_IDS_MAX = 64,
+  SIM_NEST_MAX = 3, /* processes that hang inside calls at once */
+  SIM_MESSAGE_MAX = 512
+};
+#define SIM_MS UINT64_C(1000000)
+#define SIM_NEVER UINT64_MAX
+
+/* Faults of the world that break a promise: to show that the checks find them. */
+typedef enum sim_bug {
+  SIM_BUG_NONE,
+  SIM_BUG_COMMIT_CURRENT, /* commit says "current" whatever the term is */
+  SIM_BUG_COMMIT_LATE,    /* commit loads the term before it stores the entry */
+  SIM_BUG_LOG_TAIL,       /* reading a log misses its last entry */
+  SIM_BUG_LOG_SKIP,       /* reading a log misses an entry in the middle */
+  SIM_BUG_LINK_TWICE,     /* a link delivers a frame twice */
+  SIM_BUG_LINK_LOSS,      /* a link loses a frame */
+  SIM_BUG_LINK_SWAP,      /* a link swaps two frames */
+  SIM_BUG_TERM_RACE,      /* raising the term succeeds for everybody */
+  SIM_BUG_LOCK_SHARED,    /* several processes hold one term lock, and raise the term */
+  SIM_BUG_LOCK_STUCK,     /* the kernel does not free the locks of the dead */
+  SIM_BUG_ENROL_FOUNDS,   /* a group is founded while a complete member lives */
+  SIM_BUG_MEMBER_DEAD,    /* member locks look free while their holders live */
+  SIM_BUG_HANG_FOREVER,   /* a dialled link is never accepted */
+  SIM_BUG_COUNT
+} sim_bug;
+
+typedef struct sim_options {
+  uint64_t seed;
+  bool trace;
+  sim_bug bug;
+} sim_options;
+
+typedef struct sim_report {
+  bool failed;
+  char message[SIM_MESSAGE_MAX];
+  uint64_t hash; /* of everything that happened */
+  uint64_t events, entries, writes, accepted, rejected, unknown;
+  uint64_t kills, hangs, takeovers, snapshots, founded, time_ns;
+} sim_report;
+
+void sim_run(const sim_options *options, sim_report *report);
+const char *sim_bug_name(sim_bug bug);
+
+/* ----- what follows is shared by the files of the simulator */
+
+typedef struct sim_world sim_world;
+typedef struct sim_proc sim_proc;
+typedef struct sim_group sim_group;
+typedef struct sim_conn sim_conn;
+
+/* What kind of weather a seed has. Chances are in millionths. */
+typedef struct sim_weather {
+  uint64_t link_delay_ns;     /* at most, per delivery */
+  uint64_t poll_delay_ns;     /* between two polls of an owner, on the average */
+  uint64_t late_tick_ns;      /* at most, beyond the deadline */
+  uint32_t late_tick;         /* chance */
+  uint32_t fault;             /* chance of a fault in an ordinary port call */
+  uint32_t fault_critical;    /* ... in the calls that takeover and commit stand on */
+  uint32_t hang_share;        /* of these: it hangs; else it dies */
+  uint64_t hang_ns;           /* at most */
+  uint64_t fault_every_ns;    /* kills, hangs and so on between events, on the average */
+  uint32_t disk_full;         /* chance per commit and prepare */
+  size_t kernel_bytes;        /* of a socket's buffer */
+  size_t outbox_bytes;        /* a link with more is cut */
+  size_t room_bytes;          /* of port.room */
+  uint32_t readonly, no_host; /* chance per process */
+  unsigned procs;             /* at the start */
+  unsigned births;            /* more of them later */
+  unsigned writes;            /* of all owners together */
+  unsigned keys;              /* how many places the owners write to */
+  bool replaces;              /* also whole documents */
+  uint64_t host_timeout_ns;
+} sim_weather;
+
+/* ----- events */
+
+typedef enum sim_event_kind {
+  SIM_TICK,    /* a: process, b: generation */
+  SIM_POLL,    /* a: process: its owner polls */
+  SIM_READ,    /* a: connection, b: side */
+  SIM_FLUSH,   /* a: connection, b: side */
+  SIM_BROKEN,  /* a: connection, b: side */
+  SIM_ROOM,    /* a: connection, b: side */
+  SIM_ACCEPT,  /* a: connection */
+  SIM_DIALLED, /* a: process, b: term */
+  SIM_FAULT,
+  SIM_BIRTH
+} sim_event_kind;
+
+typedef struct sim_event {
+  uint64_t time, serial;
+  sim_event_kind kind;
+  uint64_t a, b;
+} sim_event;
+
+/* ----- links */
+
+typedef struct sim_frame {
+  uint8_t *data;
+  size_t bytes;
+} sim_frame;
+
+typedef struct sim_queue { /* of frames; items[first ... end - 1] */
+  sim_frame *items;
+  size_t first, end, capacity, bytes;
+} sim_queue;
+
+typedef struct sim_end {
+  sim_proc *proc; /* NULL: not accepted yet, or closed */
+  msi_link_id id;
+  bool closed;   /* by this side, or reported as down */
+  bool eof;      /* the other side is closed; what is in `kernel` comes first */
+  bool broken;   /* to be reported as down without more reading */
+  bool was_full; /* room is to be reported */
+  bool read_due, flush_due;
+  sim_queue kernel; /* on the way to this side; survives the sender */
+  sim_queue outbox; /* of this side, in its own memory */
+} sim_end;
+
+struct sim_conn {
+  size_t index;
+  sim_end ends[2]; /* dialler, host */
+  size_t listener; /* index + 1 while it waits in a backlog */
+};
+
+typedef struct sim_listener {
+  sim_proc *proc; /* NULL: closed */
+  uint64_t term;
+  bool has_path; /* the socket file is there */
+  bool accepts;
+} sim_listener;
+
+/* ----- group and logs */
+
+typedef struct sim_record {
+  uint64_t version;
+  uint8_t *data;
+  size_t bytes;
+} sim_record;
+
+typedef struct sim_log {
+  sim_group *group;
+  uint64_t term, base;
+  bool has_path, ready;
+  sim_proc *writer; /* NULL: gone */
+  sim_record *records;
+  size_t count, capacity;
+} sim_log;
+
+typedef struct sim_lock {
+  uint64_t term;
+  sim_proc *holder;
+} sim_lock;
+
+/* One version of the one history of a group. */
+typedef struct sim_version {
+  uint8_t *data; /* the entry */
+  size_t bytes;
+  msi_entry entry;
+  ms_update *update;    /* retained; of the patch, also of a rejected one */
+  const ms_value *root; /* retained; after it */
+} sim_version;
+
+struct sim_group {
+  size_t index;
+  uint64_t id, term, heartbeat;
+  sim_lock *locks;
+  size_t lock_count, lock_capacity;
+  const ms_value *first_root; /* retained */
+  sim_version *versions;      /* versions[v - 1] */
+  size_t version_count, version_capacity;
+  struct {
+    uint64_t term;
+    int proc;
+  } * hosts; /* who committed in a term */
+  size_t host_count, host_capacity;
+};
+
+/* ----- processes */
+
+typedef struct sim_receipt {
+  uint64_t number, base;
+  sim_group *group;
+  ms_update *update; /* retained */
+  int64_t wall_ms;
+  ms_receipt_state state;
+  uint64_t version;
+} sim_receipt;
+
+typedef struct sim_mail {
+  msi_delivery delivery; /* entry, root, rejected and error are owned copies */
+  msi_entry entry;
+  uint64_t self; /* the peer's id when it was delivered */
+  sim_group *group;
+} sim_mail;
+
+struct sim_proc {
+  sim_world *sim;
+  int index;
+  bool alive;          /* else it does nothing to the world any more */
+  bool in_call;        /* inside an event of its replica */
+  bool freed;          /* replica and view are gone */
+  bool failed;         /* its enrolment failed for good */
+  uint64_t hung_until; /* no event of its own before */
+  bool readonly, can_host;
+  msi_replica *replica;
+  msi_view *view;
+  msi_port port;
+  uint64_t tick_serial, tick_time;
+  msi_link_id last_link;
+  bool dialling;
+
+  /* what it holds in the group file */
+  sim_group *group;
+  uint64_t id;               /* member lock */
+  uint64_t ids[SIM_IDS_MAX]; /* all it ever had */
+  int id_count;
+  bool complete;
+
+  /* the loop side's record of what it delivered */
+  uint64_t delivered; /* last version, in `group` */
+  bool has_root;
+  uint64_t takeovers, snapshots; /* as last counted */
+
+  /* owner */
+  sim_mail *mail;
+  size_t mail_first, mail_end, mail_capacity;
+  sim_receipt *receipts;
+  size_t receipt_count, receipt_capacity, settled_count; /* receipts settle in order */
+  uint64_t sync_token, sync_asked, sync_version;
+  sim_group *sync_group, *view_group;
+  uint64_t syncs_done;
+};
+
+struct sim_world {
+  sim_options options;
+  sim_weather weather;
+  sim_random random;
+  sim_report *report;
+  ms_alloc alloc;
+  size_t live_blocks;
+  uint64_t now, serial, hash;
+  sim_event *heap;
+  size_t heap_count, heap_capacity;
+  bool calm;           /* no more faults, no more writes: things shall settle */
+  unsigned nest;       /* nested runs */
+  uint64_t nest_until; /* the end of the innermost one */
+  unsigned births_left, writes_left;
+  uint64_t markers;
+  sim_proc *procs[SIM_PROCS_MAX];
+  int proc_count;
+  sim_conn **conns;
+  size_t conn_count, conn_capacity;
+  sim_listener *listeners;
+  size_t listener_count, listener_capacity;
+  sim_log **logs;
+  size_t log_count, log_capacity;
+  sim_group **groups;
+  size_t group_count, group_capacity;
+  sim_group *published; /* what the path names */
+  const ms_value *defaults;
+};
+
+/* ----- sim_world.c */
+void sim_schedule(sim_world *sim, uint64_t delay, sim_event_kind kind, uint64_t a,
+                  uint64_t b);
+/* Goes into the hash, and to the trace. `what` is static. */
+void sim_note(sim_world *sim, const sim_proc *proc, const char *what, uint64_t a,
+              uint64_t b);
+void sim_fail(sim_world *sim, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Room for one more item. Aborts without memory: the simulator's own needs are small. */
+void *sim_grow(void *items, size_t *capacity, size_t count, size_t item_bytes);
+/* Before and after every call into a replica. False: the process cannot be called now. */
+bool sim_enter(sim_proc *proc);
+void sim_leave(sim_proc *proc);
+/* In a port call: may kill or hang the process. False: it is dead, do nothing. */
+bool sim_point(sim_proc *proc, bool critical);
+void sim_kill(sim_proc *proc);
+bool sim_chance(sim_world *sim, uint32_t millionths);
+/* Up to `most`, small ones more often. */
+uint64_t sim_delay(sim_world *sim, uint64_t most);
+sim_proc *sim_birth(sim_world *sim, bool must_host);
+
+/* ----- sim_link.c */
+void sim_link_send(sim_proc *proc, msi_link_id link, const uint8_t *data, size_t bytes);
+size_t sim_link_room(sim_proc *proc, msi_link_id link);
+void sim_link_cut(sim_proc *proc, msi_link_id link, bool flush);
+void sim_link_dial(sim_proc *proc, uint64_t term);
+/* All links and listeners of a process end; `flush`: what is queued goes out first. */
+void sim_link_end_all(sim_proc *proc, bool flush);
+/* An outbox overflows, as far as its process can tell. */
+void sim_link_break_one(sim_world *sim);
+void sim_link_event(sim_world *sim, const sim_event *event);
+size_t sim_listener_open(sim_proc *proc, uint64_t term);
+void sim_listener_ready(sim_proc *proc, uint64_t term);
+/* term 0: all of them */
+void sim_listener_close(sim_proc *proc, uint64_t term);
+void sim_listener_sweep(sim_world *sim, uint64_t term);
+void sim_link_fini(sim_world *sim);
+
+/* ----- sim_group.c */
+void sim_port_init(sim_proc *proc);
+/* What the kernel does when a process ends. */
+void sim_group_release(sim_proc *proc);
+bool sim_group_has_complete(const sim_world *sim, const sim_group *group,
+                            const sim_proc *except);
+void sim_group_fini(sim_world *sim);
+
+/* ----- sim_owner.c */
+void sim_owner_deliver(sim_proc *proc, const msi_delivery *delivery);
+void sim_owner_poll(sim_proc *proc);
+/* Mailbox and view go with the process ... */
+void sim_owner_fini(sim_proc *proc);
+/* ... the receipts with the run: what it wrote may be decided later. */
+void sim_owner_forget(sim_proc *proc);
+
+/* ----- sim_program.c */
+/* A random update, retained. */
+ms_update *sim_program_update(sim_world *sim);
+/* The document of a new group, retained. */
+const ms_value *sim_program_defaults(sim_world *sim);
+
+/* ----- sim_check.c */
+/* An entry was committed, or delivered: it must fit into the history. */
+void sim_check_committed(sim_proc *proc, uint64_t term, uint64_t version,
+                         const uint8_t *data, size_t bytes);
+void sim_check_delivery(sim_proc *proc, const msi_delivery *delivery);
+/* A frame leaves: entries in it must be part of the history. */
+void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes);
+/* After an event of a process. */
+void sim_check_proc(sim_proc *proc);
+/* The view against committed and pending, computed again. */
+void sim_check_view(sim_proc *proc);
+/* Everything has settled? NULL, or what is missing. */
+const char *sim_check_quiet(sim_world *sim, char *buffer, size_t bytes);
+void sim_check_end(sim_world *sim);
+/* The decision about a patch of a process: its version, 0: none. */
+uint64_t sim_check_decision(const sim_proc *proc, const sim_group *group, uint64_t number,
+                            bool *accepted);
+const ms_value *sim_check_root(const sim_group *group, uint64_t version);
+
+#endif

@@ -1,0 +1,486 @@
+/*
+ * What must hold. Each group has one history: what was committed or delivered at a version stays the
+ * same for ever, whoever speaks of it. The history is applied again here, entry by entry, by the
+ * simplest means: every decision is compared with a scan of all that went before.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "sim.h"
+
+#define ULL(number) ((unsigned long long)(number))
+
+const ms_value *sim_check_root(const sim_group *group, uint64_t version) {
+  if (version == 0) return group->first_root;
+  return version <= group->version_count ? group->versions[version - 1].root : NULL;
+}
+
+/* ----- who wrote what */
+
+static const sim_receipt *receipt_find(const sim_world *sim, uint64_t id, uint64_t number,
+                                       const sim_proc **writer) {
+  for (int i = 0; i < sim->proc_count; i++) {
+    const sim_proc *proc = sim->procs[i];
+    for (int k = 0; k < proc->id_count; k++) {
+      if (proc->ids[k] != id) continue;
+      *writer = proc;
+      if (number == 0 || number > proc->receipt_count) return NULL;
+      return &proc->receipts[number - 1];
+    }
+  }
+  return NULL;
+}
+
+uint64_t sim_check_decision(const sim_proc *proc, const sim_group *group, uint64_t number,
+                            bool *accepted) {
+  for (size_t i = 0; group != NULL && i < group->version_count; i++) {
+    const msi_entry *entry = &group->versions[i].entry;
+    if (entry->kind != MSI_ENTRY_PATCH && entry->kind != MSI_ENTRY_REJECT) continue;
+    if (entry->patch.number != number) continue;
+    for (int k = 0; k < proc->id_count; k++) {
+      if (entry->patch.origin != proc->ids[k]) continue;
+      *accepted = entry->kind == MSI_ENTRY_PATCH;
+      return entry->version;
+    }
+  }
+  return 0;
+}
+
+/* ----- conflicts, by scanning */
+
+static bool is_newer(const msi_patch *a, const msi_patch *b) {
+  if (a->timestamp != b->timestamp) return a->timestamp > b->timestamp;
+  return a->origin > b->origin;
+}
+
+static bool touches(const ms_update *update, const ms_path *path) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (op->class_ != MSI_CLASS_GUARD && msi_path_overlaps(op->path, path)) return true;
+  }
+  return false;
+}
+
+static bool begins(const ms_path *prefix, const ms_path *path) {
+  return ms_path_count(prefix) <= ms_path_count(path) && msi_path_overlaps(prefix, path);
+}
+
+/* Does one operation hang on what a rejected update of the same writer was to write? */
+static bool hangs_on(const msi_op *op, const ms_update *rejected) {
+  for (uint32_t i = 0; i < rejected->op_count; i++) {
+    const msi_op *lost = &rejected->ops[i];
+    if (lost->class_ == MSI_CLASS_GUARD || !msi_path_overlaps(op->path, lost->path))
+      continue;
+    bool above = begins(op->path, lost->path);
+    bool equal = above && begins(lost->path, op->path);
+    if (above && (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET)) continue;
+    if (above && !equal && op->class_ == MSI_CLASS_GUARD) continue;
+    return true;
+  }
+  return false;
+}
+
+/* The version of what the patch loses to, 0: nothing. */
+static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
+                         const ms_update *update, uint64_t version) {
+  const ms_value *root = sim_check_root(group, version - 1);
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    const ms_value *standing = ms_path_find(op->path, root);
+    bool same = op->code == MSI_CODE_SET && standing != NULL &&
+                ms_value_equal(standing, op->operand);
+    for (uint64_t v = patch->base + 1; v < version; v++) {
+      const sim_version *other = &group->versions[v - 1];
+      const msi_patch *theirs = &other->entry.patch;
+      if (other->entry.kind == MSI_ENTRY_PATCH && theirs->origin != patch->origin &&
+          op->class_ == MSI_CLASS_ABSOLUTE && !same && is_newer(theirs, patch) &&
+          touches(other->update, op->path)) {
+        return v;
+      }
+      if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
+          hangs_on(op, other->update)) {
+        return v;
+      }
+    }
+  }
+  return 0;
+}
+
+/* ----- the history */
+
+static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
+                        const ms_value *before) {
+  sim_world *sim = proc->sim;
+  const msi_entry *entry = &made->entry;
+  uint64_t winner = loses_to(group, &entry->patch, made->update, entry->version);
+  ms_error error = {MS_OK, ""};
+  const ms_value *after = NULL;
+  ms_status status =
+      ms_update_apply(made->update, before, entry->patch.wall_ms, &after, &error);
+  if (entry->kind == MSI_ENTRY_PATCH) {
+    if (winner != 0) {
+      sim_fail(sim, "version %llu was accepted, but loses to %llu", ULL(entry->version),
+               ULL(winner));
+    } else if (status != MS_OK) {
+      sim_fail(sim, "version %llu was accepted, but: %s", ULL(entry->version),
+               error.message);
+    } else {
+      made->root = after;
+      return;
+    }
+  } else if (winner == 0 && status == MS_OK) {
+    sim_fail(sim, "version %llu was rejected (%s: %s), but nothing speaks against it",
+             ULL(entry->version), ms_status_name(entry->refusal.status),
+             entry->refusal.message);
+  } else if (entry->refusal.status == MS_ECONFLICT ? winner == 0
+                                                   : entry->refusal.status != status) {
+    sim_fail(sim, "version %llu was rejected with %s (%s); by scanning: winner %llu, %s",
+             ULL(entry->version), ms_status_name(entry->refusal.status),
+             entry->refusal.message, ULL(winner), ms_status_name(status));
+  }
+  ms_value_release(after);
+}
+
+/* Joins and departures of an id before `version`, and its last decided number. */
+typedef struct member_past {
+  bool joined, retired;
+  uint64_t decided;
+} member_past;
+
+static member_past past_of(const sim_group *group, uint64_t id, uint64_t version) {
+  member_past past = {false, false, 0};
+  for (uint64_t v = 1; v < version; v++) {
+    const msi_entry *entry = &group->versions[v - 1].entry;
+    if (entry->patch.origin != id) continue;
+    if (entry->kind == MSI_ENTRY_JOIN) past.joined = true;
+    if (entry->kind == MSI_ENTRY_RETIRE) past.retired = true;
+    if (entry->kind != MSI_ENTRY_RETIRE) past.decided = entry->patch.number;
+  }
+  return past;
+}
+
+static void check_member(sim_proc *proc, sim_group *group, const msi_entry *entry) {
+  sim_world *sim = proc->sim;
+  uint64_t id = entry->patch.origin;
+  member_past past = past_of(group, id, entry->version);
+  if (past.retired || past.joined == (entry->kind == MSI_ENTRY_JOIN)) {
+    sim_fail(sim, "version %llu, kind %d: its peer has %sjoined and has %sleft",
+             ULL(entry->version), (int)entry->kind, past.joined ? "" : "not ",
+             past.retired ? "" : "not ");
+  }
+  if (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) {
+    if (entry->patch.number != past.decided + 1) {
+      sim_fail(sim, "version %llu decides number %llu after %llu", ULL(entry->version),
+               ULL(entry->patch.number), ULL(past.decided));
+    }
+  }
+  if (entry->kind != MSI_ENTRY_RETIRE) return;
+  for (int i = 0; i < sim->proc_count; i++) {
+    const sim_proc *other = sim->procs[i];
+    if (other->alive && other->group == group && other->id == id) {
+      sim_fail(sim, "version %llu retires peer %d, which lives", ULL(entry->version), i);
+    }
+  }
+}
+
+static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data,
+                           size_t bytes) {
+  sim_world *sim = proc->sim;
+  uint64_t version = group->version_count + 1;
+  const ms_value *before = sim_check_root(group, version - 1);
+  group->versions = sim_grow(group->versions, &group->version_capacity,
+                             group->version_count, sizeof *group->versions);
+  sim_version *made = &group->versions[group->version_count];
+  ms_error error = {MS_OK, ""};
+  memset(made, 0, sizeof *made);
+  if (msi_entry_unpack(&sim->alloc, data, bytes, &made->entry, &error) != MS_OK) {
+    sim_fail(sim, "version %llu cannot be read: %s", ULL(version), error.message);
+    return;
+  }
+  made->data = malloc(bytes + 1);
+  if (made->data == NULL) abort();
+  memcpy(made->data, data, bytes);
+  made->bytes = bytes;
+  group->version_count++;
+  const msi_entry *entry = &made->entry;
+  sim_note(sim, proc, "history: version, kind", version, (uint64_t)entry->kind);
+  check_member(proc, group, entry);
+  if (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) {
+    const sim_proc *writer = NULL;
+    const sim_receipt *receipt =
+        receipt_find(sim, entry->patch.origin, entry->patch.number, &writer);
+    if (receipt == NULL || receipt->base != entry->patch.base) {
+      sim_fail(sim, "version %llu: nobody wrote that patch", ULL(version));
+    } else {
+      made->update = ms_update_retain(receipt->update);
+      check_patch(proc, group, made, before);
+    }
+  }
+  if (made->root == NULL) made->root = ms_value_retain(before);
+}
+
+static void history_meet(sim_proc *proc, sim_group *group, uint64_t version,
+                         const uint8_t *data, size_t bytes) {
+  if (version == group->version_count + 1) {
+    history_append(proc, group, data, bytes);
+    return;
+  }
+  const sim_version *known = version >= 1 && version <= group->version_count
+                                 ? &group->versions[version - 1]
+                                 : NULL;
+  if (known == NULL) {
+    sim_fail(proc->sim, "peer %d: version %llu, but the history ends at %zu", proc->index,
+             ULL(version), group->version_count);
+  } else if (known->bytes != bytes || memcmp(known->data, data, bytes) != 0) {
+    sim_fail(proc->sim, "peer %d: the history forks at version %llu", proc->index,
+             ULL(version));
+  }
+}
+
+static void check_one_host(sim_proc *proc, sim_group *group, uint64_t term) {
+  for (size_t i = 0; i < group->host_count; i++) {
+    if (group->hosts[i].term != term) continue;
+    if (group->hosts[i].proc != proc->index) {
+      sim_fail(proc->sim, "peers %d and %d both commit in term %llu",
+               group->hosts[i].proc, proc->index, ULL(term));
+    }
+    return;
+  }
+  group->hosts = sim_grow(group->hosts, &group->host_capacity, group->host_count,
+                          sizeof *group->hosts);
+  group->hosts[group->host_count].term = term;
+  group->hosts[group->host_count++].proc = proc->index;
+}
+
+void sim_check_committed(sim_proc *proc, uint64_t term, uint64_t version,
+                         const uint8_t *data, size_t bytes) {
+  check_one_host(proc, proc->group, term);
+  history_meet(proc, proc->group, version, data, bytes);
+}
+
+void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes) {
+  msi_reader in;
+  uint64_t number = 0, version = 0;
+  size_t fields = 0;
+  if (msi_message_open(data, bytes, &in, &number, &fields) != MS_OK) {
+    sim_fail(proc->sim, "peer %d sends what is no message", proc->index);
+    return;
+  }
+  if (number != MSI_ENTRY || proc->group == NULL) return;
+  if (msi_unpack_uint(&in, &version) != MS_OK || version > proc->group->version_count) {
+    sim_fail(proc->sim, "peer %d sends version %llu, which is not accepted", proc->index,
+             ULL(version));
+    return;
+  }
+  history_meet(proc, proc->group, version, data, bytes);
+}
+
+/* ----- deliveries */
+
+static void check_unknown(sim_proc *proc) {
+  sim_world *sim = proc->sim;
+  for (size_t i = proc->settled_count; i < proc->receipt_count; i++) {
+    const sim_group *group = proc->receipts[i].group;
+    if (group == NULL || group != sim->published) continue;
+    if (!sim_group_has_complete(sim, group, proc)) continue;
+    member_past past = past_of(group, proc->id, group->version_count + 1);
+    bool accepted = false;
+    if (past.retired || sim_check_decision(proc, group, i + 1, &accepted) != 0) continue;
+    sim_fail(sim, "peer %d: number %zu is called unknown, but its group lives",
+             proc->index, i + 1);
+  }
+}
+
+void sim_check_delivery(sim_proc *proc, const msi_delivery *delivery) {
+  sim_world *sim = proc->sim;
+  sim_group *group = proc->group;
+  if (delivery->kind == MSI_DELIVER_UNKNOWN) check_unknown(proc);
+  if (delivery->kind != MSI_DELIVER_ENTRY && delivery->kind != MSI_DELIVER_ROOT) return;
+  if (group == NULL) {
+    sim_fail(sim, "peer %d delivers without a group", proc->index);
+    return;
+  }
+  if (delivery->kind == MSI_DELIVER_ENTRY) {
+    msi_buffer buffer;
+    msi_buffer_init(&buffer, &sim->alloc);
+    if (msi_entry_pack(&buffer, delivery->entry) != MS_OK) abort();
+    history_meet(proc, group, delivery->version, buffer.data, buffer.length);
+    msi_buffer_fini(&buffer);
+    if (!proc->has_root || delivery->version != proc->delivered + 1 ||
+        delivery->entry->version != delivery->version) {
+      sim_fail(sim, "peer %d delivers version %llu after %llu", proc->index,
+               ULL(delivery->version), ULL(proc->delivered));
+    }
+  } else if (delivery->version < proc->delivered) {
+    sim_fail(sim, "peer %d goes back to version %llu", proc->index,
+             ULL(delivery->version));
+  }
+  const ms_value *root = sim_check_root(group, delivery->version);
+  if (!sim->report->failed && (root == NULL || !ms_value_equal(root, delivery->root))) {
+    sim_fail(sim, "peer %d has another document at version %llu", proc->index,
+             ULL(delivery->version));
+  }
+  proc->has_root = true;
+  proc->delivered = delivery->version;
+}
+
+/* ----- after every event */
+
+void sim_check_proc(sim_proc *proc) {
+  sim_world *sim = proc->sim;
+  msi_replica_info info;
+  if (sim->report->failed) return;
+  msi_replica_inspect(proc->replica, &info);
+  sim->report->takeovers += info.takeovers - proc->takeovers;
+  sim->report->snapshots += info.snapshots - proc->snapshots;
+  proc->takeovers = info.takeovers;
+  proc->snapshots = info.snapshots;
+  const ms_value *root = msi_replica_root(proc->replica);
+  if (info.state == MS_SHARE_CLOSED || root == NULL || proc->group == NULL) return;
+  if (info.group != proc->group->id || info.version != proc->delivered) {
+    sim_fail(sim, "peer %d is at version %llu, its owner heard of %llu", proc->index,
+             ULL(info.version), ULL(proc->delivered));
+    return;
+  }
+  const ms_value *wanted = sim_check_root(proc->group, info.version);
+  if (wanted == NULL || !ms_value_equal(wanted, root)) {
+    sim_fail(sim, "peer %d holds another document at version %llu", proc->index,
+             ULL(info.version));
+  }
+  if (info.state != MS_SHARE_HOST) return;
+  for (int i = 0; i < sim->proc_count; i++) {
+    const sim_proc *other = sim->procs[i];
+    msi_replica_info theirs;
+    if (other == proc || !other->alive || other->in_call || other->group != proc->group)
+      continue;
+    msi_replica_inspect(other->replica, &theirs);
+    if (theirs.state == MS_SHARE_HOST && theirs.term == info.term) {
+      sim_fail(sim, "peers %d and %d are both host of term %llu", proc->index, i,
+               ULL(info.term));
+    }
+  }
+}
+
+void sim_check_view(sim_proc *proc) {
+  sim_world *sim = proc->sim;
+  if (sim->report->failed || proc->view_group == NULL) return;
+  const ms_value *root =
+      ms_value_retain(sim_check_root(proc->view_group, msi_view_version(proc->view)));
+  size_t pending = 0;
+  for (size_t i = proc->settled_count; i < proc->receipt_count; i++) {
+    const ms_value *next = NULL;
+    const sim_receipt *receipt = &proc->receipts[i];
+    pending++;
+    if (ms_update_apply(receipt->update, root, receipt->wall_ms, &next, NULL) != MS_OK)
+      continue;
+    ms_value_release(root);
+    root = next;
+  }
+  if (pending != msi_view_pending(proc->view)) {
+    sim_fail(sim, "peer %d: the view holds %zu pending patches, not %zu", proc->index,
+             msi_view_pending(proc->view), pending);
+  } else if (root == NULL || !ms_value_equal(root, msi_view_root(proc->view))) {
+    sim_fail(sim,
+             "peer %d: the view at version %llu with %zu pending is another document",
+             proc->index, ULL(msi_view_version(proc->view)), pending);
+  }
+  ms_value_release(root);
+}
+
+/* ----- the end */
+
+static const char *state_name(ms_share_state state) {
+  static const char *const names[] = {
+      [MS_SHARE_NEW] = "new",         [MS_SHARE_JOINING] = "joining",
+      [MS_SHARE_WAITING] = "waiting", [MS_SHARE_CLIENT] = "client",
+      [MS_SHARE_HOST] = "host",       [MS_SHARE_CLOSED] = "closed"};
+  return names[state];
+}
+
+const char *sim_check_quiet(sim_world *sim, char *buffer, size_t bytes) {
+  int hosts = 0;
+  for (int i = 0; i < sim->proc_count; i++) {
+    const sim_proc *proc = sim->procs[i];
+    msi_replica_info info;
+    if (!proc->alive) continue;
+    msi_replica_inspect(proc->replica, &info);
+    size_t unsettled = proc->receipt_count - proc->settled_count;
+    bool placed = info.state == MS_SHARE_HOST || info.state == MS_SHARE_CLIENT;
+    if (info.state == MS_SHARE_HOST) hosts++;
+    if (placed && proc->group != NULL && proc->group == sim->published &&
+        unsettled == 0 && info.pending == 0 &&
+        info.version == proc->group->version_count &&
+        proc->sync_asked == proc->syncs_done && proc->mail_first == proc->mail_end) {
+      continue;
+    }
+    snprintf(
+        buffer, bytes,
+        "peer %d: %s of group %d in term %llu at version %llu of %zu, %zu receipts and "
+        "%zu patches pending, sync %s",
+        i, state_name(info.state), proc->group == NULL ? -1 : (int)proc->group->index,
+        ULL(info.term), ULL(info.version),
+        proc->group == NULL ? 0 : proc->group->version_count, unsettled, info.pending,
+        proc->sync_asked == proc->syncs_done ? "answered" : "open");
+    return buffer;
+  }
+  if (hosts == 1) return NULL;
+  snprintf(buffer, bytes, "%d hosts", hosts);
+  return buffer;
+}
+
+static void check_receipts(sim_world *sim, const sim_proc *proc) {
+  for (size_t i = 0; i < proc->settled_count; i++) {
+    const sim_receipt *receipt = &proc->receipts[i];
+    bool accepted = false;
+    if (receipt->state == MS_UNKNOWN || receipt->group != sim->published) continue;
+    uint64_t version =
+        sim_check_decision(proc, receipt->group, receipt->number, &accepted);
+    if (version != receipt->version || accepted != (receipt->state == MS_ACCEPTED)) {
+      sim_fail(
+          sim, "peer %d: number %llu was called %s at %llu, the history says %s at %llu",
+          proc->index, ULL(receipt->number),
+          receipt->state == MS_ACCEPTED ? "accepted" : "rejected", ULL(receipt->version),
+          accepted ? "accepted" : "not accepted", ULL(version));
+    }
+  }
+}
+
+/* What all accepted increments of a counter add up to; counters are only ever counted. */
+static int64_t counted(const sim_group *group, const ms_path *path) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < group->version_count; i++) {
+    const ms_update *update = group->versions[i].entry.patch.update;
+    if (group->versions[i].entry.kind != MSI_ENTRY_PATCH) continue;
+    for (uint32_t k = 0; k < update->op_count; k++) {
+      int64_t by = 0;
+      if (update->ops[k].code != MSI_CODE_INC ||
+          !msi_path_equal(update->ops[k].path, path)) {
+        continue;
+      }
+      if (ms_value_to_int(update->ops[k].operand, &by) == MS_OK) sum += by;
+    }
+  }
+  return sum;
+}
+
+void sim_check_end(sim_world *sim) {
+  for (int i = 0; i < sim->proc_count; i++) check_receipts(sim, sim->procs[i]);
+  const sim_group *group = sim->published;
+  for (unsigned i = 0; i < sim->weather.keys && !sim->weather.replaces; i++) {
+    char text[32];
+    ms_path *path = NULL;
+    int64_t found = 0;
+    snprintf(text, sizeof text, "n.c%u", i);
+    if (ms_path_parse(&sim->alloc, text, strlen(text), &path, NULL) != MS_OK) abort();
+    const ms_value *counter =
+        ms_path_find(path, sim_check_root(group, group->version_count));
+    if (counter != NULL && ms_value_to_int(counter, &found) != MS_OK) found = -1;
+    if (found != counted(group, path)) {
+      sim_fail(sim, "counter %s is %lld, the accepted increments make %lld", text,
+               (long long)found, (long long)counted(group, path));
+    }
+    ms_path_release(path);
+  }
+}

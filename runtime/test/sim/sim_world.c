@@ -1,0 +1,480 @@
+/*
+ * Time, events and processes. Nothing happens at the same time: events run one by one in the order of
+ * their time, and of their making when the times are equal.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+/* ----- small things */
+
+static uint64_t mix(uint64_t hash, uint64_t word) {
+  hash ^= word;
+  hash *= UINT64_C(0x9fb21c651e98df25);
+  return hash ^ (hash >> 29);
+}
+
+void sim_note(sim_world *sim, const sim_proc *proc, const char *what, uint64_t a,
+              uint64_t b) {
+  uint64_t hash = mix(sim->hash, sim->now);
+  hash = mix(hash, proc == NULL ? UINT64_MAX : (uint64_t)proc->index);
+  for (const char *at = what; *at != '\0'; at++) hash = hash * 31 + (uint8_t)*at;
+  sim->hash = mix(mix(hash, a), b);
+  if (!sim->options.trace) return;
+  printf("%12.6f ms %*s", (double)sim->now / 1e6, (int)(2 * sim->nest), "");
+  if (proc != NULL) printf("peer %d ", proc->index);
+  printf("%s %llu %llu\n", what, (unsigned long long)a, (unsigned long long)b);
+}
+
+void sim_fail(sim_world *sim, const char *format, ...) {
+  if (sim->report->failed) return;
+  va_list arguments;
+  va_start(arguments, format);
+  int used = snprintf(sim->report->message, SIM_MESSAGE_MAX,
+                      "at %.6f ms: ", (double)sim->now / 1e6);
+  vsnprintf(sim->report->message + used, SIM_MESSAGE_MAX - (size_t)used, format,
+            arguments);
+  va_end(arguments);
+  sim->report->failed = true;
+  if (sim->options.trace) printf("FAILED %s\n", sim->report->message);
+}
+
+void *sim_grow(void *items, size_t *capacity, size_t count, size_t item_bytes) {
+  if (count < *capacity) return items;
+  *capacity = *capacity == 0 ? 8 : *capacity * 2;
+  void *grown = realloc(items, *capacity * item_bytes);
+  if (grown == NULL) abort();
+  memset((char *)grown + count * item_bytes, 0, (*capacity - count) * item_bytes);
+  return grown;
+}
+
+bool sim_chance(sim_world *sim, uint32_t millionths) {
+  return millionths > 0 && sim_random_chance(&sim->random, millionths);
+}
+
+uint64_t sim_delay(sim_world *sim, uint64_t most) {
+  uint64_t bound = sim_random_below(&sim->random, most + 1);
+  return sim_random_below(&sim->random, bound + 1);
+}
+
+static void *counting_resize(void *ud, void *ptr, size_t old_bytes, size_t new_bytes) {
+  sim_world *sim = ud;
+  (void)old_bytes;
+  if (new_bytes == 0) {
+    if (ptr != NULL) sim->live_blocks--;
+    free(ptr);
+    return NULL;
+  }
+  void *block = realloc(ptr, new_bytes);
+  if (block != NULL && ptr == NULL) sim->live_blocks++;
+  return block;
+}
+
+/* ----- the heap of events */
+
+static bool event_before(const sim_event *a, const sim_event *b) {
+  return a->time != b->time ? a->time < b->time : a->serial < b->serial;
+}
+
+void sim_schedule(sim_world *sim, uint64_t delay, sim_event_kind kind, uint64_t a,
+                  uint64_t b) {
+  sim->heap =
+      sim_grow(sim->heap, &sim->heap_capacity, sim->heap_count, sizeof *sim->heap);
+  sim_event event = {sim->now + delay, ++sim->serial, kind, a, b};
+  size_t at = sim->heap_count++;
+  while (at > 0 && event_before(&event, &sim->heap[(at - 1) / 2])) {
+    sim->heap[at] = sim->heap[(at - 1) / 2];
+    at = (at - 1) / 2;
+  }
+  sim->heap[at] = event;
+}
+
+static sim_event heap_pop(sim_world *sim) {
+  sim_event first = sim->heap[0], last = sim->heap[--sim->heap_count];
+  size_t at = 0;
+  for (;;) {
+    size_t child = 2 * at + 1;
+    if (child >= sim->heap_count) break;
+    if (child + 1 < sim->heap_count &&
+        event_before(&sim->heap[child + 1], &sim->heap[child])) {
+      child++;
+    }
+    if (!event_before(&sim->heap[child], &last)) break;
+    sim->heap[at] = sim->heap[child];
+    at = child;
+  }
+  if (sim->heap_count > 0) sim->heap[at] = last;
+  return first;
+}
+
+/* ----- processes */
+
+static void proc_free(sim_proc *proc) {
+  if (proc->freed) return;
+  proc->freed = true;
+  msi_replica_free(proc->replica);
+  proc->replica = NULL;
+  sim_owner_fini(proc);
+}
+
+static void tick_schedule(sim_proc *proc) {
+  sim_world *sim = proc->sim;
+  uint64_t deadline = msi_replica_deadline(proc->replica);
+  if (deadline == proc->tick_time || deadline == SIM_NEVER) return;
+  proc->tick_time = deadline;
+  uint64_t delay = deadline > sim->now ? deadline - sim->now : 0;
+  delay += 1000 + sim_delay(sim, 100000);
+  if (!sim->calm && sim_chance(sim, sim->weather.late_tick)) {
+    delay += sim_delay(sim, sim->weather.late_tick_ns);
+  }
+  sim_schedule(sim, delay, SIM_TICK, (uint64_t)proc->index, ++proc->tick_serial);
+}
+
+bool sim_enter(sim_proc *proc) {
+  if (!proc->alive || proc->in_call) return false;
+  proc->in_call = true;
+  return true;
+}
+
+void sim_leave(sim_proc *proc) {
+  proc->in_call = false;
+  if (proc->alive && proc->failed) sim_kill(proc);
+  if (!proc->alive) {
+    proc_free(proc);
+    return;
+  }
+  sim_check_proc(proc);
+  tick_schedule(proc);
+}
+
+void sim_kill(sim_proc *proc) {
+  if (!proc->alive) return;
+  sim_note(proc->sim, proc, "dies", proc->in_call, 0);
+  proc->alive = false;
+  sim_link_end_all(proc, false);
+  sim_group_release(proc);
+  if (!proc->in_call) proc_free(proc);
+}
+
+static void proc_stop(sim_proc *proc) {
+  if (!sim_enter(proc)) return;
+  sim_note(proc->sim, proc, "stops", 0, 0);
+  msi_replica_stop(proc->replica, proc->sim->now);
+  if (proc->alive) {
+    proc->alive = false;
+    sim_link_end_all(proc, true);
+    sim_group_release(proc);
+  }
+  sim_leave(proc);
+}
+
+static unsigned live_count(const sim_world *sim, bool hosts_only) {
+  unsigned count = 0;
+  for (int i = 0; i < sim->proc_count; i++) {
+    const sim_proc *proc = sim->procs[i];
+    if (proc->alive && (!hosts_only || proc->can_host)) count++;
+  }
+  return count;
+}
+
+static sim_proc *proc_pick(sim_world *sim) {
+  unsigned live = live_count(sim, false);
+  if (live == 0) return NULL;
+  uint64_t which = sim_random_below(&sim->random, live);
+  for (int i = 0; i < sim->proc_count; i++) {
+    if (sim->procs[i]->alive && which-- == 0) return sim->procs[i];
+  }
+  return NULL;
+}
+
+sim_proc *sim_birth(sim_world *sim, bool must_host) {
+  if (sim->proc_count == SIM_PROCS_MAX || live_count(sim, false) >= SIM_LIVE_MAX)
+    return NULL;
+  sim_proc *proc = calloc(1, sizeof *proc);
+  if (proc == NULL) abort();
+  proc->sim = sim;
+  proc->index = sim->proc_count;
+  sim->procs[sim->proc_count++] = proc;
+  proc->alive = true;
+  proc->tick_time = SIM_NEVER;
+  proc->readonly = sim_chance(sim, sim->weather.readonly);
+  proc->can_host = must_host || !sim_chance(sim, sim->weather.no_host);
+  sim_port_init(proc);
+  msi_replica_config config = {.alloc = &sim->alloc,
+                               .defaults = sim->defaults,
+                               .readonly = proc->readonly,
+                               .can_host = proc->can_host,
+                               .may_found = proc->can_host,
+                               .host_timeout_ns = sim->weather.host_timeout_ns,
+                               .document_bytes_max = MS_DOCUMENT_MAX,
+                               .patch_bytes_max = MS_PATCH_MAX,
+                               .queue_max = 64,
+                               .pid = proc->index,
+                               .program = "sim"};
+  if (msi_replica_new(&config, &proc->port, &proc->replica) != MS_OK) abort();
+  if (msi_view_new(&sim->alloc, MS_DOCUMENT_MAX, &proc->view) != MS_OK) abort();
+  sim_note(sim, proc, "starts", proc->can_host, proc->readonly);
+  sim_enter(proc);
+  msi_replica_start(proc->replica, sim->now);
+  sim_leave(proc);
+  sim_schedule(sim, sim_delay(sim, sim->weather.poll_delay_ns), SIM_POLL,
+               (uint64_t)proc->index, 0);
+  return proc;
+}
+
+/* ----- faults */
+
+static void run_until(sim_world *sim, uint64_t time);
+
+bool sim_point(sim_proc *proc, bool critical) {
+  sim_world *sim = proc->sim;
+  if (!proc->alive) return false;
+  if (sim->calm || sim->report->failed) return true;
+  if (!sim_chance(sim, critical ? sim->weather.fault_critical : sim->weather.fault))
+    return true;
+  if (!sim_chance(sim, sim->weather.hang_share)) {
+    sim->report->kills++;
+    sim_kill(proc);
+    return false;
+  }
+  if (sim->nest >= SIM_NEST_MAX) return true;
+  sim->report->hangs++;
+  uint64_t until = sim->now + sim_delay(sim, sim->weather.hang_ns),
+           outer = sim->nest_until;
+  if (sim->nest > 0 && until > outer) until = outer;
+  sim_note(sim, proc, "hangs in a call until", until, critical);
+  proc->hung_until = until;
+  sim->nest++;
+  sim->nest_until = until;
+  run_until(sim, until);
+  sim->nest_until = outer;
+  sim->nest--;
+  sim_note(sim, proc, "goes on", proc->alive, 0);
+  return proc->alive;
+}
+
+static void fault(sim_world *sim) {
+  sim_proc *proc = proc_pick(sim);
+  uint64_t kind = sim_random_below(&sim->random, 10);
+  if (proc == NULL) return;
+  if (kind < 2) {
+    if (proc->in_call && !sim_chance(sim, 500000)) return;
+    sim->report->kills++;
+    sim_kill(proc);
+  } else if (kind < 3) {
+    proc_stop(proc);
+  } else if (kind < 6) {
+    if (proc->in_call || proc->hung_until > sim->now) return;
+    sim->report->hangs++;
+    proc->hung_until = sim->now + sim_delay(sim, sim->weather.hang_ns);
+    sim_note(sim, proc, "hangs until", proc->hung_until, 0);
+  } else {
+    sim_link_break_one(sim);
+  }
+}
+
+static void fault_event(sim_world *sim) {
+  if (sim->calm || sim->weather.fault_every_ns == 0) return;
+  fault(sim);
+  sim_schedule(sim, sim_delay(sim, 4 * sim->weather.fault_every_ns), SIM_FAULT, 0, 0);
+}
+
+static void birth_event(sim_world *sim) {
+  if (sim->calm || sim->births_left == 0) return;
+  sim->births_left--;
+  sim_birth(sim, false);
+}
+
+/* ----- running */
+
+/* The process that an event is for; NULL: the world. */
+static sim_proc *event_proc(const sim_world *sim, const sim_event *event) {
+  switch (event->kind) {
+    case SIM_TICK:
+    case SIM_POLL:
+    case SIM_DIALLED: return sim->procs[event->a];
+    case SIM_READ:
+    case SIM_FLUSH:
+    case SIM_BROKEN:
+    case SIM_ROOM: return sim->conns[event->a]->ends[event->b].proc;
+    case SIM_ACCEPT: {
+      size_t listener = sim->conns[event->a]->listener;
+      return listener == 0 ? NULL : sim->listeners[listener - 1].proc;
+    }
+    default: return NULL;
+  }
+}
+
+static void poll_event(sim_world *sim, sim_proc *proc) {
+  sim_owner_poll(proc);
+  uint64_t delay = sim->weather.poll_delay_ns;
+  if (sim->calm && delay < 5 * SIM_MS) delay = 5 * SIM_MS;
+  sim_schedule(sim, 1000 + sim_delay(sim, 4 * delay), SIM_POLL, (uint64_t)proc->index, 0);
+}
+
+static void event_run(sim_world *sim, const sim_event *event) {
+  sim_proc *proc = event_proc(sim, event);
+  sim->report->events++;
+  if (proc != NULL && proc->alive && (proc->in_call || proc->hung_until > sim->now)) {
+    uint64_t until = proc->hung_until > sim->now ? proc->hung_until : sim->now;
+    sim_schedule(sim, until - sim->now + 1 + sim_delay(sim, 20000), event->kind, event->a,
+                 event->b);
+    return;
+  }
+  switch (event->kind) {
+    case SIM_TICK:
+      if (event->b != proc->tick_serial || !sim_enter(proc)) return;
+      sim_note(sim, proc, "tick", 0, 0);
+      proc->tick_time = SIM_NEVER;
+      msi_replica_tick(proc->replica, sim->now);
+      sim_leave(proc);
+      return;
+    case SIM_POLL:
+      if (proc->alive) poll_event(sim, proc);
+      return;
+    case SIM_FAULT: fault_event(sim); return;
+    case SIM_BIRTH: birth_event(sim); return;
+    default: sim_link_event(sim, event); return;
+  }
+}
+
+static void run_until(sim_world *sim, uint64_t time) {
+  while (sim->heap_count > 0 && sim->heap[0].time <= time && !sim->report->failed) {
+    sim_event event = heap_pop(sim);
+    if (event.time > sim->now) sim->now = event.time;
+    event_run(sim, &event);
+  }
+  if (sim->now < time) sim->now = time;
+}
+
+/* ----- weather */
+
+static uint64_t pick(sim_world *sim, const uint64_t *from, size_t count) {
+  return from[sim_random_below(&sim->random, count)];
+}
+#define PICK(sim, ...)                                                                   \
+  pick((sim), (const uint64_t[]){__VA_ARGS__},                                           \
+       sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+static void weather_make(sim_world *sim) {
+  sim_weather *w = &sim->weather;
+  sim_random *random = &sim->random;
+  w->link_delay_ns = PICK(sim, 20000, SIM_MS, 30 * SIM_MS);
+  w->poll_delay_ns = PICK(sim, SIM_MS / 2, 5 * SIM_MS, 50 * SIM_MS);
+  w->late_tick = (uint32_t)PICK(sim, 0, 0, 100000);
+  w->late_tick_ns = PICK(sim, 100 * SIM_MS, 3000 * SIM_MS);
+  w->fault = (uint32_t)PICK(sim, 0, 0, 300, 2000);
+  w->fault_critical = (uint32_t)PICK(sim, 0, 5000, 50000);
+  w->hang_share = (uint32_t)PICK(sim, 0, 300000, 700000, 1000000);
+  w->hang_ns = PICK(sim, 5 * SIM_MS, 300 * SIM_MS, 6000 * SIM_MS);
+  w->fault_every_ns = PICK(sim, 0, 20 * SIM_MS, 200 * SIM_MS, 1000 * SIM_MS);
+  w->disk_full = (uint32_t)PICK(sim, 0, 0, 0, 20000);
+  w->kernel_bytes = PICK(sim, 100, 2000, 65536);
+  w->outbox_bytes = 1 << 20;
+  w->room_bytes = PICK(sim, 64, 500, 4096, 262144);
+  w->readonly = (uint32_t)PICK(sim, 0, 0, 200000);
+  w->no_host = (uint32_t)PICK(sim, 0, 0, 300000);
+  w->procs = (unsigned)sim_random_between(random, 1, 5);
+  w->births = (unsigned)sim_random_between(random, 0, 8);
+  w->writes = (unsigned)sim_random_between(random, 5, 120);
+  w->keys = (unsigned)sim_random_between(random, 1, 6);
+  w->replaces = sim_chance(sim, 200000);
+  w->host_timeout_ns = PICK(sim, 1000 * SIM_MS, 2000 * SIM_MS);
+}
+
+/* ----- a run */
+
+static void run_active(sim_world *sim) {
+  const sim_weather *w = &sim->weather;
+  uint64_t span = w->poll_delay_ns * sim_random_between(&sim->random, 20, 120);
+  uint64_t spread = sim_chance(sim, 500000) ? 1000 : span / 4;
+  for (unsigned i = 0; i < w->procs; i++) {
+    sim_schedule(sim, i == 0 ? 0 : sim_delay(sim, spread), SIM_BIRTH, 0, 0);
+  }
+  for (unsigned i = 0; i < w->births; i++) {
+    sim_schedule(sim, sim_random_below(&sim->random, span), SIM_BIRTH, 0, 0);
+  }
+  sim->births_left = w->procs + w->births;
+  sim->writes_left = w->writes;
+  sim_schedule(sim, w->fault_every_ns, SIM_FAULT, 0, 0);
+  run_until(sim, sim->now + span);
+}
+
+static void run_calm(sim_world *sim) {
+  char missing[SIM_MESSAGE_MAX / 2];
+  const char *problem = "nothing ran";
+  sim->calm = true;
+  sim_note(sim, NULL, "calm", 0, 0);
+  uint64_t limit = sim->now + 60000 * SIM_MS;
+  while (problem != NULL && sim->now < limit && !sim->report->failed) {
+    if (live_count(sim, true) == 0) sim_birth(sim, true);
+    run_until(sim, sim->now + 25 * SIM_MS);
+    problem = sim_check_quiet(sim, missing, sizeof missing);
+  }
+  if (problem != NULL)
+    sim_fail(sim, "not settled a minute after the last fault: %s", problem);
+  if (!sim->report->failed) sim_check_end(sim);
+}
+
+static void run_stop(sim_world *sim) {
+  for (int i = 0; i < sim->proc_count && !sim->report->failed; i++) {
+    if (sim->procs[i]->alive) proc_stop(sim->procs[i]);
+    run_until(sim, sim->now + sim_delay(sim, 2 * SIM_MS));
+  }
+}
+
+static void sim_fini(sim_world *sim) {
+  for (int i = 0; i < sim->proc_count; i++) {
+    sim_proc *proc = sim->procs[i];
+    sim_kill(proc);
+    proc_free(proc);
+    sim_owner_forget(proc);
+  }
+  sim_link_fini(sim);
+  sim_group_fini(sim);
+  for (int i = 0; i < sim->proc_count; i++) free(sim->procs[i]);
+  ms_value_release(sim->defaults);
+  free(sim->heap);
+  if (sim->live_blocks != 0) sim_fail(sim, "%zu blocks were not freed", sim->live_blocks);
+}
+
+void sim_run(const sim_options *options, sim_report *report) {
+  sim_world world = {.options = *options, .report = report};
+  memset(report, 0, sizeof *report);
+  world.alloc = (ms_alloc){counting_resize, &world};
+  world.now = 1000000 * SIM_MS;
+  sim_random_seed(&world.random, options->seed);
+  weather_make(&world);
+  world.defaults = sim_program_defaults(&world);
+  run_active(&world);
+  run_calm(&world);
+  if (!report->failed) run_stop(&world);
+  for (size_t i = 0; i < world.group_count; i++)
+    report->entries += world.groups[i]->version_count;
+  report->founded = world.group_count;
+  report->hash = world.hash;
+  report->time_ns = world.now - 1000000 * SIM_MS;
+  sim_fini(&world);
+}
+
+const char *sim_bug_name(sim_bug bug) {
+  static const char *const names[SIM_BUG_COUNT] = {
+      [SIM_BUG_NONE] = "none",
+      [SIM_BUG_COMMIT_CURRENT] = "commit-current",
+      [SIM_BUG_COMMIT_LATE] = "commit-late",
+      [SIM_BUG_LOG_TAIL] = "log-tail",
+      [SIM_BUG_LOG_SKIP] = "log-skip",
+      [SIM_BUG_LINK_TWICE] = "link-twice",
+      [SIM_BUG_LINK_LOSS] = "link-loss",
+      [SIM_BUG_LINK_SWAP] = "link-swap",
+      [SIM_BUG_TERM_RACE] = "term-race",
+      [SIM_BUG_LOCK_SHARED] = "lock-shared",
+      [SIM_BUG_LOCK_STUCK] = "lock-stuck",
+      [SIM_BUG_ENROL_FOUNDS] = "enrol-founds",
+      [SIM_BUG_MEMBER_DEAD] = "member-dead",
+      [SIM_BUG_HANG_FOREVER] = "accept-never"};
+  return bug < SIM_BUG_COUNT ? names[bug] : "?";
+}
