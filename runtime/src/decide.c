@@ -89,10 +89,10 @@ ms_status msi_host_retire(msi_replica *self, uint64_t now, uint64_t peer) {
 /* --------------------------------------------------------------- judgement */
 
 static void refuse_conflict(const msi_conflict *conflict, msi_refusal *out) {
-  char path[PATH_TEXT_BYTES];
-  const char *name = "the document";
+  char path[PATH_TEXT_BYTES], name[PATH_TEXT_BYTES + 2] = "the document";
   if (conflict->path != NULL && conflict->path->count > 0) {
-    name = msi_path_print(conflict->path, path, sizeof path);
+    (void)snprintf(name, sizeof name, "\"%s\"",
+                   msi_path_print(conflict->path, path, sizeof path));
   }
   out->status = conflict->status;
   out->path = (ms_path *)conflict->path;

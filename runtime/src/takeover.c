@@ -1,7 +1,7 @@
 /*
  * Becoming host of a later term.
  *
- *   take the lock byte of the new term
+ *   take the lock byte of the new term, look at the term again
  *   prepare its log and socket
  *   raise the term: from here on the old host accepts nothing more
  *   read what the old logs have beyond this replica's version
@@ -194,6 +194,12 @@ msi_attempt msi_takeover(msi_replica *self, uint64_t now, uint64_t term, uint64_
     if (self->port.take_term_lock(self->port.ud, *rival)) next = *rival;
   }
   if (next == 0) return MSI_ATTEMPT_LOST;
+  if (self->port.term(self->port.ud) != term) {
+    /* Somebody hosted `next` and died since: preparing would replace its log. From here on only the
+     * holder of this lock can raise the term to `next`. */
+    self->port.drop_term_lock(self->port.ud, next);
+    return MSI_ATTEMPT_FAILED;
+  }
   if (self->port.prepare(self->port.ud, next, &error) != MS_OK) {
     takeover_grumble(self, "could not prepare to take over", error.message);
     self->port.drop_term_lock(self->port.ud, next);
