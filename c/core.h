@@ -1,0 +1,303 @@
+/*
+ * Inside the Lua module memshare.core.
+ *
+ * Lua errors never cross the library. A binding function checks its arguments, pushes the userdata
+ * that will own what the library gives, calls the library, releases what C locals hold, and only then
+ * raises or returns. Reading Lua values (msl_read_*) calls nothing in Lua that allocates or runs Lua
+ * code, so it may hold values in C locals; it reports failure as a status with a message.
+ *
+ * A caller's mistake raises at the caller's line, the message ending in " (ECODE)"; what the world
+ * does returns nil, message, code.
+ */
+#ifndef MSL_CORE_H
+#define MSL_CORE_H
+
+#include "memshare_lua.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#if LUA_VERSION_NUM != 504
+#error "memshare needs Lua 5.4"
+#endif
+
+typedef struct msl_share msl_share;
+
+/* --------------------------------------------------- state.c: one per Lua state */
+
+typedef struct msl_log msl_log;
+
+/* A share whose Lua object is gone while patches are unsettled: it leaves when they are settled. */
+typedef struct msl_leaving {
+  struct msl_leaving *next;
+  ms_share *share;
+} msl_leaving;
+
+typedef struct msl_state {
+  ms_runtime *runtime; /* NULL until the first share */
+  bool owns_runtime;   /* false: the program's, learned from ms_lua_push */
+  int calling;         /* callbacks under way: poll and its kin raise */
+  lua_State *callback; /* the thread callbacks run on, empty between them; anchored in the registry */
+  msl_leaving *leaving;
+  msl_log *log;     /* lines of the library, which arrive on any thread */
+  int open_shares;  /* objects that are open */
+  bool running;     /* inside memshare.run() */
+  bool stopping;    /* memshare.stop() was called in it */
+  int timer_count;  /* timers that are armed */
+  const void *array_mark;   /* addresses of the metatables of memshare.array{}, memshare.object{} */
+  const void *object_mark;  /* and of proxies */
+  const void *proxy_mark;
+  lua_CFunction shifters[4]; /* table.insert, remove, sort, move: see proxy.c */
+} msl_state;
+
+/* Registers all types in this Lua state the first time; returns its msl_state. May raise. */
+msl_state *msl_open(lua_State *L);
+/* Pushes nothing. The state must have been opened. */
+msl_state *msl_get_state(lua_State *L);
+/* The runtime, opened when there is none yet. Does not raise. */
+ms_status msl_need_runtime(lua_State *L, msl_state *state, ms_error *error);
+
+/* Run a C function with one light userdata on the callback thread, protected. Cannot raise. */
+void msl_enter_lua(msl_state *state, lua_CFunction function, void *argument);
+/* Call the function below `nargs` arguments, protected; drops its results. Its error goes to
+ * memshare.on_error. Needs two free stack slots. Cannot raise. */
+void msl_call_contained(lua_State *L, msl_state *state, int nargs);
+/* Pushes the field of the module `memshare`; nil when it was never required. */
+void msl_push_module_field(lua_State *L, const char *name);
+/* What waits for the library to have returned: log lines, shares that leave. May run Lua. */
+void msl_after_poll(lua_State *L, msl_state *state);
+/* Hand over a share whose object is gone. `node` is taken. */
+void msl_leave_later(msl_state *state, msl_leaving *node);
+
+/* Raises EBUSY inside a callback: nothing polls there. */
+void msl_check_may_poll(lua_State *L, const msl_state *state, const char *name);
+/* poll(timeout, budget) with arguments at `index` and the next: pushes whether work is left. */
+int msl_poll(lua_State *L, msl_state *state, ms_runtime *runtime, int index);
+/* Objects that stay alive without a reference of the script: subscriptions, timers. The object on top
+ * of the stack, by its address. */
+void msl_anchor(lua_State *L, const void *address);
+void msl_release_anchor(lua_State *L, const void *address);
+/* Pushes it, or nil. */
+void msl_push_anchored(lua_State *L, const void *address);
+
+/* Adds functions to the module on top of the stack. */
+void msl_register_state(lua_State *L);
+
+/* ------------------------------------------------------------------- timer.c */
+
+int64_t msl_clock_ns(void);
+void msl_open_timer(lua_State *L, msl_state *state);
+void msl_register_timer(lua_State *L);
+
+/* --------------------------------------------------------------------- log.c */
+
+msl_log *msl_log_new(void); /* NULL: no memory */
+void msl_log_free(msl_log *log);
+void msl_log_write(void *log, ms_log_level level, const char *line); /* an ms_log_fn */
+/* Takes the oldest line; false when there is none. */
+bool msl_log_read(msl_log *log, ms_log_level *level, char *line, size_t bytes);
+
+/* ------------------------------------------------------------------- error.c */
+
+/* Raises "position: message (ECODE)". */
+int msl_raise(lua_State *L, ms_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int msl_raise_error(lua_State *L, const ms_error *error);
+/* Pushes nil, message, code; returns 3. */
+int msl_push_failure(lua_State *L, const ms_error *error);
+/* Fills an error; returns the status. */
+ms_status msl_fail(ms_error *error, ms_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* An error for a status of a function that gives no message. */
+ms_status msl_fail_plain(ms_error *error, ms_status status);
+/* True for what is the caller's fault whatever the document and the group are doing. */
+bool msl_is_mistake(ms_status status);
+/* `status` with the message the library gave, or with its plain text when it gave none. */
+ms_status msl_finish(ms_error *error, ms_status status);
+
+/* Raise EARGUMENT: "name: expected, got type". */
+int msl_raise_type(lua_State *L, int index, const char *name, const char *expected);
+const char *msl_check_string(lua_State *L, int index, const char *name, size_t *length);
+void msl_check_function(lua_State *L, int index, const char *name);
+/* Seconds to milliseconds, rounded up; -1 for math.huge. nil gives `none`. */
+int msl_check_seconds(lua_State *L, int index, const char *name, int none);
+
+/* ----------------------------------------------------------------- options.c */
+
+typedef enum msl_option_kind {
+  MSL_OPTION_BOOL,    /* bool */
+  MSL_OPTION_NOT,     /* bool, stored inverted */
+  MSL_OPTION_SECONDS, /* int, milliseconds */
+  MSL_OPTION_BYTES,   /* uint64_t */
+  MSL_OPTION_COUNT,   /* size_t */
+  MSL_OPTION_STRING   /* const char *, borrowed from the table */
+} msl_option_kind;
+typedef struct msl_option {
+  const char *name;
+  msl_option_kind kind;
+  size_t offset; /* in the struct that msl_check_options fills */
+} msl_option;
+/* Reads a table of options (or nothing) into a struct. Raises EARGUMENT with the option's name.
+ * `options` ends with a NULL name. */
+void msl_check_options(lua_State *L, int index, const msl_option *options, void *target);
+
+/* ------------------------------------------------------ convert.c: Lua <-> values */
+
+/* Where a value being read stands, for messages: `path` (may be NULL), then `key` (may be NULL). */
+typedef struct msl_where {
+  const ms_path *path;
+  const char *key;
+  size_t key_length;
+} msl_where;
+
+/* The value at `index`; `*out` is retained. Refuses proxies, operators, functions, cycles. */
+ms_status msl_read_value(lua_State *L, int index, const msl_where *where,
+                         const ms_value **out, ms_error *error);
+/* As above; a proxy reads as what it shows now. */
+ms_status msl_read_any(lua_State *L, int index, const ms_value **out, ms_error *error);
+/* True for null, booleans, numbers and strings. */
+bool msl_is_scalar(const ms_value *value);
+/* Pushes a scalar; `value` may be borrowed from the view. */
+void msl_push_scalar(lua_State *L, const ms_value *value);
+/* Pushes a plain Lua copy. `value` must be held by a userdata: this may raise and run finalizers. */
+void msl_push_copy(lua_State *L, const ms_value *value);
+/* Pushes a 64-bit id as 16 hex digits; nil for 0. */
+void msl_push_id(lua_State *L, uint64_t id);
+void msl_push_text(lua_State *L, const ms_path *path);
+
+/* A userdata that owns a value and a path; __gc releases them. */
+typedef struct msl_hold {
+  const ms_value *value;
+  ms_path *path;
+} msl_hold;
+msl_hold *msl_push_hold(lua_State *L);
+
+/* values.c: copy, count, array, object, type, equal, to_json, from_json, apply */
+void msl_register_values(lua_State *L);
+void msl_open_values(lua_State *L, msl_state *state);
+
+/* -------------------------------------------------------------------- keys.c */
+
+/*
+ * A path argument: dotted text (MongoDB's: indexes from 0) or a list of keys (Lua's: indexes from 1).
+ * An integer in a list is an index where `root` has an array, and a key elsewhere. `*out` is retained.
+ */
+ms_status msl_read_path(lua_State *L, int index, const ms_value *root, ms_path **out,
+                        ms_error *error);
+/* How often a key list holds an integer; 0 for text. */
+int msl_count_integers(lua_State *L, int index);
+/* A key list where bit i of `indexes` tells whether the i-th integer is an index. */
+ms_status msl_read_keys(lua_State *L, int index, unsigned indexes, ms_path **out,
+                        ms_error *error);
+
+enum { MSL_NUMBER_BYTES = 24 }; /* of a 64-bit integer as decimal text, NUL included */
+size_t msl_print_integer(int64_t number, char *buffer);
+/* The number that a key spells when it is a decimal without leading zeros, else -1. */
+int64_t msl_parse_index(const char *key, size_t length);
+
+/* ------------------------------------------------------------------- share.c */
+
+struct msl_share {
+  ms_share *share;      /* NULL while it is being made; kept until __gc, for the last view */
+  msl_state *state;
+  ms_runtime *runtime;  /* that drives it */
+  int opens;            /* how often it was opened and not closed; 0: closed */
+  bool foreign;         /* from ms_lua_push: only the handle is ours */
+  int timeout_ms;       /* the option `timeout`, the default of all waits */
+  const ms_value *last; /* retained once closed: what reads show */
+  msl_leaving *leaving; /* made with the object, so that __gc needs no memory */
+  bool in_batch;
+  struct msl_sub *subs; /* the open ones */
+};
+/* User values: the root proxy, the receipt of the open batch. */
+enum { MSL_SHARE_DATA = 1, MSL_SHARE_BATCH, MSL_SHARE_SLOTS = MSL_SHARE_BATCH };
+
+extern const char msl_share_type[];
+/* Shares without a reference stay open while a timer or memshare.run() may need them. */
+void msl_keep_shares(lua_State *L, const msl_state *state);
+msl_share *msl_check_share(lua_State *L, int index);
+/* As above; raises ECLOSED. */
+msl_share *msl_check_open_share(lua_State *L, int index);
+/* Changes whenever the root does. */
+uint64_t msl_share_number(const msl_share *share);
+/* The view, borrowed until the next call that polls or writes; NULL before it is complete. */
+const ms_value *msl_share_root(msl_share *share);
+/* Pushes what is at a path: a scalar, the live proxy, or nil. `value` may be borrowed from the view,
+ * `path` must be held by a userdata or for the callback. */
+void msl_push_at(lua_State *L, int share_index, const ms_path *path, const ms_value *value);
+void msl_push_share_info(lua_State *L, const ms_share_info *info);
+
+/* roster.c */
+int msl_share_peers(lua_State *L); /* share:peers() */
+void msl_register_roster(lua_State *L);
+
+void msl_open_share(lua_State *L, msl_state *state);
+void msl_register_share(lua_State *L);
+
+/* write.c: the methods that write */
+extern const luaL_Reg msl_write_methods[];
+
+/* ------------------------------------------------------------------- proxy.c */
+
+void msl_open_proxy(lua_State *L, msl_state *state);
+/* Pushes the proxy of the whole document. */
+void msl_push_root_proxy(lua_State *L, int share_index);
+/* Pushes the proxy of a path, making those above it. */
+void msl_push_proxy(lua_State *L, int share_index, const ms_path *path);
+/* Pushes a read-only copy: a table that shows `value` (retained) for good. */
+void msl_push_snapshot(lua_State *L, const ms_value *value);
+/* Is there a proxy or read-only copy at `index`? Then *value is what it shows (borrowed, NULL when
+ * nothing) and *path its path (borrowed; NULL: a read-only copy). Cannot raise. Needs one slot. */
+bool msl_test_proxy(lua_State *L, int index, const ms_value **value, const ms_path **path);
+
+/* ---------------------------------------------------------------- operator.c */
+
+typedef struct msl_operator {
+  ms_operator op;
+  bool is_integer;
+  int64_t integer;
+  double number;
+} msl_operator;
+const msl_operator *msl_test_operator(lua_State *L, int index); /* NULL: something else */
+ms_status msl_operator_operand(const msl_operator *operator_, const ms_value **out);
+void msl_open_operator(lua_State *L, msl_state *state);
+void msl_register_operator(lua_State *L);
+
+/* ----------------------------------------------------------------- receipt.c */
+
+typedef struct msl_receipt {
+  ms_receipt *receipt; /* NULL: of a batch that is open, or was empty, or was discarded */
+  bool is_open;        /* its batch is */
+  bool is_discarded;
+} msl_receipt;
+enum { MSL_RECEIPT_SHARE = 1, MSL_RECEIPT_SLOTS = 1 };
+msl_receipt *msl_push_receipt(lua_State *L, int share_index);
+void msl_open_receipt(lua_State *L, msl_state *state);
+/* Pushes a table of what a rejection says. */
+void msl_push_rejection(lua_State *L, const ms_rejection *rejection);
+
+/* ------------------------------------------------------------------- batch.c */
+
+int msl_share_batch(lua_State *L); /* share:batch(fn, ...) */
+void msl_open_batch(lua_State *L, msl_state *state);
+
+/* --------------------------------------------------------------------- sub.c */
+
+int msl_share_on(lua_State *L);        /* share:on(path, fn, options) */
+int msl_share_on_reject(lua_State *L); /* share:on_reject(fn) */
+int msl_share_on_status(lua_State *L); /* share:on_status(fn) */
+/* Ends all subscriptions of a share. Cannot raise. */
+void msl_close_subs(lua_State *L, msl_share *share);
+void msl_open_sub(lua_State *L, msl_state *state);
+
+/* ------------------------------------------------------------------ signal.c */
+
+void msl_register_signal(lua_State *L);
+/* The runtime a caught signal wakes; NULL before it closes. */
+void msl_signal_runtime(ms_runtime *runtime);
+/* Was a signal caught that nobody has asked for yet? */
+bool msl_signal_pending(void);
+/* memshare.run() answers a signal by returning; outside of it the script is interrupted. */
+void msl_signal_in_run(bool in_run);
+
+#endif

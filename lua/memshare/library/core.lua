@@ -1,0 +1,375 @@
+-- luacheck: ignore 212 (arguments are named for their annotations)
+---@meta memshare.core
+--- What the C module exports, for the Lua language server. Scripts use `require "memshare"`.
+---
+--- A caller's mistake raises at the caller's line, the message ending in " (ECODE)"; what the world
+--- does returns nil, message, code.
+
+---@class memshare.core
+---@field version string of the library, such as "0.1.0"
+---@field null lightuserdata the null of JSON and MongoDB; lua-cjson's `null`
+local core = {}
+
+---A dotted path (MongoDB's: indexes from 0) or a list of keys (Lua's: indexes from 1).
+---@alias memshare.Path string | (string|integer)[]
+
+---@class memshare.OpenOptions
+---@field dir? string where the group's files lie
+---@field timeout? number seconds to wait for: open, close, flush, sync, wait (5)
+---@field write_timeout? number seconds a write waits for room in the queue (5; 0 never waits)
+---@field host_timeout? number seconds after which a host that hangs is replaced (2)
+---@field readonly? boolean
+---@field can_host? boolean (true) false: never host, and do not keep the share alive
+---@field must_exist? boolean ENOENT instead of founding a new share
+---@field merge_defaults? boolean add missing top-level keys to a share that exists
+---@field max_document? integer bytes
+---@field max_patch? integer bytes
+---@field max_queue? integer patches that are not settled
+
+---Open a share: join its group, or found it with `defaults` as its document.
+---@param name string
+---@param defaults? table
+---@param options? memshare.OpenOptions
+---@return memshare.Share? share
+---@return string? message
+---@return string? code
+function core.open(name, defaults, options) end
+
+---A share that is not started: `share:start()` does the rest of `open`.
+---@param name string
+---@param defaults? table
+---@param options? memshare.OpenOptions
+---@return memshare.Share? share
+---@return string? message
+---@return string? code
+function core.new(name, defaults, options) end
+
+---@class memshare.Listing
+---@field name string
+---@field group string
+---@field term integer
+---@field alive boolean false: left over by a group that died
+
+---The shares of a directory.
+---@param options? { dir: string? }
+---@return memshare.Listing[]? shares
+---@return string? message
+---@return string? code
+function core.list(options) end
+
+---@class memshare.Operator
+---To be assigned: `data.count = memshare.inc(1)`. Concurrent increments all count.
+---@param by? number (1)
+---@return memshare.Operator
+function core.inc(by) end
+
+---A plain Lua copy of a proxy, a read-only copy or a table; nil when nothing is there.
+---@param value any
+---@return any
+function core.copy(value) end
+
+---How many items an array, object or table has.
+---@param value table
+---@return integer
+function core.count(value) end
+
+---Mark a table as an array, so that it stays one when it is empty.
+---@param list? table
+---@return table
+function core.array(list) end
+
+---Mark a table as an object: it may be empty, and integer keys become strings.
+---@param map? table
+---@return table
+function core.object(map) end
+
+---"array" "object" "empty" "null" "integer" "float" "string" "boolean" "nil", or Lua's type.
+---@param value any
+---@return string
+function core.type(value) end
+
+---Same types, same contents; proxies count as what they show.
+---@param a any
+---@param b any
+---@return boolean
+function core.equal(a, b) end
+
+---The dotted path of a proxy.
+---@param proxy table
+---@return string
+function core.path(proxy) end
+
+---@param text string
+---@return any value
+---@return string? message
+---@return string? code
+function core.from_json(text) end
+
+---@param value any
+---@param options? { pretty: boolean?, lossless: boolean? } lossless keeps `{}` apart from objects
+---@return string? text
+---@return string? message
+---@return string? code
+function core.to_json(value, options) end
+
+---The document that MongoDB's update makes of a document, which stays as it is.
+---@param document table
+---@param update table
+---@param options? table
+---@return table? document
+---@return string? message
+---@return string? code
+function core.apply(document, update, options) end
+
+---Do what there is to do, call callbacks, and return whether work is left.
+---@param timeout? number seconds to wait for something to happen (0)
+---@param budget? number seconds after which it returns between two patches
+---@return boolean more
+function core.poll(timeout, budget) end
+
+---Poll until `stop()`, or until no share is open and no timer armed.
+function core.run() end
+
+---End `run()`.
+function core.stop() end
+
+---Poll for that long.
+---@param seconds number
+function core.sleep(seconds) end
+
+---@class memshare.Timer
+---@field close fun(self: memshare.Timer)
+
+---Call `fn` once, inside a poll.
+---@param seconds number
+---@param fn fun()
+---@return memshare.Timer
+function core.after(seconds, fn) end
+
+---Call `fn` again and again, inside polls.
+---@param seconds number
+---@param fn fun()
+---@return memshare.Timer
+function core.every(seconds, fn) end
+
+---A descriptor that polls readable when `poll(0)` has something to do.
+---@return integer
+function core.fd() end
+
+---Name the module whose `on_error` and `log` are called.
+---@param module table
+function core.attach(module) end
+
+---For programs that own their process: SIGINT and SIGTERM make `run()` return, and interrupt the
+---script by an error outside of it. The third one kills.
+function core.catch_signals() end
+
+---@return "SIGINT" | "SIGTERM" | nil name of the signal caught, once
+function core.caught_signal() end
+
+---Put the former handlers back.
+function core.release_signals() end
+
+---@class memshare.Share
+---@field data table the proxy of the document
+---@field id string? this peer's id, once it joined
+---@field name string
+local Share = {}
+
+---Join or found.
+---@param timeout? number seconds; 0 begins and returns
+---@return memshare.Share? share
+---@return string? message
+---@return string? code
+function Share:start(timeout) end
+
+---Wait until own patches are settled, and leave. `share:stop()` and `<close>` are the same.
+---@param timeout? number
+---@return true? ok
+---@return string? message
+---@return string? code
+function Share:close(timeout) end
+
+Share.stop = Share.close
+
+---What is at a path: a scalar, a proxy, or nil.
+---@param path memshare.Path
+---@return any
+function Share:get(path) end
+
+---@class memshare.Receipt
+---@field state "pending" | "accepted" | "rejected" | "unknown"
+---@field version integer? of the entry
+---@field number integer? counted from 1 by this peer
+---@field value any when rejected: what stands at `path` (a table is a read-only copy)
+---@field code string? why it was rejected
+---@field message string?
+---@field path string?
+---@field winner string? id of the peer it lost to
+---@field winner_version integer?
+---@field winner_time number? seconds since 1970
+local Receipt = {}
+
+---Poll until the patch is settled.
+---@param timeout? number
+---@return integer? version
+---@return string? message
+---@return string? code
+function Receipt:wait(timeout) end
+
+---MongoDB's update language.
+---@param update table
+---@param options? table
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:patch(update, options) end
+
+---@param path memshare.Path
+---@param value any
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:set(path, value) end
+
+---@param path memshare.Path
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:unset(path) end
+
+---@param path memshare.Path
+---@param by? number (1)
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:inc(path, by) end
+
+---Append to an array, which is made when nothing is there.
+---@param path memshare.Path
+---@param value any
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:push(path, value) end
+
+---The whole document.
+---@param document table
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:replace(document) end
+
+---All that `fn` writes is one patch; an error discards it.
+---@param fn fun()
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:batch(fn) end
+
+---@class memshare.Change
+---@field keys (string|integer)[] the path as Lua has it: indexes from 1
+---@field origin string? id of the writer
+---@field is_local boolean an own write
+---@field version integer? nil while an own patch is not settled
+---@field time number seconds since 1970
+---@field kind "set" | "remove" | "rollback" | "join"
+
+---@class memshare.Subscription
+---@field close fun(self: memshare.Subscription)
+
+---Hear of changes at a path. In text `*` is one key and `**` any number of them.
+---@param path memshare.Path
+---@param fn fun(new: any, old: any, path: string, change: memshare.Change)
+---@param options? { immediate: boolean? } immediate: also once per match of what is there now
+---@return memshare.Subscription
+function Share:on(path, fn, options) end
+
+---@class memshare.Rejection
+---@field code string
+---@field message string
+---@field path string?
+---@field value any what stands at `path`
+---@field number integer of the patch
+---@field winner string?
+---@field winner_version integer?
+---@field winner_time number?
+
+---Hear of own patches that were rejected, or whose outcome is unknown.
+---@param fn fun(rejection: memshare.Rejection)
+---@return memshare.Subscription
+function Share:on_reject(fn) end
+
+---@class memshare.Status
+---@field state "new" | "joining" | "waiting" | "client" | "host" | "closed"
+---@field id string?
+---@field host string? id of the host
+---@field group string?
+---@field term integer
+---@field version integer
+---@field pending integer own patches that are not settled
+
+---@param fn fun(state: string, status: memshare.Status)
+---@return memshare.Subscription
+function Share:on_status(fn) end
+
+---Wait until all own patches are settled.
+---@param timeout? number
+---@return true? ok
+---@return string? message
+---@return string? code
+function Share:flush(timeout) end
+
+---Wait until the view shows all that was committed when this was called.
+---@param timeout? number
+---@return true? ok
+---@return string? message
+---@return string? code
+function Share:sync(timeout) end
+
+---As `memshare.poll`, for the runtime of this share.
+---@param timeout? number
+---@param budget? number
+---@return boolean more
+function Share:poll(timeout, budget) end
+
+---@return integer fd
+function Share:pollfd() end
+
+---@return "r"
+function Share:events() end
+
+---Seconds after which `poll` should be called even if the descriptor stays silent; nil: no need.
+---@return number?
+function Share:timeout() end
+
+---@return string state
+---@return memshare.Status status
+function Share:status() end
+
+---@return integer
+function Share:version() end
+
+---@return boolean
+function Share:is_host() end
+
+---@return table<string, integer>
+function Share:stats() end
+
+---@class memshare.Peer
+---@field id string
+---@field pid integer
+---@field since number seconds since 1970
+---@field program string
+---@field is_host boolean
+---@field is_self boolean
+---@field readonly boolean
+---@field can_host boolean
+
+---@return memshare.Peer[]? peers
+---@return string? message
+---@return string? code
+function Share:peers() end
+
+-- The classes are for the spec that compares this file with the module.
+return core, { Share = Share, Receipt = Receipt }
