@@ -558,6 +558,7 @@ static ms_status decode_groups(builder *self, msi_reader reader, ms_error *error
 ms_status msi_update_decode(const ms_alloc *alloc, const uint8_t *data, size_t bytes,
                             ms_update **out, ms_error *error) {
   if (bytes > MS_PATCH_MAX) return fail_bytes(error);
+  if (bytes == 0) return fail_bytes_form(error, MS_ELIMIT); /* data may be NULL */
   msi_reader reader = {data, data + bytes};
   size_t op_count = 0, group_count = 0;
   ms_status st = count_ops(reader, &op_count, &group_count);

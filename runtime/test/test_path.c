@@ -262,8 +262,10 @@ static ms_status make_paths(const ms_alloc *alloc) {
   if (st == MS_OK) st = ms_path_join(path, "another key", 11, &joined, NULL);
   if (st == MS_OK) st = ms_path_text(joined, &text);
   if (st == MS_OK) st = msi_path_pack(&wire, joined);
-  msi_reader reader = {wire.data, wire.data + wire.length};
-  if (st == MS_OK) st = msi_path_unpack(&reader, alloc, &again);
+  if (st == MS_OK) {
+    msi_reader reader = {wire.data, wire.data + wire.length};
+    st = msi_path_unpack(&reader, alloc, &again);
+  }
   ms_value_release(text);
   ms_path_release(path);
   ms_path_release(joined);

@@ -643,6 +643,7 @@ static void assert_bytes_refused(const char *bytes, size_t length, ms_status wan
 
 static void test_decoder_refuses_malformed_bytes(void **state) {
   (void)state;
+  assert_bytes_refused(NULL, 0, MS_ELIMIT, "malformed update: limit reached");
   REFUSED("\xc0", MS_ETYPE, "malformed update: wrong type");
   REFUSED("\x91\x91\xc0", MS_ETYPE, "malformed update: wrong type");
   REFUSED("\x91\x91\x92\x01\x91\xa1"
