@@ -314,7 +314,9 @@ static void port_log_info(void *ud, uint64_t term, msi_log_info *out) {
   const sim_log *log = log_at(proc->sim, proc->group, term);
   if (log != NULL) *out = (msi_log_info){true, log->ready, log->base};
   sim_note(proc->sim, proc, "looks at the log of term", term,
-           out->exists + 2 * out->ready);
+           out->ready    ? 2
+           : out->exists ? 1
+                         : 0);
 }
 
 static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn,
