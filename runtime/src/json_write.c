@@ -39,6 +39,10 @@ static ms_status write_colon(msi_writer *writer) {
   return write_text(writer, (writer->flags & MS_JSON_PRETTY) != 0 ? ": " : ":");
 }
 
+static ms_status write_comma(msi_writer *writer) {
+  return write_text(writer, (writer->flags & MS_JSON_PRETTY) != 0 ? ", " : ",");
+}
+
 /* ------------------------------------------------------------------ scalars */
 
 static int write_dumped(const char *text, size_t bytes, void *ud) {
@@ -150,7 +154,7 @@ static ms_status write_entry(msi_writer *writer, const msi_entry *entry, bool is
                              size_t depth) {
   ms_status st = is_form ? write_text(writer, "[") : MS_OK;
   if (st == MS_OK) st = write_string(writer, entry->key);
-  if (st == MS_OK) st = is_form ? write_text(writer, ",") : write_colon(writer);
+  if (st == MS_OK) st = is_form ? write_comma(writer) : write_colon(writer);
   if (st == MS_OK) st = write_value(writer, entry->value, depth);
   if (st == MS_OK && is_form) st = write_text(writer, "]");
   return st;
