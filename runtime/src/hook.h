@@ -33,36 +33,36 @@ typedef struct msi_hook msi_hook;
 
 MS_CHECKED ms_status msi_hooks_new(const ms_alloc *alloc, msi_hooks **out);
 /* Removes what is left. Not inside a dispatch. Accepts NULL. */
-void msi_hooks_free(msi_hooks *hooks);
-size_t msi_hooks_count(const msi_hooks *hooks);
+void msi_hooks_free(msi_hooks *self);
+size_t msi_hooks_count(const msi_hooks *self);
 
 /* pattern: retained. *out is valid until it is removed. MS_ENOMEM. */
-MS_CHECKED ms_status msi_hooks_add(msi_hooks *hooks, const ms_path *pattern,
+MS_CHECKED ms_status msi_hooks_add(msi_hooks *self, const ms_path *pattern,
                                    unsigned flags, ms_change_fn fn, void *ud,
                                    msi_hook **out);
-void msi_hooks_remove(msi_hooks *hooks, msi_hook *hook);
+void msi_hooks_remove(msi_hooks *self, msi_hook *hook);
 unsigned msi_hook_flags(const msi_hook *hook);
 
 /*
  * Call the subscriptions that the step concerns. `old_root` or `new_root` may be NULL:
- * nothing is there. `change` gives all that is not filled in here, which is: path,
+ * nothing is there. `template` gives all that is not filled in here, which is: path,
  * old_value, new_value, is_index, and kind where it is MS_CHANGE_SET or MS_CHANGE_REMOVE.
  *
  * MS_ENOMEM: nobody was called, or only some were when memory was short for the paths
  * themselves. MS_EBUSY: inside a callback of a dispatch.
  */
-MS_CHECKED ms_status msi_hooks_dispatch(msi_hooks *hooks, const ms_value *old_root,
+MS_CHECKED ms_status msi_hooks_dispatch(msi_hooks *self, const ms_value *old_root,
                                         const ms_value *new_root,
                                         const ms_path *const *paths, size_t path_count,
-                                        const ms_change *change);
+                                        const ms_change *template);
 /* The same for the paths of an update; NULL looks everywhere. */
-MS_CHECKED ms_status msi_hooks_dispatch_update(msi_hooks *hooks, const ms_value *old_root,
+MS_CHECKED ms_status msi_hooks_dispatch_update(msi_hooks *self, const ms_value *old_root,
                                                const ms_value *new_root,
                                                const ms_update *update,
-                                               const ms_change *change);
+                                               const ms_change *template);
 /* MS_ON_IMMEDIATE: call one subscription for each match in `root`, as if all of it were
  * new. Statuses as above. */
-MS_CHECKED ms_status msi_hooks_visit(msi_hooks *hooks, msi_hook *hook,
-                                     const ms_value *root, const ms_change *change);
+MS_CHECKED ms_status msi_hooks_visit(msi_hooks *self, msi_hook *hook,
+                                     const ms_value *root, const ms_change *template);
 
 #endif

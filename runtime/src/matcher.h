@@ -24,21 +24,21 @@ typedef struct msi_scratch {
   size_t count, capacity, item_bytes;
 } msi_scratch;
 
-void *msi_scratch_add(msi_scratch *scratch, const ms_alloc *alloc); /* NULL: no memory */
-void msi_scratch_reset(msi_scratch *scratch, const ms_alloc *alloc);
-void msi_scratch_fini(msi_scratch *scratch, const ms_alloc *alloc);
+void *msi_scratch_add(msi_scratch *self, const ms_alloc *alloc); /* NULL: no memory */
+void msi_scratch_reset(msi_scratch *self, const ms_alloc *alloc);
+void msi_scratch_fini(msi_scratch *self, const ms_alloc *alloc);
 
 typedef struct msi_matcher {
   const ms_alloc *alloc;
   msi_scratch steps, nodes, paths;
 } msi_matcher;
 
-void msi_matcher_init(msi_matcher *matcher, const ms_alloc *alloc);
-void msi_matcher_fini(msi_matcher *matcher);
+void msi_matcher_init(msi_matcher *self, const ms_alloc *alloc);
+void msi_matcher_fini(msi_matcher *self);
 /* Forgets paths and steps. */
-void msi_matcher_reset(msi_matcher *matcher);
+void msi_matcher_reset(msi_matcher *self);
 /* One more path to look at: borrowed until the reset. MS_ENOMEM. */
-MS_CHECKED ms_status msi_matcher_add_path(msi_matcher *matcher, const ms_path *path);
+MS_CHECKED ms_status msi_matcher_add_path(msi_matcher *self, const ms_path *path);
 
 /* One match: a node with users, the last step of its path (MSI_NO_STEP: the root), and
  * the values there, NULL: nothing. Borrowed from the roots. */
@@ -50,9 +50,9 @@ typedef ms_status (*msi_match_fn)(void *ud, const msi_pattern_node *node, uint32
  * and their keys as long as roots, paths and the node of the match. `everywhere`: without
  * regard to the paths. Returns what fn did not return MS_OK, or MS_ENOMEM.
  */
-MS_CHECKED ms_status msi_matcher_run(msi_matcher *matcher, const msi_patterns *patterns,
+MS_CHECKED ms_status msi_matcher_run(msi_matcher *self, const msi_patterns *patterns,
                                      const ms_value *old_root, const ms_value *new_root,
                                      bool everywhere, msi_match_fn fn, void *ud);
-const msi_step *msi_matcher_step(const msi_matcher *matcher, uint32_t step);
+const msi_step *msi_matcher_step(const msi_matcher *self, uint32_t step);
 
 #endif

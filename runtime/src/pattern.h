@@ -30,20 +30,20 @@ typedef struct msi_patterns {
   size_t literal_count;
 } msi_patterns;
 
-void msi_patterns_init(msi_patterns *patterns, const ms_alloc *alloc);
+void msi_patterns_init(msi_patterns *self, const ms_alloc *alloc);
 /* Frees all nodes, used or not. */
-void msi_patterns_fini(msi_patterns *patterns);
+void msi_patterns_fini(msi_patterns *self);
 /* The node of a pattern, made when there is none; `**` after `**` is one `**`. The caller
  * sets its users, else drops it. MS_ENOMEM. */
-MS_CHECKED ms_status msi_patterns_add(msi_patterns *patterns, const ms_path *pattern,
+MS_CHECKED ms_status msi_patterns_add(msi_patterns *self, const ms_path *pattern,
                                       msi_pattern_node **out);
 /* The node has no users any more: frees it and its parents as far as nobody needs them. */
-void msi_patterns_drop(msi_patterns *patterns, msi_pattern_node *node);
+void msi_patterns_drop(msi_patterns *self, msi_pattern_node *node);
 /* The literal child for a key, borrowed; NULL when there is none. */
-msi_pattern_node *msi_patterns_child(const msi_patterns *patterns,
+msi_pattern_node *msi_patterns_child(const msi_patterns *self,
                                      const msi_pattern_node *parent, const char *key,
                                      size_t length);
 /* Structure and counts, for tests. */
-bool msi_patterns_check(const msi_patterns *patterns);
+bool msi_patterns_check(const msi_patterns *self);
 
 #endif

@@ -514,8 +514,7 @@ static ms_status check_order(const msi_op *last, const msi_op *op, ms_error *err
   return msi_fail(error, MS_EARGUMENT, "malformed update: operations out of order");
 }
 
-static ms_status decode_op(builder *self, msi_reader *reader, msi_op **out,
-                           ms_error *error) {
+static ms_status decode_op(builder *self, msi_reader *reader, ms_error *error) {
   const ms_alloc *alloc = self->block.alloc;
   size_t count = 0;
   int64_t code;
@@ -532,7 +531,6 @@ static ms_status decode_op(builder *self, msi_reader *reader, msi_op **out,
   msi_op *op = builder_add(self, (msi_code)code, path);
   st = msi_unpack_value(reader, alloc, MS_DEPTH_MAX, &op->operand, error);
   if (st != MS_OK) return st;
-  *out = op;
   return msi_op_check(op, error);
 }
 
@@ -544,9 +542,9 @@ static ms_status decode_groups(builder *self, msi_reader reader, ms_error *error
     builder_begin_group(self);
     st = msi_unpack_array(&reader, &count);
     for (size_t i = 0; st == MS_OK && i < count; i++) {
-      msi_op *op = NULL;
-      st = decode_op(self, &reader, &op, error);
+      st = decode_op(self, &reader, error);
       if (st != MS_OK) return st;
+      const msi_op *op = &builder_ops(self)[self->op_count - 1];
       if (op->class_ == MSI_CLASS_GUARD) continue;
       st = check_order(last, op, error);
       last = op;
