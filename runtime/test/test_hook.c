@@ -391,6 +391,40 @@ static void test_hooks_visit_calls_one_for_all_that_is_there(void **state) {
   ms_value_release(root);
 }
 
+static void on_depth(void *ud, const ms_change *change) {
+  *(size_t *)ud = ms_path_count(change->path);
+}
+
+static void test_hook_reaches_the_deepest_leaf(void **state) {
+  (void)state;
+  char text[2 * MS_DEPTH_MAX];
+  for (size_t i = 0; i < MS_DEPTH_MAX; i++) memcpy(text + 2 * i, "k.", 2);
+  text[sizeof text - 1] = '\0';
+  ms_path *path = mst_path(text), *deep = mst_pattern("**");
+  const ms_value *one = mst_json("1"), *root = NULL;
+  ms_update *update = NULL;
+  assert_int_equal(
+      msi_update_single(NULL, MSI_CODE_SET, path, one, MS_NULL, &update, NULL), MS_OK);
+  assert_int_equal(ms_update_apply(update, ms_value_empty(), 0, &root, NULL), MS_OK);
+  const ms_path *const patterns[] = {path, deep};
+  for (size_t i = 0; i < 2; i++) {
+    msi_hooks *hooks;
+    msi_hook *hook;
+    size_t depth = 0;
+    assert_int_equal(msi_hooks_new(NULL, &hooks), MS_OK);
+    assert_int_equal(msi_hooks_add(hooks, patterns[i], 0, on_depth, &depth, &hook),
+                     MS_OK);
+    assert_int_equal(msi_hooks_dispatch(hooks, NULL, root, NULL, 0, &template), MS_OK);
+    assert_int_equal(depth, MS_DEPTH_MAX);
+    msi_hooks_free(hooks);
+  }
+  ms_update_release(update);
+  ms_value_release(root);
+  ms_value_release(one);
+  ms_path_release(deep);
+  ms_path_release(path);
+}
+
 /* ------------------------------------------------- changes inside a dispatch */
 
 typedef struct meddler {
@@ -730,6 +764,7 @@ int main(void) {
       cmocka_unit_test(test_hooks_look_only_where_the_paths_lead),
       cmocka_unit_test(test_hooks_find_one_among_thousands),
       cmocka_unit_test(test_hooks_visit_calls_one_for_all_that_is_there),
+      cmocka_unit_test(test_hook_reaches_the_deepest_leaf),
       cmocka_unit_test(test_hooks_may_be_added_and_removed_in_a_callback),
       cmocka_unit_test(test_random_steps_are_heard_as_a_full_comparison_would),
       cmocka_unit_test(test_pattern_trie_keeps_what_is_used),
