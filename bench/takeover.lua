@@ -3,12 +3,12 @@ local uv = require "luv"
 local cluster = require "spec.support.cluster"
 
 local PREPARE <const> = [[
-  term = share:status().term
+  term = share:stats().term
   share:on_status(function() end) -- a change of status ends a poll]]
 
 local SURVIVE <const> = [[
   local hrtime = require "luv".hrtime
-  while share:status().term == term do share:poll(1) end
+  while share:stats().term == term do share:poll(1) end
   local heard = hrtime()
   assert(share:set("survivor." .. share.id, term):wait(10))
   return heard, hrtime()]]

@@ -16,11 +16,14 @@ share:on("count", function(new, old, _, change)
   print(("%s -> %d  %s"):format(old or "nothing", new, change.is_local and "(me)" or ""))
 end)
 
-for _ = 1, times do
+local left = times
+memshare.every(pause, function()
   -- Not `share.data.count + 1`: two processes that read the same number would write the same one.
   share.data.count = memshare.inc(1)
-  memshare.sleep(pause)
-end
+  left = left - 1
+  if left == 0 then memshare.stop() end
+end)
+memshare.run() -- until memshare.stop(), and under `memshare run` until Ctrl-C
 
 -- Wait until the group has accepted all of it: from here on it survives kill -9 of this process.
 assert(share:flush(5))

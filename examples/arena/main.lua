@@ -28,7 +28,7 @@ end })
 
 -- Starts a script. Lines that it prints go to `on_line`, or to our own output when that is nil.
 local function spawn(script, args, on_line)
-  local child = {}
+  local child = { name = table.concat(args, " ") }
   local pipe = on_line and uv.new_pipe(false)
   child.handle, child.pid = uv.spawn(uv.exepath(), {
     args = { here .. "/" .. script, table.unpack(args) },
@@ -36,6 +36,7 @@ local function spawn(script, args, on_line)
   }, function() child.exited = true end)
   if not child.handle then error(("cannot start %s: %s"):format(script, child.pid)) end
   function child.kill()
+    child.may_exit = true
     if not child.exited then uv.process_kill(child.handle, "sigkill") end
   end
   if pipe then
@@ -56,11 +57,15 @@ local function spawn(script, args, on_line)
   return child
 end
 
--- Lets luv and memshare work until `done()`; raises after PATIENCE seconds.
+-- Lets luv and memshare work until `done()`; raises after PATIENCE seconds, or when a child is gone
+-- that nobody killed.
 local function wait_for(what, done)
   local deadline = uv.hrtime() + PATIENCE * 1e9
   while not done() do
     if uv.hrtime() > deadline then error("waited in vain for " .. what, 0) end
+    for _, child in ipairs(children) do
+      if child.exited and not child.may_exit then error(child.name .. " has ended", 0) end
+    end
     memshare.sleep(0.005)
     uv.run "nowait"
   end
@@ -173,6 +178,7 @@ data.phase = "finish"
 wait_for("the zones to finish", function()
   return all(survivors(), function(zone) return data.zones[zone.name].state == "finished" end)
 end)
+for _, child in ipairs(children) do child.may_exit = true end
 data.phase = "report"
 wait_for("the reports", function()
   return all(survivors(), function(zone) return zone.document and zone.child.exited end)
@@ -202,12 +208,11 @@ check(all(survivors(), function(zone) return zone.document == document end),
 
 -- ------------------------------------------------------ a JSON file, loaded
 
--- The command that runs this script, else the installed one.
+-- The command that runs this script, else that of the build tree, else the installed one.
 local function find_command()
-  for i = -1, -9, -1 do
-    if arg[i] and arg[i]:find "memshare$" then return arg[i] end
-  end
-  return "memshare"
+  if arg[-1] and arg[-1]:find "memshare$" then return arg[-1] end
+  local built = here .. "/../../build/bin/memshare"
+  return uv.fs_access(built, "X") and built or "memshare"
 end
 
 local function find_json()

@@ -39,7 +39,9 @@ data.zones[name] = { pid = uv.os_getpid(), state = "alive" }
 
 local waiting, first, last = {}, 1, 0 -- receipts of moves that are not settled
 local accepted = 0
-local host, resumed = share:status().host, true
+local resumed = true
+local _, start = share:status()
+local host = start.host
 
 local function settle()
   local before = accepted
@@ -77,9 +79,9 @@ local function claim()
   tell("host", now())
 end
 
-share:on_status(function(status)
-  if not status.host or status.host == host then return end
-  host, resumed = status.host, false
+share:on_status(function(_, info)
+  if not info.host or info.host == host then return end
+  host, resumed = info.host, false
   if host == share.id then claim() end
 end)
 if host == share.id then claim() end

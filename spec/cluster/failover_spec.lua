@@ -56,12 +56,12 @@ describe("when the host is killed #cluster", function()
     local host, clients = peers:host(), peers:clients()
     for _, peer in ipairs(clients) do
       peer:eval [[
-        first_host = share:status().host
-        share:on_status(function(status) heard_host = status.host end)]]
+        first_host = select(2, share:status()).host
+        share:on_status(function(_, info) heard_host = info.host end)]]
     end
     host:kill "SIGKILL"
     for _, peer in ipairs(clients) do
-      peer:await "heard_host and heard_host ~= first_host and heard_host == share:status().host"
+      peer:await "heard_host and heard_host ~= first_host and heard_host == select(2, share:status()).host"
     end
     assert.equal(peers:host().id, peers[1]:eval "return heard_host")
   end)

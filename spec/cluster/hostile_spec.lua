@@ -47,7 +47,7 @@ describe("a stranger on the host's socket #cluster", function()
     peers:each [[
       states = {}
       logged = {}
-      share:on_status(function(status) states[#states + 1] = status.state end)
+      share:on_status(function(state) states[#states + 1] = state end)
       memshare.log = function(level, line) logged[#logged + 1] = level .. " " .. line end]]
     local stranger = dial(peers)
     stranger.send(bytes)

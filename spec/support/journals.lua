@@ -50,9 +50,9 @@ function M.new(peers)
 
   ---All peers have written `count` patches more, and these are accepted.
   function self.await_accepted(count)
-    for _, peer in ipairs(peers) do peer:eval "base = share:status().accepted" end
+    for _, peer in ipairs(peers) do peer:eval "base = share:stats().accepted" end
     for _, peer in ipairs(peers) do
-      peer:await("share:status().accepted >= base + ...", count)
+      peer:await("share:stats().accepted >= base + ...", count)
     end
   end
 
