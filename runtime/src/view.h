@@ -25,12 +25,13 @@ void msi_view_free(msi_view *view);
 const ms_value *msi_view_root(const msi_view *view);
 uint64_t msi_view_version(const msi_view *view); /* of the committed part */
 size_t msi_view_pending(const msi_view *view);
-/* Counts changes of the view root. */
+/* Counts changes of the view root, also to an equal one: what was borrowed from it is valid as long as
+ * the number stands. */
 uint64_t msi_view_number(const msi_view *view);
 
 /* Would this update apply to the view? Gives the root it would make (retained). */
-MS_CHECKED ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wall_ms,
-                                  const ms_value **out, ms_error *error);
+MS_CHECKED ms_status msi_view_try(const msi_view *view, const ms_update *update,
+                                  int64_t wall_ms, const ms_value **out, ms_error *error);
 /* Room for one more pending patch, so that msi_view_add cannot fail. */
 MS_CHECKED ms_status msi_view_reserve(msi_view *view);
 /* After the replica took it: the patch becomes pending, `root` (retained) the view. */
@@ -53,7 +54,7 @@ typedef struct msi_view_step {
 } msi_view_step;
 /* Take one delivery of kind ENTRY, ROOT or UNKNOWN. `self` is this peer's id. On MS_ENOMEM nothing
  * has changed and the delivery may be tried again. */
-MS_CHECKED ms_status msi_view_take(msi_view *view, uint64_t self, const msi_delivery *delivery,
-                                   msi_view_step *out);
+MS_CHECKED ms_status msi_view_take(msi_view *view, uint64_t self,
+                                   const msi_delivery *delivery, msi_view_step *out);
 
 #endif

@@ -1,0 +1,449 @@
+/* The view against committed root and pending patches applied again, its short cuts, want of memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "failing_alloc.h"
+#include "sim/sim_random.h"
+#include "view.h"
+
+enum { SELF = 7, OTHER = 8, PENDING_MAX = 64 };
+
+static const ms_value *json(const char *text) {
+  const ms_value *value = NULL;
+  ms_error error = {MS_OK, ""};
+  if (ms_value_from_json(NULL, text, strlen(text), &value, &error) != MS_OK) {
+    fail_msg("%s: %s", text, error.message);
+  }
+  return value;
+}
+
+static ms_update *parse(const char *text) {
+  const ms_value *document = json(text);
+  ms_update *update = NULL;
+  ms_error error = {MS_OK, ""};
+  if (ms_update_parse(NULL, document, &update, &error) != MS_OK) {
+    fail_msg("%s: %s", text, error.message);
+  }
+  ms_value_release(document);
+  return update;
+}
+
+static ms_update *guarded_set(const char *text, int64_t number, ms_type container) {
+  ms_path *path = NULL;
+  const ms_value *value = NULL;
+  ms_update *update = NULL;
+  assert_int_equal(ms_path_parse(NULL, text, strlen(text), &path, NULL), MS_OK);
+  assert_int_equal(ms_value_new_int(NULL, number, &value), MS_OK);
+  assert_int_equal(
+      msi_update_single(NULL, MSI_CODE_SET, path, value, container, &update, NULL),
+      MS_OK);
+  ms_path_release(path);
+  ms_value_release(value);
+  return update;
+}
+
+/* ----- a host and a view side by side */
+
+typedef struct fixture {
+  msi_view *view;
+  const ms_value *committed; /* what the host holds */
+  uint64_t version, number;
+  ms_update *pending[PENDING_MAX]; /* own patches without a decision */
+  size_t pending_count;
+  msi_view_effect effect; /* of the last step */
+} fixture;
+
+static void step(fixture *f, const msi_delivery *delivery) {
+  msi_view_step found;
+  memset(&found, 0xff, sizeof found);
+  const ms_value *before = ms_value_retain(msi_view_root(f->view));
+  uint64_t number = msi_view_number(f->view);
+  assert_int_equal(msi_view_take(f->view, SELF, delivery, &found), MS_OK);
+  assert_ptr_equal(found.old_root, before);
+  const ms_value *root = msi_view_root(f->view);
+  bool same = before != NULL && root != NULL && ms_value_equal(before, root);
+  assert_int_equal(found.effect == MSI_VIEW_NONE, same);
+  /* Readers rely on the number for what they borrowed: an equal root elsewhere counts too. */
+  assert_int_equal(msi_view_number(f->view) - number, root == before ? 0 : 1);
+  f->effect = found.effect;
+  ms_value_release(before);
+  ms_value_release(found.old_root);
+  ms_update_release(found.settled_update);
+}
+
+static void deliver_root(fixture *f, const ms_value *root, uint64_t decided) {
+  ms_value_release(f->committed);
+  f->committed = root;
+  f->version += 10;
+  step(f, &(msi_delivery){.kind = MSI_DELIVER_ROOT,
+                          .root = root,
+                          .version = f->version,
+                          .number = decided});
+}
+
+static void setup(fixture *f, const char *text) {
+  *f = (fixture){.version = 0};
+  assert_int_equal(msi_view_new(NULL, 0, &f->view), MS_OK);
+  assert_null(msi_view_root(f->view));
+  deliver_root(f, json(text), 0);
+  assert_int_equal(f->effect, MSI_VIEW_JOINED);
+}
+
+static void teardown(fixture *f) {
+  for (size_t i = 0; i < f->pending_count; i++) ms_update_release(f->pending[i]);
+  msi_view_free(f->view);
+  ms_value_release(f->committed);
+}
+
+/* An own write; false when it does not apply to the view. Takes the update. */
+static bool write_own(fixture *f, ms_update *update) {
+  const ms_value *root = NULL;
+  ms_error error = {MS_OK, ""};
+  if (msi_view_try(f->view, update, 5, &root, &error) != MS_OK) {
+    ms_update_release(update);
+    return false;
+  }
+  assert_int_equal(msi_view_reserve(f->view), MS_OK);
+  msi_view_add(f->view, ++f->number, update, 5, root);
+  assert_true(ms_value_equal(msi_view_root(f->view), root));
+  assert_true(f->pending_count < PENDING_MAX);
+  f->pending[f->pending_count++] = update;
+  ms_value_release(root);
+  return true;
+}
+
+static void deliver_entry(fixture *f, msi_entry *entry) {
+  entry->version = ++f->version;
+  step(f, &(msi_delivery){.kind = MSI_DELIVER_ENTRY,
+                          .entry = entry,
+                          .root = f->committed,
+                          .version = f->version});
+  assert_int_equal(msi_view_version(f->view), f->version);
+}
+
+/* An entry of somebody else, if it applies. Takes the update. */
+static bool write_foreign(fixture *f, ms_update *update) {
+  const ms_value *root = NULL;
+  bool applies = ms_update_apply(update, f->committed, 5, &root, NULL) == MS_OK;
+  if (applies) {
+    ms_value_release(f->committed);
+    f->committed = root;
+    msi_entry entry = {
+        .kind = MSI_ENTRY_PATCH,
+        .patch = {.origin = OTHER, .number = 1, .wall_ms = 5, .update = update}};
+    deliver_entry(f, &entry);
+  }
+  ms_update_release(update);
+  return applies;
+}
+
+/* The host decides the first pending patch. */
+static void decide(fixture *f, bool accept) {
+  ms_update *update = f->pending[0];
+  uint64_t number = f->number - f->pending_count + 1;
+  const ms_value *root = NULL;
+  if (ms_update_apply(update, f->committed, 5, &root, NULL) != MS_OK) accept = false;
+  if (accept) {
+    ms_value_release(f->committed);
+    f->committed = ms_value_retain(root);
+  }
+  ms_value_release(root);
+  msi_entry entry = {.kind = accept ? MSI_ENTRY_PATCH : MSI_ENTRY_REJECT,
+                     .patch = {.origin = SELF,
+                               .number = number,
+                               .wall_ms = 5,
+                               .update = accept ? update : NULL}};
+  f->pending_count--;
+  memmove(f->pending, f->pending + 1, f->pending_count * sizeof *f->pending);
+  deliver_entry(f, &entry);
+  ms_update_release(update);
+}
+
+static void assert_view(const fixture *f) {
+  const ms_value *root = ms_value_retain(f->committed);
+  for (size_t i = 0; i < f->pending_count; i++) {
+    const ms_value *next = NULL;
+    if (ms_update_apply(f->pending[i], root, 5, &next, NULL) != MS_OK) continue;
+    ms_value_release(root);
+    root = next;
+  }
+  assert_int_equal(msi_view_pending(f->view), f->pending_count);
+  assert_true(ms_value_equal(root, msi_view_root(f->view)));
+  ms_value_release(root);
+}
+
+/* ----- single steps */
+
+static void test_own_accepted_patch_leaves_the_view_alone(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"a\": 1}");
+  assert_true(write_own(&f, parse("{\"$set\": {\"a\": 2}}")));
+  assert_true(write_own(&f, parse("{\"$set\": {\"b\": 3}}")));
+  const ms_value *before = msi_view_root(f.view);
+  decide(&f, true);
+  assert_int_equal(f.effect, MSI_VIEW_NONE);
+  assert_ptr_equal(msi_view_root(f.view), before);
+  decide(&f, true);
+  assert_int_equal(f.effect, MSI_VIEW_NONE);
+  /* Nothing is pending: the view is the committed root itself. */
+  assert_ptr_equal(msi_view_root(f.view), f.committed);
+  teardown(&f);
+}
+
+static void test_rejection_rolls_back_what_was_built_on_it_too(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"a\": 1}");
+  assert_true(write_own(&f, parse("{\"$set\": {\"p\": {\"x\": 1}}}")));
+  assert_true(write_own(&f, guarded_set("p.y", 2, MS_EMPTY)));
+  assert_true(write_own(&f, parse("{\"$set\": {\"b\": 3}}")));
+  decide(&f, false);
+  assert_int_equal(f.effect, MSI_VIEW_ROLLBACK);
+  const ms_value *wanted = json("{\"a\": 1, \"b\": 3}");
+  assert_true(ms_value_equal(msi_view_root(f.view), wanted));
+  ms_value_release(wanted);
+  decide(&f, false); /* it contributed nothing any more */
+  assert_int_equal(f.effect, MSI_VIEW_NONE);
+  assert_view(&f);
+  teardown(&f);
+}
+
+static void test_foreign_entry_shows_beneath_what_is_pending(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"a\": 1}");
+  assert_true(write_own(&f, parse("{\"$set\": {\"a\": 2}}")));
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"a\": 9}}")));
+  assert_int_equal(f.effect, MSI_VIEW_NONE);
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"b\": 9}}")));
+  assert_int_equal(f.effect, MSI_VIEW_CHANGED);
+  assert_view(&f);
+  teardown(&f);
+}
+
+static void test_unknown_outcome_drops_what_is_pending(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"a\": 1}");
+  assert_true(write_own(&f, parse("{\"$set\": {\"a\": 2}}")));
+  assert_true(write_own(&f, parse("{\"$set\": {\"b\": 2}}")));
+  step(&f, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = 1});
+  assert_int_equal(f.effect, MSI_VIEW_ROLLBACK);
+  assert_int_equal(msi_view_pending(f.view), 1);
+  const ms_value *wanted = json("{\"a\": 1, \"b\": 2}");
+  assert_true(ms_value_equal(msi_view_root(f.view), wanted));
+  ms_value_release(wanted);
+  teardown(&f);
+}
+
+static void test_snapshot_settles_what_it_decided(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"a\": 1}");
+  assert_true(write_own(&f, parse("{\"$inc\": {\"a\": 1}}")));
+  assert_true(write_own(&f, parse("{\"$inc\": {\"a\": 1}}")));
+  deliver_root(&f, json("{\"a\": 2}"), 1);
+  assert_int_equal(f.effect, MSI_VIEW_NONE);
+  assert_int_equal(msi_view_pending(f.view), 1);
+  deliver_root(&f, json("{\"a\": 10}"), 1);
+  assert_int_equal(f.effect, MSI_VIEW_JOINED);
+  const ms_value *wanted = json("{\"a\": 11}");
+  assert_true(ms_value_equal(msi_view_root(f.view), wanted));
+  ms_value_release(wanted);
+  teardown(&f);
+}
+
+static void test_writing_before_the_first_root_says_why(void **state) {
+  (void)state;
+  msi_view *view = NULL;
+  const ms_value *root = NULL;
+  ms_error error = {MS_OK, ""};
+  assert_int_equal(msi_view_new(NULL, 0, &view), MS_OK);
+  ms_update *update = parse("{\"$set\": {\"a\": 2}}");
+  assert_int_equal(msi_view_try(view, update, 0, &root, &error), MS_ENOHOST);
+  assert_string_not_equal(error.message, "");
+  ms_update_release(update);
+  msi_view_free(view);
+}
+
+/* ----- at random */
+
+static ms_update *random_update(sim_random *random) {
+  static const char *const paths[] = {
+      "a",   "a.x", "a.x.y", "a.z",   "b.0.p", "b.0.q", "b.1",     "b.1.p", "b.5",
+      "e.k", "e.0", "e",     "n.m.o", "n.m.p", "s",     "b.0.r.t", "n"};
+  static const char *const operands[] = {"5",          "{}",   "[]", "[{\"p\": 1}, 2]",
+                                         "{\"y\": 1}", "\"s\""};
+  char text[128];
+  const char *path = paths[sim_random_below(random, sizeof paths / sizeof *paths)];
+  const char *operand =
+      operands[sim_random_below(random, sizeof operands / sizeof *operands)];
+  unsigned number = (unsigned)sim_random_below(random, 1000);
+  switch (sim_random_below(random, 6)) {
+    case 0: snprintf(text, sizeof text, "{\"$set\": {\"%s\": %s}}", path, operand); break;
+    case 1: snprintf(text, sizeof text, "{\"$unset\": {\"%s\": 1}}", path); break;
+    case 2: snprintf(text, sizeof text, "{\"$inc\": {\"%s\": %u}}", path, number); break;
+    case 3: snprintf(text, sizeof text, "{\"$push\": {\"%s\": %u}}", path, number); break;
+    case 4: {
+      ms_type container = sim_random_chance(random, 300000) ? MS_ARRAY : MS_EMPTY;
+      return guarded_set(path, number, container);
+    }
+    default: snprintf(text, sizeof text, "{\"$set\": {\"%s\": %u}}", path, number); break;
+  }
+  return parse(text);
+}
+
+static void random_step(fixture *f, sim_random *random) {
+  uint64_t kind = sim_random_below(random, 100);
+  if (kind < 40 && f->pending_count < 12) {
+    write_own(f, random_update(random));
+  } else if (kind < 75) {
+    write_foreign(f, random_update(random));
+  } else if (kind < 97) {
+    if (f->pending_count > 0) decide(f, !sim_random_chance(random, 200000));
+  } else if (kind < 98) {
+    msi_entry entry = {.kind = MSI_ENTRY_JOIN, .patch = {.origin = 99}};
+    deliver_entry(f, &entry);
+  } else if (kind < 99) {
+    deliver_root(f, json("{\"b\": [{\"p\": 1}, {}], \"e\": {}, \"n\": {\"m\": {}}}"),
+                 f->number - f->pending_count);
+  } else {
+    step(f, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = f->number});
+    for (size_t i = 0; i < f->pending_count; i++) ms_update_release(f->pending[i]);
+    f->pending_count = 0;
+  }
+}
+
+static void test_view_equals_committed_and_pending_applied_again(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 60; seed++) {
+    fixture f;
+    sim_random random;
+    sim_random_seed(&random, seed);
+    setup(&f, "{\"a\": {\"x\": {\"y\": 1}}, \"b\": [{\"p\": 1, \"q\": 2}, 3], \"n\": "
+              "{\"m\": {}}}");
+    for (int i = 0; i < 250; i++) {
+      random_step(&f, &random);
+      assert_view(&f);
+    }
+    teardown(&f);
+  }
+}
+
+/* A thousand pending patches and a thousand foreign entries: no replay, or this takes minutes. */
+static void test_foreign_entries_elsewhere_do_not_replay_what_is_pending(void **state) {
+  (void)state;
+  failing_alloc memory;
+  failing_alloc_init(&memory);
+  fixture f = {.version = 0};
+  assert_int_equal(msi_view_new(&memory.alloc, 0, &f.view), MS_OK);
+  deliver_root(&f, json("{\"mine\": {\"k\": 0}, \"theirs\": {\"k\": 0}}"), 0);
+  char text[64];
+  for (int i = 0; i < 1000; i++) {
+    const ms_value *root = NULL;
+    snprintf(text, sizeof text, "mine.k%d", i);
+    ms_update *update = guarded_set(text, i, MS_EMPTY);
+    assert_int_equal(msi_view_try(f.view, update, 5, &root, NULL), MS_OK);
+    assert_int_equal(msi_view_reserve(f.view), MS_OK);
+    msi_view_add(f.view, (uint64_t)i + 1, update, 5, root);
+    ms_value_release(root);
+    ms_update_release(update);
+  }
+  uint64_t before = memory.requests;
+  for (int i = 0; i < 1000; i++) {
+    snprintf(text, sizeof text, "theirs.k%d", i);
+    assert_true(write_foreign(&f, guarded_set(text, i, MS_EMPTY)));
+  }
+  /* One apply costs a few blocks, a replay some thousand. */
+  assert_true(memory.requests - before < 100 * 1000);
+  assert_int_equal(msi_view_pending(f.view), 1000);
+  teardown(&f);
+  assert_true(failing_alloc_is_clean(&memory));
+}
+
+/* ----- want of memory */
+
+/* The n-th allocation fails; the steps are tried again, and nothing shows. */
+static bool survive(uint64_t n) {
+  failing_alloc memory;
+  failing_alloc_init(&memory);
+  msi_view *view = NULL;
+  assert_int_equal(msi_view_new(&memory.alloc, 0, &view), MS_OK);
+  const ms_value *committed = json("{\"a\": {\"x\": 1}}"), *next = NULL, *root = NULL;
+  msi_view_step found;
+  msi_delivery first = {.kind = MSI_DELIVER_ROOT, .root = committed, .version = 1};
+  assert_int_equal(msi_view_take(view, SELF, &first, &found), MS_OK);
+  failing_alloc_fail_at(&memory, n);
+  ms_update *own = parse("{\"$set\": {\"a.y\": 2, \"c\": 3}}"), *foreign;
+  ms_status status = msi_view_reserve(view);
+  if (status == MS_ENOMEM) status = msi_view_reserve(view);
+  assert_int_equal(status, MS_OK);
+  status = msi_view_try(view, own, 5, &root, NULL);
+  if (status == MS_ENOMEM) status = msi_view_try(view, own, 5, &root, NULL);
+  assert_int_equal(status, MS_OK);
+  msi_view_add(view, 1, own, 5, root);
+  ms_value_release(root);
+  static const char *const texts[] = {"{\"$set\": {\"b\": 1}}",
+                                      "{\"$inc\": {\"a.x\": 1}}",
+                                      "{\"$set\": {\"a\": {\"x\": 7}}}"};
+  for (uint64_t i = 0; i < 3; i++) {
+    foreign = parse(texts[i]);
+    assert_int_equal(ms_update_apply(foreign, committed, 5, &next, NULL), MS_OK);
+    ms_value_release(committed);
+    committed = next;
+    msi_entry entry = {.kind = MSI_ENTRY_PATCH,
+                       .version = 2 + i,
+                       .patch = {.origin = OTHER, .update = foreign, .wall_ms = 5}};
+    msi_delivery delivery = {
+        .kind = MSI_DELIVER_ENTRY, .entry = &entry, .root = committed, .version = 2 + i};
+    const ms_value *before = ms_value_retain(msi_view_root(view));
+    status = msi_view_take(view, SELF, &delivery, &found);
+    if (status == MS_ENOMEM) {
+      assert_ptr_equal(msi_view_root(view), before);
+      assert_int_equal(msi_view_version(view), 1 + i);
+      status = msi_view_take(view, SELF, &delivery, &found);
+    }
+    assert_int_equal(status, MS_OK);
+    ms_value_release(before);
+    ms_value_release(found.old_root);
+    ms_update_release(foreign);
+  }
+  const ms_value *wanted = json("{\"a\": {\"x\": 7, \"y\": 2}, \"b\": 1, \"c\": 3}");
+  assert_true(ms_value_equal(msi_view_root(view), wanted));
+  ms_value_release(wanted);
+  ms_value_release(committed);
+  ms_update_release(own);
+  msi_view_free(view);
+  bool failed = memory.failed;
+  assert_true(failing_alloc_is_clean(&memory));
+  return failed;
+}
+
+static void test_want_of_memory_changes_nothing(void **state) {
+  (void)state;
+  uint64_t n = 0;
+  while (survive(n)) n++;
+  assert_true(n > 10);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_own_accepted_patch_leaves_the_view_alone),
+      cmocka_unit_test(test_rejection_rolls_back_what_was_built_on_it_too),
+      cmocka_unit_test(test_foreign_entry_shows_beneath_what_is_pending),
+      cmocka_unit_test(test_unknown_outcome_drops_what_is_pending),
+      cmocka_unit_test(test_snapshot_settles_what_it_decided),
+      cmocka_unit_test(test_writing_before_the_first_root_says_why),
+      cmocka_unit_test(test_view_equals_committed_and_pending_applied_again),
+      cmocka_unit_test(test_foreign_entries_elsewhere_do_not_replay_what_is_pending),
+      cmocka_unit_test(test_want_of_memory_changes_nothing)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
