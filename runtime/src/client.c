@@ -175,7 +175,7 @@ ms_status msi_replica_sync(msi_replica *replica, uint64_t now, uint64_t token) {
   }
   replica->syncs[replica->sync_count++] = token;
   if (replica->state == MS_SHARE_HOST) {
-    msi_replica_synced(replica, replica->sync_count - 1);
+    if (msi_host_is_current(replica, now)) msi_replica_synced(replica, replica->sync_count - 1);
   } else if (replica->uplink.ready) {
     client_send_sync(replica, now, token);
   }

@@ -24,6 +24,12 @@ void msi_host_step_down(msi_replica *self, uint64_t now) {
   msi_replica_enter(self, msi_replica_idle_state(self), self->port.term(self->port.ud), 0);
 }
 
+bool msi_host_is_current(msi_replica *self, uint64_t now) {
+  if (self->port.term(self->port.ud) == self->term) return true;
+  msi_host_step_down(self, now);
+  return false;
+}
+
 /* An entry of a rejection may be longer than the patch: it goes without what makes it long. */
 static ms_status entry_pack_bounded(msi_buffer *out, msi_entry *entry) {
   ms_status st = msi_entry_pack(out, entry);
@@ -99,12 +105,12 @@ static void refuse_conflict(const msi_conflict *conflict, msi_refusal *out) {
   out->winner_version = conflict->winner_version;
   out->winner = conflict->winner;
   out->winner_wall_ms = conflict->winner_wall_ms;
-  if (conflict->by_dependence) {
-    (void)snprintf(out->message, sizeof out->message,
-                   "%s: written on top of an own patch that was rejected", name);
-  } else if (conflict->by_floor) {
+  if (conflict->by_floor) {
     (void)snprintf(out->message, sizeof out->message,
                    "%s: written on a version too old to compare", name);
+  } else if (conflict->by_dependence) {
+    (void)snprintf(out->message, sizeof out->message,
+                   "%s: written on top of an own patch that was rejected", name);
   } else {
     (void)snprintf(out->message, sizeof out->message,
                    "%s: lost to a newer write by peer %" PRIx64, name, conflict->winner);

@@ -175,6 +175,11 @@ static bool hello_is_fit(msi_replica *self, msi_link_id id, const msi_hello *hel
     host_refuse(self, id, MSI_REFUSE_RETIRED, "retired");
     return false;
   }
+  if (member == NULL && !self->port.member_alive(self->port.ud, hello->peer)) {
+    /* A greeting that outlived its peer: admitting it would bring back an id that has left. */
+    host_cut(self, id, "HELLO of a peer that is gone");
+    return false;
+  }
   return true;
 }
 
@@ -249,16 +254,20 @@ static void host_patch(msi_replica *self, uint64_t now, msi_link_id id, uint64_t
   ms_update_release(patch.update);
 }
 
-static void host_sync(msi_replica *self, msi_link_id id, msi_reader *in, size_t fields) {
+static void host_sync(msi_replica *self, uint64_t now, msi_link_id id, msi_reader *in,
+                      size_t fields) {
   uint64_t token;
-  msi_buffer *out = msi_replica_scratch(self);
   if (msi_sync_unpack(in, fields, &token) != MS_OK) {
     host_cut(self, id, "malformed SYNC");
-  } else if (msi_synced_pack(out, token, self->version) != MS_OK) {
-    host_cut(self, id, ms_status_text(MS_ENOMEM));
-  } else {
-    self->port.send(self->port.ud, id, out->data, out->length);
+    return;
   }
+  if (!msi_host_is_current(self, now)) return; /* the next host is asked again */
+  msi_buffer *out = msi_replica_scratch(self);
+  if (msi_synced_pack(out, token, self->version) != MS_OK) {
+    host_cut(self, id, ms_status_text(MS_ENOMEM));
+    return;
+  }
+  self->port.send(self->port.ud, id, out->data, out->length);
 }
 
 /* ------------------------------------------------------------------- events */
@@ -281,7 +290,7 @@ void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id, const uin
   } else if (number == MSI_PATCH) {
     host_patch(self, now, id, link->peer, &in, fields);
   } else if (number == MSI_SYNC) {
-    host_sync(self, id, &in, fields);
+    host_sync(self, now, id, &in, fields);
   } else if (number == MSI_BYE && fields == 0) {
     uint64_t peer = link->peer;
     self->port.cut(self->port.ud, id, true, "the peer left");
@@ -368,10 +377,7 @@ static void host_sweep(msi_replica *self) {
 }
 
 void msi_host_tick(msi_replica *self, uint64_t now) {
-  if (self->port.term(self->port.ud) != self->term) {
-    msi_host_step_down(self, now);
-    return;
-  }
+  if (!msi_host_is_current(self, now)) return;
   self->port.beat(self->port.ud);
   for (size_t i = self->link_count; i-- > 0;) {
     const msi_host_link *link = &self->links[i];

@@ -68,6 +68,7 @@ static void replica_forget(msi_replica *self) {
   msi_conflicts_free(self->conflicts);
   self->conflicts = NULL;
   msi_tail_reset(&self->tail, 0);
+  self->based = 0;
   self->complete = false;
   self->known = false;
   self->founding = false;

@@ -162,6 +162,9 @@ void msi_host_tick(msi_replica *self, uint64_t now);
 /* ----- decide.c */
 /* Another host has taken over: back to waiting for it. */
 void msi_host_step_down(msi_replica *self, uint64_t now);
+/* Is this still the host of the present term? Steps down if not. Asked before saying that nothing has
+ * been committed elsewhere. */
+bool msi_host_is_current(msi_replica *self, uint64_t now);
 /* Make `entry` the next one; root is what it leads to. MS_OK: installed, sent and delivered.
  * MS_ENOHOST: another host has taken over, this one has stepped down. MS_ENOMEM, MS_ELIMIT: nothing
  * has changed. */

@@ -159,7 +159,7 @@ void msi_takeover_serve(msi_replica *self, uint64_t now, uint64_t term) {
     if (st != MS_OK && self->state == MS_SHARE_HOST) msi_host_step_down(self, now);
     if (st != MS_OK) return;
   }
-  while (self->sync_count > 0) msi_replica_synced(self, 0);
+  while (self->sync_count > 0 && msi_host_is_current(self, now)) msi_replica_synced(self, 0);
   msi_host_drain(self, now);
 }
 
