@@ -126,6 +126,7 @@ static bool put_entry(msi_mailbox *mailbox, uint64_t self, const msi_delivery *d
   if (mail == NULL) return false;
   bool own = entry->patch.origin == self;
   bool keep = entry->kind == MSI_ENTRY_REJECT && own;
+  mail->self = self;
   mail->version = delivery->version;
   mail->root = ms_value_retain(delivery->root);
   if (mailbox->count > MSI_MAILBOX_ITEMS && !keep) {
@@ -177,6 +178,9 @@ static bool put_unknown(msi_mailbox *mailbox, uint64_t number) {
 
 void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
   bool done = true;
+  if (delivery->kind == MSI_DELIVER_ROOT || delivery->kind == MSI_DELIVER_UNKNOWN) {
+    mailbox->breaks++;
+  }
   switch (delivery->kind) {
     case MSI_DELIVER_ENTRY: done = mailbox->broken || put_entry(mailbox, self, delivery); break;
     case MSI_DELIVER_ROOT: done = mailbox->broken || put_root(mailbox, delivery); break;
@@ -213,4 +217,5 @@ void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from) {
     from->failed = false;
   }
   if (from->synced > to->synced) to->synced = from->synced;
+  to->breaks = from->breaks;
 }

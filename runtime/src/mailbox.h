@@ -30,6 +30,7 @@ typedef struct msi_settled {
 typedef struct msi_mail {
   msi_mail_kind kind;
   msi_entry_kind entry_kind; /* ENTRY */
+  uint64_t self;             /* this peer's id when it was delivered */
   uint64_t version;
   msi_patch patch;         /* ENTRY: update retained */
   msi_refusal *refusal;    /* ENTRY of kind REJECT and of this peer, else NULL; owned */
@@ -50,6 +51,8 @@ typedef struct msi_mailbox {
   bool failed; /* enrolment failed for good: error */
   ms_error error;
   uint64_t synced; /* the highest token that was answered */
+  uint64_t breaks; /* ROOT and UNKNOWN deliveries so far: what was based on the view before one of
+                      them means another document */
 } msi_mailbox;
 
 void msi_mailbox_init(msi_mailbox *mailbox, const ms_alloc *alloc);

@@ -15,10 +15,6 @@
 
 #include "share.h"
 
-const char *ms_version(void) {
-  return MS_VERSION_TEXT;
-}
-
 void ms_runtime_config_init(ms_runtime_config *config) {
   *config = (ms_runtime_config){.bytes = sizeof *config, .log_level = MS_LOG_WARNING};
 }

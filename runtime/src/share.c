@@ -336,7 +336,10 @@ bool msi_share_collect(ms_share *share) {
   info_fill(share, &info);
   share->peer = info.peer;
   if (box->broken) collect_whole(share, box, info.peer);
-  if (share->mail.count == 0) msi_mailbox_move(&share->mail, box);
+  if (share->mail.count == 0) {
+    msi_mailbox_move(&share->mail, box);
+    if (share->mail.count == 0) share->breaks = share->mail.breaks;
+  }
   share->state_changed |= share->mail.state_changed | box->state_changed;
   share->mail.state_changed = box->state_changed = false;
   if (share->mail.failed) {
@@ -420,7 +423,7 @@ static void settle_by_root(ms_share *share, const msi_mail *mail) {
 static void settle_mail(ms_share *share, const msi_mail *mail) {
   switch (mail->kind) {
     case MSI_MAIL_ENTRY:
-      if (mail->patch.origin != share->peer) break;
+      if (mail->patch.origin != mail->self) break;
       if (mail->entry_kind == MSI_ENTRY_PATCH) {
         settle_accepted(share, mail->patch.number, mail->version);
       } else if (mail->entry_kind == MSI_ENTRY_REJECT && mail->refusal != NULL) {
@@ -477,7 +480,7 @@ static void note_change(ms_share *share, const msi_mail *mail, msi_view_step *st
   if (mail->kind == MSI_MAIL_ENTRY) {
     notice.origin = mail->patch.origin;
     notice.wall_ms = mail->patch.wall_ms;
-    notice.is_local = mail->patch.origin == share->peer;
+    notice.is_local = mail->patch.origin == mail->self;
   }
   if (step->effect == MSI_VIEW_ROLLBACK) notice.change = MS_CHANGE_ROLLBACK;
   if (mail->kind == MSI_MAIL_ROOT) notice.change = MS_CHANGE_JOIN;
@@ -497,12 +500,13 @@ bool msi_share_take(ms_share *share) {
   msi_delivery delivery;
   msi_view_step step = {0};
   delivery_of(mail, &entry, &delivery);
-  if (msi_view_take(share->view, share->peer, &delivery, &step) != MS_OK) return false;
+  if (msi_view_take(share->view, mail->self, &delivery, &step) != MS_OK) return false;
   note_change(share, mail, &step);
   settle_mail(share, mail);
   ms_value_release(step.old_root);
   ms_update_release(step.settled_update);
   msi_mailbox_pop(&share->mail);
+  if (share->mail.count == 0) share->breaks = share->mail.breaks;
   if (share->defaults_due && msi_view_root(share->view) != NULL) msi_share_merge_defaults(share);
   return true;
 }

@@ -55,6 +55,7 @@ struct ms_share {
 
   ms_batch *batch;
   uint64_t draft_changes; /* of batches, counted: part of the view's number */
+  uint64_t breaks; /* of the mailbox, as far as the view took them */
   uint64_t sync_token;
   ms_share_info last; /* what msi_replica_inspect said last; kept after close */
   uint64_t submitted, accepted, rejected, unknown;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "group.h"
 #include "link.h"
@@ -275,23 +276,28 @@ static void own_term_drop(msi_station *station, bool unlink_socket) {
   station->own_term = 0;
 }
 
+/* As if it had never been: log and socket of a term that was not reached. */
+static void own_term_forget(msi_station *station) {
+  char log_name[MS_NAME_MAX + 32];
+  msi_directory_log_name(station->name, station->own_term, log_name, sizeof log_name);
+  if (station->history != NULL) unlinkat(station->directory.fd, log_name, 0);
+  own_term_drop(station, true);
+}
+
 static ms_status own_term_make(msi_station *station, uint64_t group, uint64_t term,
-                               ms_error *error) {
+                               bool founding, ms_error *error) {
   char socket_name[MS_NAME_MAX + 32];
   msi_directory_socket_name(station->name, term, socket_name, sizeof socket_name);
   own_term_drop(station, true);
-  ms_status status = msi_log_create(station->alloc, &station->directory, station->name, group,
-                                    term, &station->history, error);
+  ms_status status = (founding ? msi_log_found : msi_log_create)(
+      station->alloc, &station->directory, station->name, group, term, &station->history, error);
   if (status != MS_OK) return status;
+  station->own_term = term;
   status = msi_listener_new(station->alloc, msi_driver_loop(station->driver),
                             &station->directory, socket_name, &LINK_EVENTS, station,
                             on_accepted, on_refused, &station->listener, error);
-  if (status != MS_OK) {
-    own_term_drop(station, false);
-    return status;
-  }
-  station->own_term = term;
-  return MS_OK;
+  if (status != MS_OK) own_term_forget(station);
+  return status;
 }
 
 static uint64_t random_number(void) {
@@ -307,15 +313,15 @@ static uint64_t port_random(void *ud) {
   return random_number();
 }
 
-/* MS_EBUSY: somebody was faster. */
+/* MS_EBUSY: somebody was faster, with this term's log or with the group. */
 static ms_status enrol_found(msi_station *station, msi_group *stale, ms_error *error) {
   uint64_t group = random_number() | 1;
   uint64_t term = msi_group_first_term(&station->directory, station->name, stale);
-  ms_status status = own_term_make(station, group, term, error);
+  ms_status status = own_term_make(station, group, term, true, error);
   if (status != MS_OK) return status;
   status = msi_group_found(station->alloc, &station->directory, station->name, station->peer,
                            group, term, stale, &station->group, error);
-  if (status != MS_OK) own_term_drop(station, true);
+  if (status != MS_OK) own_term_forget(station);
   return status;
 }
 
@@ -404,7 +410,7 @@ static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
 
 static ms_status port_prepare(void *ud, uint64_t term, ms_error *error) {
   msi_station *station = ud;
-  return own_term_make(station, msi_group_id(station->group), term, error);
+  return own_term_make(station, msi_group_id(station->group), term, false, error);
 }
 
 static void port_discard(void *ud, uint64_t term) {

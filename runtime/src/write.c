@@ -8,6 +8,8 @@
 
 #include "share.h"
 
+enum { STALE_TRIES = 8 };
+
 struct ms_batch {
   ms_share *share;
   ms_update **updates; /* retained */
@@ -151,12 +153,22 @@ static void note_own(ms_share *share, ms_update *update, const ms_value *old_roo
   msi_notices_add(&share->notices, &notice);
 }
 
-/* The part that the replica may refuse. */
+/* A snapshot, or the end of a group, waits in the mailbox: what is based on the present view would mean
+ * another document. On the loop side. */
+static bool view_is_stale(const ms_share *share) {
+  return msi_station_mailbox(share->station)->breaks != share->breaks;
+}
+
+/* The part that the replica may refuse. MS_EVERSION: the view was stale. */
 static ms_status submit_root(ms_share *share, ms_update *update, const ms_value *root,
                              int64_t wall_ms, ms_receipt *receipt, ms_error *error) {
   uint64_t number = 0;
   msi_departure departure;
   msi_driver_visit(share->runtime->driver);
+  if (view_is_stale(share)) {
+    msi_driver_depart(share->runtime->driver, MSI_DEPART_QUIET);
+    return MS_EVERSION;
+  }
   ms_status status =
       msi_station_submit(share->station, msi_view_version(share->view), wall_ms, update,
                          msi_view_root(share->view), root, &number, &departure);
@@ -186,15 +198,20 @@ static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *
     return msi_fail(error, MS_ELIMIT, "patch of %zu bytes, max_patch is %zu",
                     update->wire_bytes, share->config.max_patch);
   }
-  ms_status status = submit_reserve(share, error);
-  if (status != MS_OK) return status;
-  int64_t wall_ms = wall_ms_now();
-  const ms_value *root;
-  status = msi_view_try(share->view, update, wall_ms, &root, error);
-  if (status != MS_OK) return status;
-  status = submit_root(share, update, root, wall_ms, receipt, error);
-  ms_value_release(root);
-  return status;
+  for (int i = 0; i < STALE_TRIES; i++) {
+    ms_status status = submit_reserve(share, error);
+    if (status != MS_OK) return status;
+    int64_t wall_ms = wall_ms_now();
+    const ms_value *root;
+    status = msi_view_try(share->view, update, wall_ms, &root, error);
+    if (status != MS_OK) return status;
+    status = submit_root(share, update, root, wall_ms, receipt, error);
+    ms_value_release(root);
+    if (status != MS_EVERSION) return status;
+    msi_runtime_turn(share->runtime, 0);
+    while (msi_share_take(share)) continue;
+  }
+  return msi_fail(error, MS_ENOHOST, "the share changes its group");
 }
 
 ms_status msi_share_submit(ms_share *share, ms_update *update, ms_receipt **receipt,

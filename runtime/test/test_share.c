@@ -1,0 +1,511 @@
+/*
+ * Shares through the C API, with real files and sockets: several runtimes in this process are several
+ * peers, since nothing is shared between runtimes but the directory.
+ */
+#include "test_support.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "memshare.h"
+
+enum { PEERS_MAX = 4 };
+
+typedef struct scene {
+  char dir[64];
+  ms_runtime *runtimes[PEERS_MAX];
+  ms_share *shares[PEERS_MAX];
+  size_t count;
+} scene;
+
+static void log_line(void *ud, ms_log_level level, const char *line) {
+  (void)ud;
+  (void)level;
+  if (getenv("MEMSHARE_TEST_LOG") != NULL) fprintf(stderr, "log: %s\n", line);
+}
+
+static int scene_setup(void **state) {
+  scene *self = calloc(1, sizeof *self);
+  snprintf(self->dir, sizeof self->dir, "/tmp/memshare-test-XXXXXX");
+  assert_non_null(mkdtemp(self->dir));
+  *state = self;
+  return 0;
+}
+
+static int scene_teardown(void **state) {
+  scene *self = *state;
+  for (size_t i = 0; i < self->count; i++) ms_runtime_close(self->runtimes[i]);
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf %s", self->dir);
+  assert_int_equal(system(command), 0);
+  free(self);
+  return 0;
+}
+
+static ms_runtime *runtime_make(void) {
+  ms_runtime_config config;
+  ms_runtime_config_init(&config);
+  config.log = log_line;
+  config.log_level = MS_LOG_DEBUG;
+  ms_runtime *runtime = NULL;
+  ms_error error;
+  assert_int_equal(ms_runtime_open(&config, &runtime, &error), MS_OK);
+  return runtime;
+}
+
+static void scene_config(const scene *self, ms_share_config *config) {
+  ms_share_config_init(config);
+  config->dir = self->dir;
+  config->timeout_ms = 20000;
+}
+
+static ms_share *peer_open_with(scene *self, const ms_share_config *config) {
+  size_t i = self->count;
+  assert_true(i < PEERS_MAX);
+  self->runtimes[i] = runtime_make();
+  self->count++;
+  ms_error error = {0};
+  ms_status status =
+      ms_share_open(self->runtimes[i], "arena", config, &self->shares[i], &error);
+  if (status != MS_OK) fail_msg("open: %s (%s)", error.message, ms_status_name(status));
+  return self->shares[i];
+}
+
+static ms_share *peer_open(scene *self) {
+  ms_share_config config;
+  scene_config(self, &config);
+  return peer_open_with(self, &config);
+}
+
+/* Polls every peer until `holds` says so. */
+static bool scene_eventually(scene *self, bool (*holds)(void *ud), void *ud) {
+  uint64_t end = uv_hrtime() + TEST_PATIENCE_NS;
+  while (!holds(ud)) {
+    if (uv_hrtime() > end) return false;
+    for (size_t i = 0; i < self->count; i++) {
+      if (self->runtimes[i] == NULL) continue;
+      assert_int_equal(ms_runtime_poll(self->runtimes[i], 1, 0, NULL), MS_OK);
+    }
+  }
+  return true;
+}
+
+static int64_t int_at(const ms_share *share, const char *path) {
+  int64_t number = -1;
+  return ms_share_get_int(share, path, &number) == MS_OK ? number : -1;
+}
+
+static ms_share_state state_of(const ms_share *share) {
+  ms_share_info info = {.bytes = sizeof info};
+  ms_share_inspect(share, &info);
+  return info.state;
+}
+
+/* ------------------------------------------------------------------- one peer */
+
+static void test_first_peer_founds_and_hosts(void **state) {
+  ms_share *share = peer_open(*state);
+  assert_int_equal(state_of(share), MS_SHARE_HOST);
+  const ms_value *root = ms_share_root(share);
+  assert_int_equal(ms_value_type(root), MS_OBJECT);
+  assert_int_equal(ms_value_count(root), 0);
+  ms_value_release(root);
+}
+
+static void test_write_is_visible_before_the_call_returns(void **state) {
+  ms_share *share = peer_open(*state);
+  uint64_t number = ms_share_view_number(share);
+  assert_int_equal(ms_share_set_int(share, "round", 7), MS_OK);
+  assert_int_equal(int_at(share, "round"), 7);
+  assert_true(ms_share_view_number(share) != number);
+}
+
+static void test_receipt_of_the_host_is_settled_by_a_wait(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_receipt *receipt = NULL;
+  ms_error error;
+  assert_int_equal(ms_share_inc(share, "n", 2, &receipt, &error), MS_OK);
+  assert_int_equal(ms_receipt_get_state(receipt), MS_PENDING);
+  assert_int_equal(ms_receipt_wait(receipt, 10000, &error), MS_OK);
+  assert_int_equal(ms_receipt_get_state(receipt), MS_ACCEPTED);
+  assert_true(ms_receipt_version(receipt) > 0);
+  ms_receipt_release(receipt);
+}
+
+static void test_bad_writes_change_nothing_and_say_why(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_error error;
+  assert_int_equal(ms_share_set_string(share, "name", "alice", 5), MS_OK);
+  assert_int_equal(ms_share_inc(share, "name", 1, NULL, &error), MS_ETYPE);
+  assert_non_null(strstr(error.message, "name"));
+  assert_int_equal(ms_share_set_int(share, "a..b", 1), MS_EPATH);
+  assert_int_equal(ms_share_set_int(share, "name.x", 1), MS_EPATH);
+  const ms_value *document = NULL;
+  assert_int_equal(ms_value_from_json(NULL, "{\"$nope\":{\"a\":1}}", 17, &document, &error),
+                   MS_OK);
+  assert_int_equal(ms_share_patch(share, document, NULL, &error), MS_EOPERATOR);
+  assert_non_null(strstr(error.message, "$nope"));
+  ms_value_release(document);
+}
+
+static void test_batch_is_one_patch_and_discarding_it_undoes_it(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_batch *batch = NULL;
+  ms_receipt *receipt = NULL;
+  ms_error error;
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "a", 1), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "b", 2), MS_OK);
+  assert_int_equal(int_at(share, "a"), 1);
+  assert_int_equal(ms_runtime_poll(ms_share_runtime(share), 0, 0, NULL), MS_EBUSY);
+  assert_int_equal(ms_batch_commit(batch, &receipt, &error), MS_OK);
+  ms_batch_free(batch);
+  assert_int_equal(ms_receipt_wait(receipt, 10000, &error), MS_OK);
+  ms_receipt_release(receipt);
+  ms_share_info info = {.bytes = sizeof info};
+  ms_share_inspect(share, &info);
+  assert_int_equal(info.accepted, 1);
+
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "a", 9), MS_OK);
+  ms_batch_free(batch);
+  assert_int_equal(int_at(share, "a"), 1);
+}
+
+static void test_full_queue_says_busy(void **state) {
+  scene *self = *state;
+  peer_open(self);
+  ms_share_config config;
+  scene_config(self, &config);
+  config.max_queue = 8;
+  ms_share *client = peer_open_with(self, &config);
+  /* The host's process does not poll, yet its stand-in answers: the owner of the client just never
+   * takes the answers, except when the queue is full. */
+  for (int i = 0; i < 100; i++) {
+    ms_status status = ms_share_set_int(client, "x", i);
+    assert_true(status == MS_OK || status == MS_EBUSY);
+  }
+  ms_error error;
+  assert_int_equal(ms_share_flush(client, 10000, &error), MS_OK);
+}
+
+/* ------------------------------------------------------------------ two peers */
+
+typedef struct expectation {
+  const ms_share *share;
+  const char *path;
+  int64_t number;
+} expectation;
+
+static bool expected(void *ud) {
+  const expectation *wanted = ud;
+  return int_at(wanted->share, wanted->path) == wanted->number;
+}
+
+static void test_writes_of_both_peers_reach_both(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *client = peer_open(self);
+  assert_int_equal(state_of(client), MS_SHARE_CLIENT);
+  assert_int_equal(ms_share_set_int(host, "from.host", 1), MS_OK);
+  assert_int_equal(ms_share_set_int(client, "from.client", 2), MS_OK);
+  assert_true(scene_eventually(self, expected, &(expectation){client, "from.host", 1}));
+  assert_true(scene_eventually(self, expected, &(expectation){host, "from.client", 2}));
+}
+
+static void test_joiner_gets_the_document_and_its_defaults_do_not_win(void **state) {
+  scene *self = *state;
+  ms_error error;
+  const ms_value *defaults = NULL;
+  ms_share *host = peer_open(self);
+  assert_int_equal(ms_share_set_int(host, "round", 3), MS_OK);
+  assert_int_equal(ms_value_from_json(NULL, "{\"round\":0,\"new\":5}", 19, &defaults, &error),
+                   MS_OK);
+  ms_share_config config;
+  scene_config(self, &config);
+  config.defaults = defaults;
+  ms_share *plain = peer_open_with(self, &config);
+  assert_int_equal(int_at(plain, "round"), 3);
+  assert_int_equal(int_at(plain, "new"), -1);
+  config.merge_defaults = true;
+  ms_share *merging = peer_open_with(self, &config);
+  ms_value_release(defaults);
+  assert_int_equal(int_at(merging, "round"), 3);
+  assert_true(scene_eventually(self, expected, &(expectation){host, "new", 5}));
+}
+
+static void count_change(void *ud, const ms_change *change) {
+  int *calls = ud;
+  (*calls)++;
+  assert_true(change->new_value != NULL || change->kind == MS_CHANGE_REMOVE);
+}
+
+static bool is_one(void *ud) {
+  return *(const int *)ud >= 1;
+}
+
+static void test_subscriber_hears_of_a_remote_write_once(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *client = peer_open(self);
+  ms_path *pattern = NULL;
+  ms_error error;
+  assert_int_equal(ms_path_parse_pattern(NULL, "players.*.hp", 12, &pattern, &error), MS_OK);
+  int calls = 0;
+  ms_sub *sub = NULL;
+  assert_int_equal(ms_share_on(client, pattern, 0, count_change, &calls, &sub), MS_OK);
+  ms_path_release(pattern);
+  assert_int_equal(ms_share_set_int(host, "players.alice.hp", 90), MS_OK);
+  assert_true(scene_eventually(self, is_one, &calls));
+  assert_int_equal(ms_share_sync(client, 10000, &error), MS_OK);
+  assert_int_equal(calls, 1);
+  ms_sub_close(sub);
+  assert_int_equal(ms_share_set_int(host, "players.alice.hp", 80), MS_OK);
+  assert_int_equal(ms_share_sync(client, 10000, &error), MS_OK);
+  assert_int_equal(int_at(client, "players.alice.hp"), 80);
+  assert_int_equal(calls, 1);
+}
+
+/* A batch is made before the host's write but submitted after it, so it is the newer one. */
+static void test_later_write_overwrites_what_it_did_not_see(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *client = peer_open(self);
+  ms_receipt *receipt = NULL;
+  ms_error error;
+  ms_batch *batch = NULL;
+  assert_int_equal(ms_batch_new(client, &batch), MS_OK);
+  assert_int_equal(ms_share_set_int(client, "x", 2), MS_OK);
+  assert_int_equal(ms_share_set_int(host, "x", 3), MS_OK);
+  assert_int_equal(ms_batch_commit(batch, &receipt, &error), MS_OK);
+  ms_batch_free(batch);
+  assert_int_equal(int_at(client, "x"), 2);
+  assert_int_equal(ms_receipt_wait(receipt, 10000, &error), MS_OK);
+  ms_receipt_release(receipt);
+  assert_true(scene_eventually(self, expected, &(expectation){host, "x", 2}));
+}
+
+typedef struct refusals {
+  uint64_t count, last_number;
+  int64_t standing;
+} refusals;
+
+static void count_refusal(void *ud, const ms_rejection *rejection) {
+  refusals *seen = ud;
+  assert_int_equal(rejection->status, MS_ECONFLICT);
+  assert_true(rejection->number > seen->last_number);
+  assert_non_null(strstr(rejection->message, "x"));
+  assert_true(rejection->winner != 0 && rejection->winner_version != 0);
+  assert_int_equal(ms_value_to_int(rejection->standing, &seen->standing), MS_OK);
+  seen->last_number = rejection->number;
+  seen->count++;
+}
+
+/* Both write the same path at the same time: whoever loses is told, with what stands. */
+static void test_race_leaves_both_equal_and_every_loser_told(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *client = peer_open(self);
+  refusals seen = {0};
+  ms_sub *sub = NULL;
+  ms_error error;
+  assert_int_equal(ms_share_on_reject(client, count_refusal, &seen, &sub), MS_OK);
+  for (int i = 0; i < 2000; i++) {
+    assert_int_equal(ms_share_set_int(client, "x", 2 * i), MS_OK);
+    assert_int_equal(ms_share_set_int(host, "x", 2 * i + 1), MS_OK);
+  }
+  assert_int_equal(ms_share_flush(client, 10000, &error), MS_OK);
+  assert_int_equal(ms_share_flush(host, 10000, &error), MS_OK);
+  assert_int_equal(ms_share_sync(client, 10000, &error), MS_OK);
+  assert_int_equal(int_at(host, "x"), int_at(client, "x"));
+  ms_share_info info = {.bytes = sizeof info};
+  ms_share_inspect(client, &info);
+  assert_int_equal(info.accepted + info.rejected, 2000);
+  assert_int_equal(info.rejected, seen.count);
+}
+
+static void test_increments_of_both_peers_all_count(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *client = peer_open(self);
+  ms_error error;
+  for (int i = 0; i < 500; i++) {
+    assert_int_equal(ms_share_inc(host, "n", 1, NULL, &error), MS_OK);
+    assert_int_equal(ms_share_inc(client, "n", 1, NULL, &error), MS_OK);
+  }
+  assert_int_equal(ms_share_flush(client, 10000, &error), MS_OK);
+  assert_int_equal(ms_share_flush(host, 10000, &error), MS_OK);
+  assert_int_equal(ms_share_sync(client, 10000, &error), MS_OK);
+  assert_int_equal(int_at(host, "n"), 1000);
+  assert_int_equal(int_at(client, "n"), 1000);
+}
+
+static bool is_host(void *ud) {
+  return state_of(ud) == MS_SHARE_HOST;
+}
+
+static void test_closing_the_host_hands_over(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *client = peer_open(self);
+  ms_error error;
+  assert_int_equal(ms_share_set_int(host, "x", 1), MS_OK);
+  assert_int_equal(ms_share_close(host, 1000), MS_OK);
+  ms_share_free(host);
+  assert_true(scene_eventually(self, is_host, client));
+  assert_int_equal(int_at(client, "x"), 1);
+  ms_receipt *receipt = NULL;
+  assert_int_equal(ms_share_inc(client, "x", 1, &receipt, &error), MS_OK);
+  assert_int_equal(ms_receipt_wait(receipt, 10000, &error), MS_OK);
+  ms_receipt_release(receipt);
+  assert_int_equal(int_at(client, "x"), 2);
+}
+
+static void test_closed_share_reads_its_last_view_and_refuses_writes(void **state) {
+  ms_share *share = peer_open(*state);
+  assert_int_equal(ms_share_set_int(share, "x", 1), MS_OK);
+  assert_int_equal(ms_share_close(share, 1000), MS_OK);
+  assert_int_equal(int_at(share, "x"), 1);
+  assert_int_equal(ms_share_set_int(share, "x", 2), MS_ECLOSED);
+  ms_share_free(share);
+}
+
+static void test_same_name_in_one_runtime_is_the_same_share(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  ms_share_config config;
+  scene_config(self, &config);
+  ms_share *again = NULL;
+  ms_error error;
+  assert_int_equal(ms_share_open(self->runtimes[0], "arena", &config, &again, &error), MS_OK);
+  assert_ptr_equal(share, again);
+  assert_int_equal(ms_share_close(again, 0), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "x", 1), MS_OK);
+  ms_share_free(again);
+  assert_int_equal(ms_share_set_int(share, "x", 2), MS_OK);
+}
+
+static void test_missing_share_is_reported_to_who_must_not_found_it(void **state) {
+  scene *self = *state;
+  ms_runtime *runtime = runtime_make();
+  ms_share_config config;
+  scene_config(self, &config);
+  config.must_exist = config.no_host = true;
+  ms_share *share = NULL;
+  ms_error error;
+  assert_int_equal(ms_share_open(runtime, "nothing", &config, &share, &error), MS_ENOENT);
+  assert_non_null(strstr(error.message, "nothing"));
+  ms_runtime_close(runtime);
+}
+
+static void test_readonly_peer_is_refused(void **state) {
+  scene *self = *state;
+  peer_open(self);
+  ms_share_config config;
+  scene_config(self, &config);
+  config.readonly = true;
+  ms_share *reader = peer_open_with(self, &config);
+  assert_int_equal(ms_share_set_int(reader, "x", 1), MS_EREADONLY);
+}
+
+static void test_bad_names_are_refused(void **state) {
+  (void)state;
+  ms_runtime *runtime = runtime_make();
+  static const char *const NAMES[] = {"", "../x", "a/b", ".x", "x y", "\xff"};
+  for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+    ms_share *share = NULL;
+    ms_error error;
+    assert_int_equal(ms_share_new(runtime, NAMES[i], NULL, &share, &error), MS_EARGUMENT);
+  }
+  ms_runtime_close(runtime);
+}
+
+/* ----------------------------------------------------------- threads and fork */
+
+static void *other_thread(void *arg) {
+  return (void *)(intptr_t)ms_share_set_int(arg, "x", 1);
+}
+
+static void test_wrong_thread_is_refused(void **state) {
+  ms_share *share = peer_open(*state);
+  pthread_t thread;
+  void *result = NULL;
+  assert_int_equal(pthread_create(&thread, NULL, other_thread, share), 0);
+  pthread_join(thread, &result);
+  assert_int_equal((ms_status)(intptr_t)result, MS_EWRONGTHREAD);
+}
+
+static void test_forked_child_is_closed_out(void **state) {
+  ms_share *share = peer_open(*state);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    int status = ms_share_set_int(share, "x", 1) == MS_ECLOSED &&
+                         ms_runtime_poll(ms_share_runtime(share), 0, 0, NULL) == MS_ECLOSED
+                     ? 0
+                     : 1;
+    _exit(status);
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(ms_share_set_int(share, "x", 1), MS_OK);
+}
+
+/* --------------------------------------------------------------------- timers */
+
+static void add_one(void *ud) {
+  (*(int *)ud)++;
+}
+
+static void test_timers_run_in_order_inside_polls(void **state) {
+  (void)state;
+  ms_runtime *runtime = runtime_make();
+  int runs = 0;
+  ms_timer *late = NULL, *soon = NULL, *never = NULL;
+  assert_int_equal(ms_runtime_after(runtime, 5, add_one, &runs, &late), MS_OK);
+  assert_int_equal(ms_runtime_after(runtime, 0, add_one, &runs, &soon), MS_OK);
+  assert_int_equal(ms_runtime_after(runtime, 1, add_one, &runs, &never), MS_OK);
+  ms_timer_close(never);
+  assert_int_equal(ms_runtime_timeout(runtime), 0);
+  uint64_t end = uv_hrtime() + TEST_PATIENCE_NS;
+  while (runs < 2 && uv_hrtime() < end) {
+    assert_int_equal(ms_runtime_poll(runtime, 1000, 0, NULL), MS_OK);
+  }
+  assert_int_equal(runs, 2);
+  assert_int_equal(ms_runtime_timeout(runtime), -1);
+  ms_runtime_close(runtime);
+}
+
+#define SCENE_TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SCENE_TEST(test_first_peer_founds_and_hosts),
+      SCENE_TEST(test_write_is_visible_before_the_call_returns),
+      SCENE_TEST(test_receipt_of_the_host_is_settled_by_a_wait),
+      SCENE_TEST(test_bad_writes_change_nothing_and_say_why),
+      SCENE_TEST(test_batch_is_one_patch_and_discarding_it_undoes_it),
+      SCENE_TEST(test_full_queue_says_busy),
+      SCENE_TEST(test_writes_of_both_peers_reach_both),
+      SCENE_TEST(test_joiner_gets_the_document_and_its_defaults_do_not_win),
+      SCENE_TEST(test_subscriber_hears_of_a_remote_write_once),
+      SCENE_TEST(test_later_write_overwrites_what_it_did_not_see),
+      SCENE_TEST(test_race_leaves_both_equal_and_every_loser_told),
+      SCENE_TEST(test_increments_of_both_peers_all_count),
+      SCENE_TEST(test_closing_the_host_hands_over),
+      SCENE_TEST(test_closed_share_reads_its_last_view_and_refuses_writes),
+      SCENE_TEST(test_same_name_in_one_runtime_is_the_same_share),
+      SCENE_TEST(test_missing_share_is_reported_to_who_must_not_found_it),
+      SCENE_TEST(test_readonly_peer_is_refused),
+      cmocka_unit_test(test_bad_names_are_refused),
+      SCENE_TEST(test_wrong_thread_is_refused),
+      SCENE_TEST(test_forked_child_is_closed_out),
+      cmocka_unit_test(test_timers_run_in_order_inside_polls),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
