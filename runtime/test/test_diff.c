@@ -69,7 +69,7 @@ static void test_equality_sees_one_changed_leaf_at_any_size(void **state) {
     const ms_value *a = ms_value_empty();
     for (size_t i = 0; i < size; i++) {
       const ms_value *value = test_double(NULL, (double)i * 1e100);
-      char key[16];
+      char key[32];
       snprintf(key, sizeof key, "k%zu", i);
       if (is_array) {
         assert_ok(ms_value_append(NULL, &a, value));
@@ -84,7 +84,7 @@ static void test_equality_sees_one_changed_leaf_at_any_size(void **state) {
       size_t at = test_random_below(&random, size);
       const ms_value *changed = ms_value_retain(round % 2 == 0 ? a : b);
       const ms_value *same_bytes = test_double(NULL, -1e99);
-      char key[16];
+      char key[32];
       snprintf(key, sizeof key, "k%zu", at);
       if (is_array) {
         assert_ok(ms_value_replace(NULL, &changed, at, same_bytes));
@@ -304,7 +304,7 @@ static void test_sides_of_other_types_have_no_children_in_common(void **state) {
 static void test_shared_branches_are_skipped(void **state) {
   (void)state;
   const ms_value *a = ms_value_empty();
-  char key[16];
+  char key[32];
   for (int i = 0; i < 100000; i++) {
     snprintf(key, sizeof key, "k%d", i);
     test_put(NULL, &a, key, test_int(NULL, i));
