@@ -154,6 +154,17 @@ static void test_equal_timestamps_go_to_the_higher_peer(void **state) {
   msi_conflicts_free(conflicts);
 }
 
+/* The host does not trust a writer to stamp its own patches upwards. */
+static void test_writers_own_newer_patch_hides_no_other(void **state) {
+  (void)state;
+  msi_conflicts *conflicts = conflicts_of();
+  note(conflicts, accepted(1, 11, 0, 60, set("a", 1)));
+  note(conflicts, accepted(2, 10, 0, 100, set("a", 1)));
+  assert_int_equal(status_of(conflicts, 10, 0, 50, set("a", 2)), MS_ECONFLICT);
+  assert_int_equal(status_of(conflicts, 10, 0, 70, set("a", 2)), MS_OK);
+  msi_conflicts_free(conflicts);
+}
+
 static void test_conflict_names_the_winner(void **state) {
   (void)state;
   msi_conflicts *conflicts = conflicts_of();
@@ -643,6 +654,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_older_set_loses_to_newer_one_at_above_and_below),
       cmocka_unit_test(test_equal_timestamps_go_to_the_higher_peer),
+      cmocka_unit_test(test_writers_own_newer_patch_hides_no_other),
       cmocka_unit_test(test_conflict_names_the_winner),
       cmocka_unit_test(test_set_of_the_standing_value_does_not_conflict),
       cmocka_unit_test(test_relative_operations_never_lose_but_win),
