@@ -106,7 +106,8 @@ int msl_check_seconds(lua_State *L, int index, const char *name, int none) {
   if (lua_type(L, index) != LUA_TNUMBER) msl_raise_type(L, index, name, "seconds");
   lua_Number seconds = lua_tonumber(L, index);
   if (!(seconds >= 0)) msl_raise(L, MS_EARGUMENT, "%s: %g is no time to wait", name, seconds);
-  lua_Number ms = ceil(seconds * 1000);
-  if (isinf(ms)) return -1;
-  return ms > INT_MAX ? INT_MAX : (int)ms;
+  if (isinf(seconds)) return -1;
+  if (seconds * 1000 >= INT_MAX) return INT_MAX;
+  int ms = (int)(seconds * 1000);
+  return ms < seconds * 1000 ? ms + 1 : ms;
 }

@@ -1,8 +1,6 @@
 /* Tables of options: every key is known and has its type, or the caller hears which one is wrong. */
 #include "core.h"
 
-#include <math.h>
-
 static const msl_option *find_option(const msl_option *options, const char *name) {
   for (; options->name != NULL; options++) {
     const char *a = options->name;

@@ -9,8 +9,6 @@
 
 #include <lualib.h>
 
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,7 +233,7 @@ int msl_poll(lua_State *L, msl_state *state, ms_runtime *runtime, int index) {
     if (lua_type(L, index + 1) != LUA_TNUMBER) msl_raise_type(L, index + 1, "budget", "seconds");
     lua_Number seconds = lua_tonumber(L, index + 1);
     if (!(seconds >= 0)) msl_raise(L, MS_EARGUMENT, "budget: %g is no time", seconds);
-    budget_us = seconds > 1e9 ? 0 : (int64_t)ceil(seconds * 1e6);
+    budget_us = seconds > 1e9 ? 0 : (int64_t)(seconds * 1e6) + 1;
   }
   msl_check_may_poll(L, state, "poll");
   bool more = false;

@@ -7,7 +7,6 @@
  */
 #include "core.h"
 
-#include <math.h>
 #include <time.h>
 
 static const char timer_type[] = "memshare.timer";

@@ -23,7 +23,7 @@ end
 ---Poll until `done()` is true.
 function Alone.wait(done)
   local late = false
-  local timer <close> = memshare.after(10, function() late = true end)
+  local _ <close> = memshare.after(10, function() late = true end)
   while not done() do
     if late then error("it never happened", 2) end
     memshare.poll(1)
