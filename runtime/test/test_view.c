@@ -274,6 +274,56 @@ static void test_writing_before_the_first_root_says_why(void **state) {
   msi_view_free(view);
 }
 
+/* ----- when an entry and a pending patch must not change places */
+
+static void assert_json(const fixture *f, const char *text) {
+  const ms_value *wanted = json(text);
+  assert_true(ms_value_equal(msi_view_root(f->view), wanted));
+  ms_value_release(wanted);
+  assert_view(f);
+}
+
+static void test_entry_that_pads_an_array_is_not_swapped(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"l\": [1, 2]}");
+  assert_true(write_own(&f, parse("{\"$inc\": {\"l.3\": 5}}")));
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"l.5\": 9}}")));
+  assert_json(&f, "{\"l\": [1, 2, null, null, null, 9]}"); /* null cannot be counted up */
+  teardown(&f);
+}
+
+static void test_entry_that_gives_an_empty_table_its_type_is_not_swapped(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{}");
+  ms_path *path = NULL;
+  ms_update *update = NULL;
+  assert_int_equal(ms_path_parse(NULL, "e", 1, &path, NULL), MS_OK);
+  assert_int_equal(msi_update_single(NULL, MSI_CODE_SET, path, ms_value_empty(), MS_NULL,
+                                     &update, NULL),
+                   MS_OK);
+  ms_path_release(path);
+  assert_true(write_foreign(&f, update));
+  assert_true(write_own(&f, guarded_set("e.0", 1, MS_ARRAY)));
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"e.1\": 2}}")));
+  assert_json(&f,
+              "{\"e\": {\"1\": 2}}"); /* an object now, so the pending patch is dormant */
+  teardown(&f);
+}
+
+static void test_entry_that_brings_a_container_back_wakes_dormant_patches(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"p\": {}}");
+  assert_true(write_own(&f, guarded_set("p.x", 1, MS_EMPTY)));
+  assert_true(write_foreign(&f, parse("{\"$unset\": {\"p\": 1}}")));
+  assert_json(&f, "{}");
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"p.y\": 2}}")));
+  assert_json(&f, "{\"p\": {\"x\": 1, \"y\": 2}}");
+  teardown(&f);
+}
+
 /* ----- at random */
 
 static ms_update *random_update(sim_random *random) {
@@ -442,6 +492,9 @@ int main(void) {
       cmocka_unit_test(test_unknown_outcome_drops_what_is_pending),
       cmocka_unit_test(test_snapshot_settles_what_it_decided),
       cmocka_unit_test(test_writing_before_the_first_root_says_why),
+      cmocka_unit_test(test_entry_that_pads_an_array_is_not_swapped),
+      cmocka_unit_test(test_entry_that_gives_an_empty_table_its_type_is_not_swapped),
+      cmocka_unit_test(test_entry_that_brings_a_container_back_wakes_dormant_patches),
       cmocka_unit_test(test_view_equals_committed_and_pending_applied_again),
       cmocka_unit_test(test_foreign_entries_elsewhere_do_not_replay_what_is_pending),
       cmocka_unit_test(test_want_of_memory_changes_nothing)};
