@@ -2,7 +2,8 @@
  * Batches: share:batch(fn) makes one patch of all that fn writes.
  *
  * The box owns the library's batch and is closed however fn ends: an error discards the writes, and
- * so does an attempt to yield, which raises. All writes and the batch itself give the same receipt.
+ * so does an attempt to yield, which raises. fn is called protected, because a coroutine that dies of
+ * an error closes nothing. All writes and the batch itself give the same receipt.
  */
 #include "core.h"
 
@@ -14,23 +15,29 @@ typedef struct box {
   ms_batch *batch;
 } box;
 
-static int box_close(lua_State *L) {
-  box *self = lua_touserdata(L, 1);
+/* The box is at `index`. Cannot raise. */
+static void close_box(lua_State *L, int index) {
+  box *self = lua_touserdata(L, index);
   msl_share *share = self->share;
-  if (share == NULL) return 0;
+  if (share == NULL) return;
   self->share = NULL;
   ms_batch_free(self->batch);
   self->batch = NULL;
   share->in_batch = false;
-  lua_getiuservalue(L, 1, BOX_RECEIPT);
+  lua_getiuservalue(L, index, BOX_RECEIPT);
   msl_receipt *receipt = lua_touserdata(L, -1);
   if (receipt->is_open) {
     receipt->is_open = false;
     receipt->is_discarded = true;
   }
-  lua_getiuservalue(L, 1, BOX_SHARE);
+  lua_getiuservalue(L, index, BOX_SHARE);
   lua_pushnil(L);
   lua_setiuservalue(L, -2, MSL_SHARE_BATCH);
+  lua_pop(L, 2);
+}
+
+static int box_gc(lua_State *L) {
+  close_box(L, 1);
   return 0;
 }
 
@@ -62,26 +69,26 @@ int msl_share_batch(lua_State *L) {
   msl_check_function(L, 2, "fn");
   if (share->in_batch) msl_raise(L, MS_EBUSY, "a batch inside a batch");
   box *self = push_box(L, share, &receipt); /* 3: the box, 4: the receipt */
-  lua_pushvalue(L, 3);
-  lua_toclose(L, 5);
+  luaL_checkstack(L, 4, NULL);
   lua_pushvalue(L, 2);
-  lua_call(L, 0, 0);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+    close_box(L, 3);
+    return lua_error(L);
+  }
   ms_status status = ms_batch_commit(self->batch, &receipt->receipt, &error);
+  if (status == MS_OK) receipt->is_open = false;
+  close_box(L, 3);
   if (msl_finish(&error, status) != MS_OK) {
     if (msl_is_mistake(status)) return msl_raise_error(L, &error);
     return msl_push_failure(L, &error);
   }
-  receipt->is_open = false;
-  lua_pushvalue(L, 4);
   return 1;
 }
 
 void msl_open_batch(lua_State *L, msl_state *state) {
   (void)state;
   luaL_newmetatable(L, box_type);
-  lua_pushcfunction(L, box_close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, box_close);
+  lua_pushcfunction(L, box_gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
 }

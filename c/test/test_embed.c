@@ -267,9 +267,10 @@ static void *rationed(void *ud, void *ptr, size_t old_bytes, size_t new_bytes) {
 
 /* Runs the code again and again, with one more allocation each time, until it succeeds. */
 static void sweep(lua_State *L, rations *food, const char *code) {
+  char last[256] = "";
   assert_int_equal(luaL_loadstring(L, code), LUA_OK);
   for (long n = 0;; n++) {
-    if (n > 20000) fail_msg("it never succeeded");
+    if (n > 20000) fail_msg("it never succeeded: %s", last);
     lua_gc(L, LUA_GCCOLLECT, 0);
     lua_pushvalue(L, -1);
     food->left = n;
@@ -280,6 +281,7 @@ static void sweep(lua_State *L, rations *food, const char *code) {
     if (status != LUA_ERRMEM && (message == NULL || strstr(message, "memory") == NULL)) {
       fail_msg("after %ld allocations: %s", n, message == NULL ? "?" : message);
     }
+    snprintf(last, sizeof(last), "%s", message == NULL ? "?" : message);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -337,8 +339,8 @@ static void test_proxies_and_callbacks_survive_a_lua_without_memory(void **test_
   lua_State *L = open_rationed(&food);
   assert_int_equal(ms_lua_push(L, w.shares[0]), MS_OK);
   lua_setglobal(L, "share");
-  run(L, "share.data.t = { list = { 1, { x = 1 } }, n = 0 }");
   sweep(L, &food,
+        "share.data.t = { list = { 1, { x = 1 } }, n = 0 }\n"
         "local t = share.data.t\n"
         "t.n = core.inc(1)\n"
         "t.list[#t.list + 1] = { y = 'text' }\n"
