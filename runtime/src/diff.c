@@ -12,13 +12,13 @@
 #include "node.h"
 
 enum {
-  DEPTH_DIRECT = 32, /* levels that are compared by recursion on the C stack */
-  WALK_LEVELS = 14   /* of an array's tree, its single items included */
+  DEPTH_DIRECT = MS_DEPTH_MAX, /* levels that are compared by recursion on the C stack */
+  WALK_LEVELS = 14             /* of an array's tree, its single items included */
 };
 
 /*
- * Pairs still to be compared. Equality is a conjunction, so pairs that stand deep may wait here until
- * the stack is free again; without memory for them the answer is "not equal".
+ * Pairs still to be compared. Equality is a conjunction, so pairs that stand deeper than any document
+ * may wait here until the stack is free again; without memory for them the answer is "not equal".
  */
 typedef struct msi_pair {
   const ms_value *a, *b;
