@@ -1,9 +1,10 @@
 /*
  * Batches: share:batch(fn) makes one patch of all that fn writes.
  *
- * The box owns the library's batch and is closed however fn ends: an error discards the writes, and
- * so does an attempt to yield, which raises. fn is called protected, because a coroutine that dies of
- * an error closes nothing. All writes and the batch itself give the same receipt.
+ * The box owns the library's batch and is closed however fn ends: an error discards the
+ * writes, and so does an attempt to yield, which raises. fn is called protected,
+ * because a coroutine that dies of an error closes nothing. All writes and the batch
+ * itself give the same receipt.
  */
 #include "core.h"
 

@@ -1,12 +1,14 @@
 /*
  * Lua values to memshare values and back.
  *
- * Reading never raises: it calls only functions of Lua that neither allocate nor run Lua code, so the
- * half-built tree may live in C locals. A frame per level, on the C stack, knows the table and the
- * key under way; messages and the search for cycles walk the frames.
+ * Reading never raises: it calls only functions of Lua that neither allocate nor run
+ * Lua code, so the half-built tree may live in C locals. A frame per level, on the C
+ * stack, knows the table and the key under way; messages and the search for cycles walk
+ * the frames.
  *
- * A table is an array when its keys are 1..n or memshare.array marked it, an object when its keys are
- * strings or memshare.object marked it, and the empty table otherwise.
+ * A table is an array when its keys are 1..n or memshare.array marked it, an object
+ * when its keys are strings or memshare.object marked it, and the empty table
+ * otherwise.
  */
 #include "core.h"
 
@@ -66,7 +68,8 @@ static void line_add_frames(line *out, lua_State *L, const frame *at) {
 }
 
 /* "players.alice.pos: <what>" */
-static ms_status fail_at(const reader *in, const frame *at, ms_status status, const char *what) {
+static ms_status fail_at(const reader *in, const frame *at, ms_status status,
+                         const char *what) {
   line where = {"", 0};
   if (in->where != NULL && in->where->path != NULL) {
     for (size_t i = 0; i < ms_path_count(in->where->path); i++) {
@@ -78,12 +81,14 @@ static ms_status fail_at(const reader *in, const frame *at, ms_status status, co
     line_add_key(&where, in->where->key, in->where->key_length);
   }
   line_add_frames(&where, in->L, at);
-  return msl_fail(in->error, status, "%s%s%s", where.bytes, where.length > 0 ? ": " : "", what);
+  return msl_fail(in->error, status, "%s%s%s", where.bytes, where.length > 0 ? ": " : "",
+                  what);
 }
 
 /* --------------------------------------------------------------- reading */
 
-static ms_status read_value(const reader *in, int index, const frame *up, const ms_value **out);
+static ms_status read_value(const reader *in, int index, const frame *up,
+                            const ms_value **out);
 
 static table_kind kind_of_table(lua_State *L, int index) {
   if (!lua_getmetatable(L, index)) return PLAIN;
@@ -109,13 +114,15 @@ static size_t count_entries(lua_State *L, int index) {
 }
 
 /* `*array` is owned by the caller, also on failure. */
-static ms_status read_array(const reader *in, int index, frame *self, const ms_value **array) {
+static ms_status read_array(const reader *in, int index, frame *self,
+                            const ms_value **array) {
   lua_State *L = in->L;
   lua_Unsigned length = lua_rawlen(L, index);
   if (count_entries(L, index) != length) {
     self->key = 0;
-    return fail_at(in, self->up, MS_EARGUMENT,
-                   "a table with keys other than 1..n and strings; wrap it in memshare.object{}");
+    return fail_at(
+        in, self->up, MS_EARGUMENT,
+        "a table with keys other than 1..n and strings; wrap it in memshare.object{}");
   }
   ms_status status = ms_value_new_array(NULL, array);
   for (lua_Unsigned i = 1; i <= length && status == MS_OK; i++) {
@@ -152,8 +159,9 @@ static ms_status read_entry(const reader *in, frame *self, bool marked,
     length = msl_print_integer(lua_tointeger(L, top - 1), number);
   } else {
     return fail_at(in, self->up, MS_EARGUMENT,
-                   lua_type(L, top - 1) == LUA_TNUMBER ? "a key is a float" :
-                                                         "a key is neither string nor integer");
+                   lua_type(L, top - 1) == LUA_TNUMBER
+                       ? "a key is a float"
+                       : "a key is neither string nor integer");
   }
   self->key = top - 1;
   if (marked && ms_value_get(*object, key, length) != NULL) {
@@ -183,7 +191,8 @@ static ms_status read_object(const reader *in, int index, frame *self, bool mark
   return MS_OK;
 }
 
-static ms_status read_plain(const reader *in, int index, frame *self, const ms_value **out) {
+static ms_status read_plain(const reader *in, int index, frame *self,
+                            const ms_value **out) {
   lua_State *L = in->L;
   lua_pushnil(L);
   if (!lua_next(L, index)) {
@@ -192,18 +201,21 @@ static ms_status read_plain(const reader *in, int index, frame *self, const ms_v
   }
   bool is_object = lua_type(L, -2) == LUA_TSTRING;
   lua_pop(L, 2);
-  return is_object ? read_object(in, index, self, false, out) :
-                     read_array(in, index, self, out);
+  return is_object ? read_object(in, index, self, false, out)
+                   : read_array(in, index, self, out);
 }
 
-static ms_status read_table(const reader *in, int index, const frame *up, const ms_value **out) {
+static ms_status read_table(const reader *in, int index, const frame *up,
+                            const ms_value **out) {
   lua_State *L = in->L;
   frame self = {up, lua_topointer(L, index), up == NULL ? 1 : up->depth + 1, 0, 0};
   for (const frame *at = up; at != NULL; at = at->up) {
-    if (at->table == self.table) return fail_at(in, up, MS_EARGUMENT, "a table that holds itself");
+    if (at->table == self.table)
+      return fail_at(in, up, MS_EARGUMENT, "a table that holds itself");
   }
   if (self.depth > MS_DEPTH_MAX) {
-    return msl_fail(in->error, MS_ELIMIT, "more than %d tables inside each other", MS_DEPTH_MAX);
+    return msl_fail(in->error, MS_ELIMIT, "more than %d tables inside each other",
+                    MS_DEPTH_MAX);
   }
   if (!lua_checkstack(L, 6)) return msl_fail_plain(in->error, MS_ENOMEM);
   const ms_value *built = NULL;
@@ -229,15 +241,17 @@ static ms_status read_table(const reader *in, int index, const frame *up, const 
 static ms_status read_proxy(const reader *in, const frame *up, const ms_value *value,
                             const ms_path *path, const ms_value **out) {
   if (path != NULL && !(in->follows_proxies && up == NULL)) {
-    return fail_at(in, up, MS_EARGUMENT,
-                   "a proxy names a place and cannot be assigned; use memshare.copy(proxy)");
+    return fail_at(
+        in, up, MS_EARGUMENT,
+        "a proxy names a place and cannot be assigned; use memshare.copy(proxy)");
   }
   if (value == NULL) return fail_at(in, up, MS_ENOENT, "nothing is there any more");
   *out = ms_value_retain(value);
   return MS_OK;
 }
 
-static ms_status read_value(const reader *in, int index, const frame *up, const ms_value **out) {
+static ms_status read_value(const reader *in, int index, const frame *up,
+                            const ms_value **out) {
   lua_State *L = in->L;
   ms_status status = MS_OK;
   char message[64];
@@ -274,7 +288,8 @@ static ms_status read_value(const reader *in, int index, const frame *up, const 
     case LUA_TUSERDATA:
       if (msl_test_operator(L, index) != NULL) {
         return fail_at(in, up, MS_EARGUMENT,
-                       "an operator such as memshare.inc stands alone on the right of an assignment");
+                       "an operator such as memshare.inc stands alone on the right of an "
+                       "assignment");
       }
       return fail_at(in, up, MS_EARGUMENT, "userdata cannot be shared");
     default:

@@ -1,13 +1,14 @@
 /*
  * Inside the Lua module memshare.core.
  *
- * Lua errors never cross the library. A binding function checks its arguments, pushes the userdata
- * that will own what the library gives, calls the library, releases what C locals hold, and only then
- * raises or returns. Reading Lua values (msl_read_*) calls nothing in Lua that allocates or runs Lua
- * code, so it may hold values in C locals; it reports failure as a status with a message.
+ * Lua errors never cross the library. A binding function checks its arguments, pushes
+ * the userdata that will own what the library gives, calls the library, releases what C
+ * locals hold, and only then raises or returns. Reading Lua values (msl_read_*) calls
+ * nothing in Lua that allocates or runs Lua code, so it may hold values in C locals; it
+ * reports failure as a status with a message.
  *
- * A caller's mistake raises at the caller's line, the message ending in " (ECODE)"; what the world
- * does returns nil, message, code.
+ * A caller's mistake raises at the caller's line, the message ending in " (ECODE)";
+ * what the world does returns nil, message, code.
  */
 #ifndef MSL_CORE_H
 #define MSL_CORE_H
@@ -27,7 +28,8 @@ typedef struct msl_share msl_share;
 
 typedef struct msl_log msl_log;
 
-/* A share whose Lua object is gone while patches are unsettled: it leaves when they are settled. */
+/* A share whose Lua object is gone while patches are unsettled: it leaves when they are
+ * settled. */
 typedef struct msl_leaving {
   struct msl_leaving *next;
   ms_share *share;
@@ -37,44 +39,47 @@ typedef struct msl_state {
   ms_runtime *runtime; /* NULL until the first share */
   bool owns_runtime;   /* false: the program's, learned from ms_lua_push */
   int calling;         /* callbacks under way: poll and its kin raise */
-  lua_State *callback; /* the thread callbacks run on, empty between them; anchored in the registry */
+  lua_State *callback; /* the thread callbacks run on; anchored, empty between them */
   msl_leaving *leaving;
-  msl_log *log;     /* lines of the library, which arrive on any thread */
-  int open_shares;  /* objects that are open */
-  bool running;     /* inside memshare.run() */
-  bool stopping;    /* memshare.stop() was called in it */
-  int timer_count;  /* timers that are armed */
-  const void *array_mark;   /* addresses of the metatables of memshare.array{}, memshare.object{} */
-  const void *object_mark;  /* and of proxies */
+  msl_log *log;    /* lines of the library, which arrive on any thread */
+  int open_shares; /* objects that are open */
+  bool running;    /* inside memshare.run() */
+  bool stopping;   /* memshare.stop() was called in it */
+  int timer_count; /* timers that are armed */
+  const void *
+      array_mark; /* addresses of the metatables of memshare.array{}, memshare.object{} */
+  const void *object_mark; /* and of proxies */
   const void *proxy_mark;
   lua_CFunction shifters[4]; /* table.insert, remove, sort, move: see proxy.c */
 } msl_state;
 
-/* Registers all types in this Lua state the first time; returns its msl_state. May raise. */
+/* Registers all types in this Lua state the first time. May raise. */
 msl_state *msl_open(lua_State *L);
 /* Pushes nothing. The state must have been opened. */
 msl_state *msl_get_state(lua_State *L);
 /* The runtime, opened when there is none yet. Does not raise. */
 ms_status msl_need_runtime(lua_State *L, msl_state *state, ms_error *error);
 
-/* Run a C function with one light userdata on the callback thread, protected. Cannot raise. */
+/* Run a C function with one light userdata on the callback thread, protected. Cannot
+ * raise. */
 void msl_enter_lua(msl_state *state, lua_CFunction function, void *argument);
-/* Call the function below `nargs` arguments, protected; drops its results. Its error goes to
- * memshare.on_error. Needs two free stack slots. Cannot raise. */
+/* Call the function below `nargs` arguments, protected; drops its results. Its error goes
+ * to memshare.on_error. Needs two free stack slots. Cannot raise. */
 void msl_call_contained(lua_State *L, msl_state *state, int nargs);
 /* Pushes the field of the module `memshare`; nil when it was never required. */
 void msl_push_module_field(lua_State *L, const char *name);
-/* What waits for the library to have returned: log lines, shares that leave. May run Lua. */
+/* What waited for the library to return: log lines, shares that leave. Runs Lua. */
 void msl_after_poll(lua_State *L, msl_state *state);
 /* Hand over a share whose object is gone. `node` is taken. */
 void msl_leave_later(msl_state *state, msl_leaving *node);
 
 /* Raises EBUSY inside a callback: nothing polls there. */
 void msl_check_may_poll(lua_State *L, const msl_state *state, const char *name);
-/* poll(timeout, budget) with arguments at `index` and the next: pushes whether work is left. */
+/* poll(timeout, budget) with arguments at `index` and the next: pushes whether work is
+ * left. */
 int msl_poll(lua_State *L, msl_state *state, ms_runtime *runtime, int index);
-/* Objects that stay alive without a reference of the script: subscriptions, timers. The object on top
- * of the stack, by its address. */
+/* Objects that stay alive without a reference of the script: subscriptions, timers. The
+ * object on top of the stack, by its address. */
 void msl_anchor(lua_State *L, const void *address);
 void msl_release_anchor(lua_State *L, const void *address);
 /* Pushes it, or nil. */
@@ -93,7 +98,7 @@ void msl_register_timer(lua_State *L);
 
 msl_log *msl_log_new(void); /* NULL: no memory */
 void msl_log_free(msl_log *log);
-void msl_log_write(void *log, ms_log_level level, const char *line); /* an ms_log_fn */
+void msl_log_write(void *ud, ms_log_level level, const char *line); /* an ms_log_fn */
 /* Takes the oldest line; false when there is none. */
 bool msl_log_read(msl_log *log, ms_log_level *level, char *line, size_t bytes);
 
@@ -101,8 +106,8 @@ bool msl_log_read(msl_log *log, ms_log_level *level, char *line, size_t bytes);
 
 /* Raises "position: message (ECODE)". */
 int msl_raise(lua_State *L, ms_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-int msl_raise_error(lua_State *L, const ms_error *error);
+    __attribute__((noreturn, format(printf, 3, 4)));
+int msl_raise_error(lua_State *L, const ms_error *error) __attribute__((noreturn));
 /* Pushes nil, message, code; returns 3. */
 int msl_push_failure(lua_State *L, const ms_error *error);
 /* Fills an error; returns the status. */
@@ -112,11 +117,12 @@ ms_status msl_fail(ms_error *error, ms_status status, const char *format, ...)
 ms_status msl_fail_plain(ms_error *error, ms_status status);
 /* True for what is the caller's fault whatever the document and the group are doing. */
 bool msl_is_mistake(ms_status status);
-/* `status` with the message the library gave, or with its plain text when it gave none. */
+/* `status` with the message that the library gave, or a plain one when it gave none. */
 ms_status msl_finish(ms_error *error, ms_status status);
 
 /* Raise EARGUMENT: "name: expected, got type". */
-int msl_raise_type(lua_State *L, int index, const char *name, const char *expected);
+int msl_raise_type(lua_State *L, int index, const char *name, const char *expected)
+    __attribute__((noreturn));
 const char *msl_check_string(lua_State *L, int index, const char *name, size_t *length);
 void msl_check_function(lua_State *L, int index, const char *name);
 /* Seconds to milliseconds, rounded up; -1 for math.huge. nil gives `none`. */
@@ -137,20 +143,22 @@ typedef struct msl_option {
   msl_option_kind kind;
   size_t offset; /* in the struct that msl_check_options fills */
 } msl_option;
-/* Reads a table of options (or nothing) into a struct. Raises EARGUMENT with the option's name.
- * `options` ends with a NULL name. */
+/* Reads a table of options (or nothing) into a struct. Raises EARGUMENT with the option's
+ * name. `options` ends with a NULL name. */
 void msl_check_options(lua_State *L, int index, const msl_option *options, void *target);
 
 /* ------------------------------------------------------ convert.c: Lua <-> values */
 
-/* Where a value being read stands, for messages: `path` (may be NULL), then `key` (may be NULL). */
+/* Where a value being read stands, for messages: `path` (may be NULL), then `key` (may be
+ * NULL). */
 typedef struct msl_where {
   const ms_path *path;
   const char *key;
   size_t key_length;
 } msl_where;
 
-/* The value at `index`; `*out` is retained. Refuses proxies, operators, functions, cycles. */
+/* The value at `index`; `*out` is retained. Refuses proxies, operators, functions,
+ * cycles. */
 ms_status msl_read_value(lua_State *L, int index, const msl_where *where,
                          const ms_value **out, ms_error *error);
 /* As above; a proxy reads as what it shows now. */
@@ -159,7 +167,8 @@ ms_status msl_read_any(lua_State *L, int index, const ms_value **out, ms_error *
 bool msl_is_scalar(const ms_value *value);
 /* Pushes a scalar; `value` may be borrowed from the view. */
 void msl_push_scalar(lua_State *L, const ms_value *value);
-/* Pushes a plain Lua copy. `value` must be held by a userdata: this may raise and run finalizers. */
+/* Pushes a plain Lua copy. `value` must be held by a userdata: this may raise and run
+ * finalizers. */
 void msl_push_copy(lua_State *L, const ms_value *value);
 /* Pushes a 64-bit id as 16 hex digits; nil for 0. */
 void msl_push_id(lua_State *L, uint64_t id);
@@ -179,8 +188,9 @@ void msl_open_values(lua_State *L, msl_state *state);
 /* -------------------------------------------------------------------- keys.c */
 
 /*
- * A path argument: dotted text (MongoDB's: indexes from 0) or a list of keys (Lua's: indexes from 1).
- * An integer in a list is an index where `root` has an array, and a key elsewhere. `*out` is retained.
+ * A path argument: dotted text (MongoDB's: indexes from 0) or a list of keys (Lua's:
+ * indexes from 1). An integer in a list is an index where `root` has an array, and a
+ * key elsewhere. `*out` is retained.
  */
 ms_status msl_read_path(lua_State *L, int index, const ms_value *root, ms_path **out,
                         ms_error *error);
@@ -198,7 +208,7 @@ int64_t msl_parse_index(const char *key, size_t length);
 /* ------------------------------------------------------------------- share.c */
 
 struct msl_share {
-  ms_share *share;      /* NULL while it is being made; kept until __gc, for the last view */
+  ms_share *share; /* NULL while it is being made; kept until __gc, for the last view */
   msl_state *state;
   ms_runtime *runtime;  /* that drives it */
   int opens;            /* how often it was opened and not closed; 0: closed */
@@ -219,12 +229,14 @@ msl_share *msl_check_share(lua_State *L, int index);
 /* As above; raises ECLOSED. */
 msl_share *msl_check_open_share(lua_State *L, int index);
 /* Changes whenever the root does. */
-uint64_t msl_share_number(const msl_share *share);
-/* The view, borrowed until the next call that polls or writes; NULL before it is complete. */
-const ms_value *msl_share_root(msl_share *share);
-/* Pushes what is at a path: a scalar, the live proxy, or nil. `value` may be borrowed from the view,
- * `path` must be held by a userdata or for the callback. */
-void msl_push_at(lua_State *L, int share_index, const ms_path *path, const ms_value *value);
+uint64_t msl_share_number(const msl_share *self);
+/* The view, borrowed until the next call that polls or writes; NULL before it is
+ * complete. */
+const ms_value *msl_share_root(msl_share *self);
+/* Pushes what is at a path: a scalar, the live proxy, or nil. `value` may be borrowed
+ * from the view, `path` must be held by a userdata or for the callback. */
+void msl_push_at(lua_State *L, int share_index, const ms_path *path,
+                 const ms_value *value);
 void msl_push_share_info(lua_State *L, const ms_share_info *info);
 
 /* roster.c */
@@ -246,9 +258,11 @@ void msl_push_root_proxy(lua_State *L, int share_index);
 void msl_push_proxy(lua_State *L, int share_index, const ms_path *path);
 /* Pushes a read-only copy: a table that shows `value` (retained) for good. */
 void msl_push_snapshot(lua_State *L, const ms_value *value);
-/* Is there a proxy or read-only copy at `index`? Then *value is what it shows (borrowed, NULL when
- * nothing) and *path its path (borrowed; NULL: a read-only copy). Cannot raise. Needs one slot. */
-bool msl_test_proxy(lua_State *L, int index, const ms_value **value, const ms_path **path);
+/* Is there a proxy or read-only copy at `index`? Then *value is what it shows (borrowed,
+ * NULL when nothing) and *path its path (borrowed; NULL: a read-only copy). Cannot raise.
+ * Needs one slot. */
+bool msl_test_proxy(lua_State *L, int index, const ms_value **value,
+                    const ms_path **path);
 
 /* ---------------------------------------------------------------- operator.c */
 
@@ -297,7 +311,7 @@ void msl_register_signal(lua_State *L);
 void msl_signal_runtime(ms_runtime *runtime);
 /* Was a signal caught that nobody has asked for yet? */
 bool msl_signal_pending(void);
-/* memshare.run() answers a signal by returning; outside of it the script is interrupted. */
+/* memshare.run() answers a signal by returning; outside the script is interrupted. */
 void msl_signal_in_run(bool in_run);
 
 #endif

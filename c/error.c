@@ -1,6 +1,6 @@
 /*
- * How failure reaches Lua: mistakes raise at the caller's line, with the code at the end of the
- * message; what the world does is nil, message, code.
+ * How failure reaches Lua: mistakes raise at the caller's line, with the code at the
+ * end of the message; what the world does is nil, message, code.
  */
 #include "core.h"
 
@@ -9,8 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Pushes "file:line: " of the innermost Lua function: a metamethod may have been called by a function
- * of the standard library, which has no lines. */
+/* Pushes "file:line: " of the innermost Lua function: a metamethod may have been called
+ * by a function of the standard library, which has no lines. */
 static void push_position(lua_State *L) {
   lua_Debug frame;
   for (int level = 1; lua_getstack(L, level, &frame); level++) {
@@ -23,12 +23,14 @@ static void push_position(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
-static int raise_text(lua_State *L, ms_status status, const char *message) {
+__attribute__((noreturn)) static void raise_text(lua_State *L, ms_status status,
+                                                 const char *message) {
   luaL_checkstack(L, 4, NULL);
   push_position(L);
   lua_pushfstring(L, "%s (%s)", message, ms_status_name(status));
   lua_concat(L, 2);
-  return lua_error(L);
+  lua_error(L);
+  __builtin_unreachable(); /* lua.h does not say so */
 }
 
 int msl_raise(lua_State *L, ms_status status, const char *format, ...) {
@@ -37,11 +39,11 @@ int msl_raise(lua_State *L, ms_status status, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(message, sizeof(message), format, arguments);
   va_end(arguments);
-  return raise_text(L, status, message);
+  raise_text(L, status, message);
 }
 
 int msl_raise_error(lua_State *L, const ms_error *error) {
-  return raise_text(L, error->status, error->message);
+  raise_text(L, error->status, error->message);
 }
 
 int msl_push_failure(lua_State *L, const ms_error *error) {
@@ -83,8 +85,8 @@ bool msl_is_mistake(ms_status status) {
 }
 
 int msl_raise_type(lua_State *L, int index, const char *name, const char *expected) {
-  return msl_raise(L, MS_EARGUMENT, "%s: %s expected, got %s", name, expected,
-                   luaL_typename(L, index));
+  msl_raise(L, MS_EARGUMENT, "%s: %s expected, got %s", name, expected,
+            luaL_typename(L, index));
 }
 
 const char *msl_check_string(lua_State *L, int index, const char *name, size_t *length) {
@@ -105,7 +107,8 @@ int msl_check_seconds(lua_State *L, int index, const char *name, int none) {
   if (lua_isnoneornil(L, index)) return none;
   if (lua_type(L, index) != LUA_TNUMBER) msl_raise_type(L, index, name, "seconds");
   lua_Number seconds = lua_tonumber(L, index);
-  if (!(seconds >= 0)) msl_raise(L, MS_EARGUMENT, "%s: %g is no time to wait", name, seconds);
+  if (!(seconds >= 0))
+    msl_raise(L, MS_EARGUMENT, "%s: %g is no time to wait", name, seconds);
   if (isinf(seconds)) return -1;
   if (seconds * 1000 >= INT_MAX) return INT_MAX;
   int ms = (int)(seconds * 1000);

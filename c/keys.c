@@ -24,7 +24,8 @@ typedef struct key_list {
   size_t count;
 } key_list;
 
-/* Where an integer of a list is an index: in an array, and as the first key of an empty table. */
+/* Where an integer of a list is an index: in an array, and as the first key of an empty
+ * table. */
 static bool names_index(const ms_value *container, lua_Integer key) {
   if (container == NULL || key < 1) return false;
   ms_type type = ms_value_type(container);
@@ -40,7 +41,8 @@ static ms_status add_key(lua_State *L, key_list *list, bool is_index, ms_error *
     char *number = list->numbers[list->count];
     lua_Integer integer = lua_tointeger(L, -1);
     if (is_index && integer < 1) {
-      return msl_fail(error, MS_EPATH, "key %zu: an index counts from 1", list->count + 1);
+      msl_fail(error, MS_EPATH, "key %zu: an index counts from 1", list->count + 1);
+      return MS_EPATH;
     }
     key->length = msl_print_integer(is_index ? integer - 1 : integer, number);
     key->bytes = number;
@@ -65,8 +67,8 @@ static ms_status push_key(lua_State *L, int index, lua_Integer i, ms_error *erro
   }
   const char *type = luaL_typename(L, -1);
   lua_pop(L, 1);
-  return msl_fail(error, MS_EARGUMENT, "key %d of the path: string or integer expected, got %s",
-                  (int)i, type);
+  return msl_fail(error, MS_EARGUMENT,
+                  "key %d of the path: string or integer expected, got %s", (int)i, type);
 }
 
 static ms_status check_list(lua_State *L, int index, size_t *count, ms_error *error) {
@@ -80,7 +82,8 @@ static ms_status check_list(lua_State *L, int index, size_t *count, ms_error *er
     bool is_array = lua_topointer(L, -1) == state->array_mark;
     lua_pop(L, 1);
     if (msl_test_proxy(L, index, &value, &path) || !is_array) {
-      return msl_fail(error, MS_EARGUMENT, "path: string or list of keys expected, got a %s",
+      return msl_fail(error, MS_EARGUMENT,
+                      "path: string or list of keys expected, got a %s",
                       is_array ? "list" : "table with a metatable");
     }
   }
@@ -90,9 +93,16 @@ static ms_status check_list(lua_State *L, int index, size_t *count, ms_error *er
   return MS_OK;
 }
 
+static const ms_value *find_child(const ms_value *container, const ms_key *key) {
+  if (ms_value_type(container) != MS_ARRAY) {
+    return ms_value_get(container, key->bytes, key->length);
+  }
+  return ms_value_at(container, (size_t)msl_parse_index(key->bytes, key->length));
+}
+
 /* `root` decides where integers are indexes, or the bits of `indexes` when it is NULL. */
-static ms_status read_list(lua_State *L, int index, const ms_value *root, const unsigned *indexes,
-                           ms_path **out, ms_error *error) {
+static ms_status read_list(lua_State *L, int index, const ms_value *root,
+                           const unsigned *indexes, ms_path **out, ms_error *error) {
   key_list list;
   list.count = 0;
   size_t count;
@@ -103,17 +113,14 @@ static ms_status read_list(lua_State *L, int index, const ms_value *root, const 
     if (status != MS_OK) return status;
     bool is_index = false;
     if (lua_isinteger(L, -1)) {
-      is_index = indexes != NULL ? (*indexes >> integers & 1U) != 0 :
-                                   names_index(root, lua_tointeger(L, -1));
+      is_index = indexes != NULL ? (*indexes >> integers & 1U) != 0
+                                 : names_index(root, lua_tointeger(L, -1));
       integers++;
     }
     status = add_key(L, &list, is_index, error);
     lua_pop(L, 1);
     if (status != MS_OK || root == NULL) continue;
-    ms_key key = list.keys[list.count - 1];
-    root = ms_value_type(root) == MS_ARRAY ?
-               ms_value_at(root, (size_t)msl_parse_index(key.bytes, key.length)) :
-               ms_value_get(root, key.bytes, key.length);
+    root = find_child(root, &list.keys[list.count - 1]);
   }
   return status != MS_OK ? status : ms_path_new(NULL, list.keys, list.count, out, error);
 }
@@ -129,7 +136,8 @@ ms_status msl_read_path(lua_State *L, int index, const ms_value *root, ms_path *
       return ms_path_parse(NULL, text, length, out, error);
     case LUA_TTABLE: return read_list(L, index, root, NULL, out, error);
     default:
-      return msl_fail(error, MS_EARGUMENT, "path: string or list of keys expected, got %s",
+      return msl_fail(error, MS_EARGUMENT,
+                      "path: string or list of keys expected, got %s",
                       luaL_typename(L, index));
   }
 }

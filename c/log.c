@@ -1,6 +1,7 @@
 /*
- * Lines that the library logs. They arrive on any thread, with locks of the library held, so they
- * wait in a ring until a poll has returned. A full ring drops the newest and counts them.
+ * Lines that the library logs. They arrive on any thread, with locks of the library
+ * held, so they wait in a ring until a poll has returned. A full ring drops the newest
+ * and counts them.
  */
 #include "core.h"
 

@@ -1,9 +1,10 @@
 /*
  * memshare for programs that embed Lua 5.4.
  *
- * Link libmemshare_lua.a, libmemshare and the program's own liblua. The scripts then find the module
- * `memshare.core` inside the program, so that there is one copy of the library in the process, and
- * need only the pure Lua files of `memshare` on package.path.
+ * Link libmemshare_lua.a, libmemshare and the program's own liblua. The scripts then
+ * find the module `memshare.core` inside the program, so that there is one copy of the
+ * library in the process, and need only the pure Lua files of `memshare` on
+ * package.path.
  */
 #ifndef MEMSHARE_LUA_H
 #define MEMSHARE_LUA_H
@@ -17,15 +18,15 @@ extern "C" {
 #endif
 
 /*
- * Pushes the Lua object of a share that the program opened: what memshare.open() gives to a script.
- * It is the same object each time, as long as the script holds it.
+ * Pushes the Lua object of a share that the program opened: what memshare.open() gives
+ * to a script. It is the same object each time, as long as the script holds it.
  *
- *   share  retained: the Lua state drops its handle when the object is collected, closed by the
- *          script, or with the state. The program's handle stays open whatever the script does.
+ *   share  retained: the Lua state drops its handle when the object is collected, closed
+ *          by the script, or with the state. The program's handle stays open.
  *
- * One ms_runtime_poll() serves both sides: callbacks of the script run inside it, protected, so no
- * Lua error reaches the program. When the state has opened no runtime of its own, shares that its
- * scripts open later use the runtime of this share.
+ * One ms_runtime_poll() serves both sides: callbacks of the script run inside it,
+ * protected, so no Lua error reaches the program. When the state has opened no runtime
+ * of its own, shares that its scripts open later use the runtime of this share.
  *
  * The program closes the Lua state before the runtime.
  *

@@ -13,13 +13,14 @@ const msl_operator *msl_test_operator(lua_State *L, int index) {
 }
 
 ms_status msl_operator_operand(const msl_operator *operator_, const ms_value **out) {
-  return operator_->is_integer ? ms_value_new_int(NULL, operator_->integer, out) :
-                                 ms_value_new_double(NULL, operator_->number, out);
+  return operator_->is_integer ? ms_value_new_int(NULL, operator_->integer, out)
+                               : ms_value_new_double(NULL, operator_->number, out);
 }
 
 static int module_inc(lua_State *L) {
   lua_settop(L, 1);
-  if (!lua_isnil(L, 1) && lua_type(L, 1) != LUA_TNUMBER) msl_raise_type(L, 1, "inc", "number");
+  if (!lua_isnil(L, 1) && lua_type(L, 1) != LUA_TNUMBER)
+    msl_raise_type(L, 1, "inc", "number");
   msl_operator *self = lua_newuserdatauv(L, sizeof(*self), 0);
   luaL_setmetatable(L, operator_type);
   self->op = MS_OP_INC;

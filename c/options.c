@@ -1,4 +1,5 @@
-/* Tables of options: every key is known and has its type, or the caller hears which one is wrong. */
+/* Tables of options: every key is known and has its type, or the caller hears which one
+ * is wrong. */
 #include "core.h"
 
 static const msl_option *find_option(const msl_option *options, const char *name) {
@@ -14,8 +15,7 @@ static const msl_option *find_option(const msl_option *options, const char *name
 /* The value is on top of the stack. */
 static void store_number(lua_State *L, const msl_option *option, void *field) {
   int exact = 0;
-  lua_Integer number =
-      lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+  lua_Integer number = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
   if (!exact || number <= 0) {
     msl_raise(L, MS_EARGUMENT, "option \"%s\": positive integer expected, got %s",
               option->name, luaL_tolstring(L, -1, NULL));
@@ -45,7 +45,9 @@ static void store_option(lua_State *L, const msl_option *option, void *target) {
     case MSL_OPTION_SECONDS:
       *(int *)field = msl_check_seconds(L, lua_gettop(L), name, 0);
       break;
-    case MSL_OPTION_STRING: *(const char **)field = msl_check_string(L, -1, name, NULL); break;
+    case MSL_OPTION_STRING:
+      *(const char **)field = msl_check_string(L, -1, name, NULL);
+      break;
     case MSL_OPTION_BYTES:
     case MSL_OPTION_COUNT: store_number(L, option, field); break;
   }

@@ -6,18 +6,19 @@
  *                                |- user value PARENT: the proxy it was reached by
  *                                `- user value CHILDREN: weak table, key -> proxy
  *
- * The one raw slot makes raw readers (next, rawlen, lua-cjson) fail or differ loudly. A child keeps its
- * parent alive and the parent knows its living children, so a path has one proxy as long as any is
- * alive. The value is borrowed from the view's root and good while the view's number is the same:
- * reads cost no walk from the root.
+ * The one raw slot makes raw readers (next, rawlen, lua-cjson) fail or differ loudly. A
+ * child keeps its parent alive and the parent knows its living children, so a path has
+ * one proxy as long as any is alive. The value is borrowed from the view's root and
+ * good while the view's number is the same: reads cost no walk from the root.
  *
- * A read-only copy (a `snapshot`) is a proxy whose place has no share and retains its value.
+ * A read-only copy (a `snapshot`) is a proxy whose place has no share and retains its
+ * value.
  */
 #include "core.h"
 
 #include <string.h>
 
-static const char slot_key;            /* the raw slot of a proxy, and the mark of a place */
+static const char slot_key; /* the raw slot of a proxy, and the mark of a place */
 static const char proxy_metatable_key; /* of the registry */
 static const char place_metatable_key;
 static const char weak_metatable_key;
@@ -35,11 +36,12 @@ typedef struct place {
   ms_path *path;   /* retained; NULL: a snapshot */
 } place;
 
-/* The place of the proxy at `index`, or NULL. Pushes what is in the slot. Cannot raise. */
+/* The place of the proxy at `index`, or NULL. Pushes the slot. Cannot raise. */
 static place *push_place(lua_State *L, int index) {
   lua_rawgetp(L, index, &slot_key);
   place *self = lua_touserdata(L, -1);
-  if (self == NULL || lua_rawlen(L, -1) != sizeof(*self) || self->mark != &slot_key) return NULL;
+  if (self == NULL || lua_rawlen(L, -1) != sizeof(*self) || self->mark != &slot_key)
+    return NULL;
   return self;
 }
 
@@ -72,7 +74,8 @@ static int place_gc(lua_State *L) {
   return 0;
 }
 
-bool msl_test_proxy(lua_State *L, int index, const ms_value **value, const ms_path **path) {
+bool msl_test_proxy(lua_State *L, int index, const ms_value **value,
+                    const ms_path **path) {
   if (!lua_getmetatable(L, index)) return false;
   const void *metatable = lua_topointer(L, -1);
   lua_pop(L, 1);
@@ -115,7 +118,8 @@ void msl_push_root_proxy(lua_State *L, int share_index) {
   lua_pop(L, 1);
   ms_error error = {MS_OK, ""};
   place *self = push_new(L);
-  if (ms_path_new(NULL, NULL, 0, &self->path, &error) != MS_OK) msl_raise_error(L, &error);
+  if (ms_path_new(NULL, NULL, 0, &self->path, &error) != MS_OK)
+    msl_raise_error(L, &error);
   lua_pushvalue(L, share_index);
   lua_setiuservalue(L, -2, PLACE_SHARE);
   self->share = lua_touserdata(L, share_index);
@@ -135,7 +139,8 @@ static void push_children(lua_State *L, int index) {
   lua_setiuservalue(L, index, PLACE_CHILDREN);
 }
 
-/* The same key of a path is the same key here, whether it came as a number or as a string. */
+/* The same key of a path is the same key here, whether it came as a number or as a
+ * string. */
 static void push_child_key(lua_State *L, const char *key, size_t length) {
   int64_t index = msl_parse_index(key, length);
   if (index >= 0) {
@@ -145,7 +150,7 @@ static void push_child_key(lua_State *L, const char *key, size_t length) {
   }
 }
 
-/* Pushes the proxy one key below the proxy at `proxy`, whose place is at `place_index`. */
+/* Pushes the proxy one key below that at `proxy`, whose place is at `place_index`. */
 static void push_child(lua_State *L, int proxy, int place_index, const char *key,
                        size_t length) {
   const place *parent = lua_touserdata(L, place_index);
@@ -165,8 +170,8 @@ static void push_child(lua_State *L, int proxy, int place_index, const char *key
     lua_pushvalue(L, proxy);
     lua_setiuservalue(L, -2, PLACE_PARENT);
     self->share = parent->share;
-    lua_pop(L, 1);           /* children, key, proxy */
-    lua_insert(L, -3);       /* proxy, children, key */
+    lua_pop(L, 1);     /* children, key, proxy */
+    lua_insert(L, -3); /* proxy, children, key */
     lua_pushvalue(L, -3);
     lua_rawset(L, -3);
     lua_pop(L, 1);
@@ -248,7 +253,8 @@ static int proxy_len(lua_State *L) {
   const ms_value *value = place_value(self);
   ms_type type = value == NULL ? MS_EMPTY : ms_value_type(value);
   if (type != MS_ARRAY && type != MS_EMPTY) {
-    msl_raise(L, MS_ETYPE, "length of an %s; use memshare.count(proxy)", ms_type_name(type));
+    msl_raise(L, MS_ETYPE, "length of an %s; use memshare.count(proxy)",
+              ms_type_name(type));
   }
   lua_pushinteger(L, value == NULL ? 0 : (lua_Integer)ms_value_count(value));
   return 1;
@@ -337,7 +343,7 @@ static int proxy_pairs(lua_State *L) {
 typedef struct assignment {
   ms_operator op;
   ms_type guard;
-  const char *key; /* below the place; NULL for MS_OP_PUSH, which is about the place itself */
+  const char *key; /* below the place; NULL for MS_OP_PUSH: the place itself */
   size_t length;
   char number[MSL_NUMBER_BYTES];
 } assignment;
@@ -350,9 +356,10 @@ static const char *name_of(lua_State *L, const place *self) {
 }
 
 /*
- * Functions of the table library that move elements would read values one by one and write them back:
- * other peers' changes would be lost, and a table could end up in two places. They are recognised by
- * the C function that assigns. table.insert(list, value) has no fourth value on its stack: it appends.
+ * Functions of the table library that move elements would read values one by one and
+ * write them back: other peers' changes would be lost, and a table could end up in two
+ * places. They are recognised by the C function that assigns. table.insert(list, value)
+ * has no fourth value on its stack: it appends.
  */
 static void refuse_shifters(lua_State *L) {
   lua_Debug frame;
@@ -370,9 +377,10 @@ static void refuse_shifters(lua_State *L) {
       if (lua_getlocal(L, &frame, 4) == NULL) return;
       lua_pop(L, 1);
     }
-    msl_raise(L, MS_EARGUMENT,
-              "%s cannot change a shared list; change a memshare.copy(list) and assign that",
-              names[i]);
+    msl_raise(
+        L, MS_EARGUMENT,
+        "%s cannot change a shared list; change a memshare.copy(list) and assign that",
+        names[i]);
   }
 }
 
@@ -435,7 +443,8 @@ static void aim_at_empty(lua_State *L, const place *self, assignment *out) {
 static void aim(lua_State *L, place *self, assignment *out) {
   memset(out, 0, sizeof(*out));
   if (self->share == NULL) {
-    msl_raise(L, MS_EARGUMENT, "this is a read-only copy; memshare.copy(it) gives a table");
+    msl_raise(L, MS_EARGUMENT,
+              "this is a read-only copy; memshare.copy(it) gives a table");
   }
   if (self->share->opens == 0) {
     msl_raise(L, MS_ECLOSED, "%s: the share is closed", name_of(L, self));
@@ -486,8 +495,8 @@ static int proxy_newindex(lua_State *L) {
     status = ms_path_join(self->path, write.key, write.length, &path, &error);
   }
   if (status == MS_OK) {
-    status = ms_share_write(self->share->share, path != NULL ? path : self->path, write.op,
-                            operand, write.guard, NULL, &error);
+    status = ms_share_write(self->share->share, path != NULL ? path : self->path,
+                            write.op, operand, write.guard, NULL, &error);
   }
   ms_path_release(path);
   ms_value_release(operand);
@@ -498,12 +507,13 @@ static int proxy_newindex(lua_State *L) {
 /* ---------------------------------------------------------------- opening */
 
 static const luaL_Reg metamethods[] = {
-    {"__index", proxy_index},       {"__newindex", proxy_newindex}, {"__len", proxy_len},
-    {"__pairs", proxy_pairs},       {"__tostring", proxy_tostring}, {NULL, NULL},
+    {"__index", proxy_index}, {"__newindex", proxy_newindex}, {"__len", proxy_len},
+    {"__pairs", proxy_pairs}, {"__tostring", proxy_tostring}, {NULL, NULL},
 };
 
 /* A metatable with a finalizer, under a key of the registry. */
-static void open_owner(lua_State *L, const char *name, const void *key, lua_CFunction gc) {
+static void open_owner(lua_State *L, const char *name, const void *key,
+                       lua_CFunction gc) {
   lua_newtable(L);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");

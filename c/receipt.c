@@ -1,8 +1,9 @@
 /*
  * Receipts: what became of one patch.
  *
- * All writes inside a batch share the receipt of the batch, which is pending until the batch is
- * submitted. A batch that wrote nothing is accepted at once; one that was discarded is rejected.
+ * All writes inside a batch share the receipt of the batch, which is pending until the
+ * batch is submitted. A batch that wrote nothing is accepted at once; one that was
+ * discarded is rejected.
  */
 #include "core.h"
 
@@ -108,9 +109,12 @@ static const struct {
   const char *name;
   push_field push;
 } rejection_fields[] = {
-    {"code", push_code},     {"message", push_message},
-    {"path", push_path},     {"value", push_value},
-    {"number", push_number}, {"winner", push_winner},
+    {"code", push_code},
+    {"message", push_message},
+    {"path", push_path},
+    {"value", push_value},
+    {"number", push_number},
+    {"winner", push_winner},
     {"winner_time", push_winner_time},
     {"winner_version", push_winner_version},
 };
@@ -132,7 +136,8 @@ static void push_state(lua_State *L, const msl_receipt *self) {
 }
 
 /* Pushes a field of the rejection; nil when there is none. */
-static void push_rejection_field(lua_State *L, const msl_receipt *self, const char *name) {
+static void push_rejection_field(lua_State *L, const msl_receipt *self,
+                                 const char *name) {
   ms_rejection rejection;
   memset(&rejection, 0, sizeof(rejection));
   rejection.bytes = sizeof(rejection);

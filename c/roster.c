@@ -1,6 +1,7 @@
 /*
- * Who is there: the peers of a share, the shares of a directory. The library gives them one by one
- * while it is on the stack, so they are copied first and Lua hears of them afterwards.
+ * Who is there: the peers of a share, the shares of a directory. The library gives them
+ * one by one while it is on the stack, so they are copied first and Lua hears of them
+ * afterwards.
  */
 #include "core.h"
 
@@ -63,8 +64,8 @@ int msl_share_peers(lua_State *L) {
   ms_error error;
   size_t room = 0;
   ms_status status = ms_share_peers(self->share, count_peer, &room);
-  peer_list *list = lua_newuserdatauv(
-      L, sizeof(*list) + room * sizeof(list->peers[0]), 0);
+  peer_list *list =
+      lua_newuserdatauv(L, sizeof(*list) + room * sizeof(list->peers[0]), 0);
   list->room = room;
   list->count = 0;
   if (status == MS_OK) status = ms_share_peers(self->share, copy_peer, list);

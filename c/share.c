@@ -1,10 +1,11 @@
 /*
  * Shares: the object that memshare.open gives.
  *
- * One Lua state has one object per ms_share, found by its address in a table of the registry. The
- * object holds the share once, however often it was opened; it closes with the last close, and when
- * the script lost it. Patches that are unsettled then are seen off by later polls (msl_leave_later).
- * A closed object keeps the last view for reading, and the ms_share for its receipts.
+ * One Lua state has one object per ms_share, found by its address in a table of the
+ * registry. The object holds the share once, however often it was opened; it closes
+ * with the last close, and when the script lost it. Patches that are unsettled then are
+ * seen off by later polls (msl_leave_later). A closed object keeps the last view for
+ * reading, and the ms_share for its receipts.
  */
 #include "core.h"
 
@@ -13,7 +14,8 @@
 #include <string.h>
 
 const char msl_share_type[] = "memshare.share";
-static const char shares_key; /* of the registry: ms_share -> object, weak unless shares are kept */
+static const char
+    shares_key; /* of the registry: ms_share -> object, weak unless shares are kept */
 static const char weak_key;
 
 /* --------------------------------------------------------------- checking */
@@ -173,7 +175,8 @@ static const char *check_open(lua_State *L, ms_share_config *config) {
   ms_error error = {MS_OK, ""};
   const msl_where where = {NULL, "defaults", 8};
   if (lua_type(L, 2) != LUA_TTABLE) msl_raise_type(L, 2, "defaults", "table");
-  if (msl_read_value(L, 2, &where, &defaults->value, &error) != MS_OK) msl_raise_error(L, &error);
+  if (msl_read_value(L, 2, &where, &defaults->value, &error) != MS_OK)
+    msl_raise_error(L, &error);
   if (ms_value_type(defaults->value) == MS_ARRAY) {
     msl_raise(L, MS_EARGUMENT, "defaults: the document is an object, not an array");
   }
@@ -182,8 +185,8 @@ static const char *check_open(lua_State *L, ms_share_config *config) {
 }
 
 /* Pushes the object of the share with this name, open once more. */
-static msl_share *push_opened(lua_State *L, const char *name, const ms_share_config *config,
-                              ms_error *error) {
+static msl_share *push_opened(lua_State *L, const char *name,
+                              const ms_share_config *config, ms_error *error) {
   msl_state *state = msl_get_state(L);
   if (msl_need_runtime(L, state, error) != MS_OK) return NULL;
   msl_share *fresh = push_object(L, state);
@@ -200,7 +203,8 @@ static msl_share *push_opened(lua_State *L, const char *name, const ms_share_con
   return fresh;
 }
 
-static ms_status start_share(lua_State *L, msl_share *self, int timeout_ms, ms_error *error) {
+static ms_status start_share(lua_State *L, msl_share *self, int timeout_ms,
+                             ms_error *error) {
   ms_status status = msl_finish(error, ms_share_start(self->share, timeout_ms, error));
   msl_after_poll(L, self->state);
   return status;
@@ -272,7 +276,8 @@ static int share_close_scope(lua_State *L) {
 
 /* ---------------------------------------------------------------- reading */
 
-void msl_push_at(lua_State *L, int share_index, const ms_path *path, const ms_value *value) {
+void msl_push_at(lua_State *L, int share_index, const ms_path *path,
+                 const ms_value *value) {
   if (value == NULL) {
     lua_pushnil(L);
   } else if (msl_is_scalar(value)) {
@@ -312,13 +317,9 @@ static int wait_for(lua_State *L, wait_function wait, const char *name) {
   return 1;
 }
 
-static int share_flush(lua_State *L) {
-  return wait_for(L, ms_share_flush, "flush");
-}
+static int share_flush(lua_State *L) { return wait_for(L, ms_share_flush, "flush"); }
 
-static int share_sync(lua_State *L) {
-  return wait_for(L, ms_share_sync, "sync");
-}
+static int share_sync(lua_State *L) { return wait_for(L, ms_share_sync, "sync"); }
 
 static int share_poll(lua_State *L) {
   msl_share *self = msl_check_share(L, 1);
@@ -396,12 +397,18 @@ static int share_stats(lua_State *L) {
     const char *name;
     uint64_t count;
   } counts[] = {
-      {"submitted", info.submitted}, {"accepted", info.accepted},
-      {"rejected", info.rejected},   {"unknown", info.unknown},
-      {"pending", info.pending},     {"entries", info.entries},
-      {"takeovers", info.takeovers}, {"snapshots", info.snapshots},
-      {"links", info.links},         {"document_bytes", info.document_bytes},
-      {"term", info.term},           {"version", info.version},
+      {"submitted", info.submitted},
+      {"accepted", info.accepted},
+      {"rejected", info.rejected},
+      {"unknown", info.unknown},
+      {"pending", info.pending},
+      {"entries", info.entries},
+      {"takeovers", info.takeovers},
+      {"snapshots", info.snapshots},
+      {"links", info.links},
+      {"document_bytes", info.document_bytes},
+      {"term", info.term},
+      {"version", info.version},
       {"view", ms_share_view_number(self->share)},
   };
   lua_newtable(L);
@@ -434,10 +441,12 @@ static int share_index(lua_State *L) {
 }
 
 static int share_newindex(lua_State *L) {
-  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+  const char *name =
+      lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
   if (strcmp(name, "data") == 0) {
-    return msl_raise(L, MS_EARGUMENT,
-                     "share.data cannot be assigned; share:replace(document) replaces it");
+    return msl_raise(
+        L, MS_EARGUMENT,
+        "share.data cannot be assigned; share:replace(document) replaces it");
   }
   return msl_raise(L, MS_EARGUMENT, "a share has no field \"%s\" to assign", name);
 }
@@ -454,16 +463,26 @@ static int share_tostring(lua_State *L) {
 /* ---------------------------------------------------------------- opening */
 
 static const luaL_Reg methods[] = {
-    {"batch", msl_share_batch},         {"close", share_close},
-    {"events", share_events},           {"flush", share_flush},
-    {"get", share_get},                 {"is_host", share_is_host},
-    {"on", msl_share_on},               {"on_reject", msl_share_on_reject},
-    {"on_status", msl_share_on_status}, {"peers", msl_share_peers},
-    {"poll", share_poll},               {"pollfd", share_pollfd},
-    {"start", share_start},             {"stats", share_stats},
-    {"status", share_status},           {"stop", share_close},
-    {"sync", share_sync},               {"timeout", share_timeout},
-    {"version", share_version},         {NULL, NULL},
+    {"batch", msl_share_batch},
+    {"close", share_close},
+    {"events", share_events},
+    {"flush", share_flush},
+    {"get", share_get},
+    {"is_host", share_is_host},
+    {"on", msl_share_on},
+    {"on_reject", msl_share_on_reject},
+    {"on_status", msl_share_on_status},
+    {"peers", msl_share_peers},
+    {"poll", share_poll},
+    {"pollfd", share_pollfd},
+    {"start", share_start},
+    {"stats", share_stats},
+    {"status", share_status},
+    {"stop", share_close},
+    {"sync", share_sync},
+    {"timeout", share_timeout},
+    {"version", share_version},
+    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
@@ -498,9 +517,7 @@ void msl_open_share(lua_State *L, msl_state *state) {
   lua_pop(L, 1);
 }
 
-void msl_register_share(lua_State *L) {
-  luaL_setfuncs(L, functions, 0);
-}
+void msl_register_share(lua_State *L) { luaL_setfuncs(L, functions, 0); }
 
 /* ------------------------------------------------------- for programs in C */
 

@@ -1,17 +1,18 @@
 /*
- * Signals, for programs that own their process and say so: the command `memshare run` calls
- * catch_signals(). The library itself installs no handlers.
+ * Signals, for programs that own their process and say so: the command `memshare run`
+ * calls catch_signals(). The library itself installs no handlers.
  *
- * A signal has one handler per process, so what it needs is static here, and nothing else is: a flag,
- * the runtime to wake, and the Lua state to interrupt. Inside memshare.run() a signal makes it return;
- * outside the script is interrupted by an error at its current line. The third signal kills.
+ * A signal has one handler per process, so what it needs is static here, and nothing
+ * else is: a flag, the runtime to wake, and the Lua state to interrupt. Inside
+ * memshare.run() a signal makes it return; outside the script is interrupted by an
+ * error at its current line. The third signal kills.
  */
 #include "core.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 
-static atomic_int caught;     /* the signal that nobody has asked for yet; 0: none */
+static atomic_int caught; /* the signal that nobody has asked for yet; 0: none */
 static atomic_int caught_count;
 static _Atomic(ms_runtime *) runtime_to_wake;
 static _Atomic(lua_State *) state_to_interrupt; /* NULL: signals are not caught */
@@ -22,9 +23,7 @@ static const int signals[] = {SIGINT, SIGTERM};
 enum { SIGNAL_COUNT = sizeof(signals) / sizeof(signals[0]) };
 static struct sigaction former[SIGNAL_COUNT];
 
-static const char *name_of(int number) {
-  return number == SIGINT ? "SIGINT" : "SIGTERM";
-}
+static const char *name_of(int number) { return number == SIGINT ? "SIGINT" : "SIGTERM"; }
 
 static void interrupt_script(lua_State *L, lua_Debug *frame) {
   (void)frame;
@@ -44,21 +43,16 @@ static void on_signal(int number) {
   }
   if (runtime != NULL) ms_runtime_wake(runtime);
   if (L != NULL && !atomic_load(&is_in_run)) {
-    lua_sethook(L, interrupt_script, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    lua_sethook(L, interrupt_script,
+                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
   }
 }
 
-void msl_signal_runtime(ms_runtime *runtime) {
-  atomic_store(&runtime_to_wake, runtime);
-}
+void msl_signal_runtime(ms_runtime *runtime) { atomic_store(&runtime_to_wake, runtime); }
 
-bool msl_signal_pending(void) {
-  return atomic_load(&caught) != 0;
-}
+bool msl_signal_pending(void) { return atomic_load(&caught) != 0; }
 
-void msl_signal_in_run(bool in_run) {
-  atomic_store(&is_in_run, in_run);
-}
+void msl_signal_in_run(bool in_run) { atomic_store(&is_in_run, in_run); }
 
 static void restore(void) {
   if (atomic_exchange(&state_to_interrupt, NULL) == NULL) return;
@@ -71,7 +65,8 @@ static int guard_gc(lua_State *L) {
   return 0;
 }
 
-/* catch_signals(): until the Lua state ends or release_signals(). The main thread is interrupted. */
+/* catch_signals(): until the Lua state ends or release_signals(). The main thread is
+ * interrupted. */
 static int module_catch_signals(lua_State *L) {
   if (atomic_load(&state_to_interrupt) != NULL) {
     return msl_raise(L, MS_EBUSY, "signals are caught already");
@@ -113,6 +108,4 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-void msl_register_signal(lua_State *L) {
-  luaL_setfuncs(L, functions, 0);
-}
+void msl_register_signal(lua_State *L) { luaL_setfuncs(L, functions, 0); }

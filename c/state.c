@@ -1,9 +1,11 @@
 /*
- * What one Lua state has once: its runtime, the thread that callbacks run on, its anchors.
+ * What one Lua state has once: its runtime, the thread that callbacks run on, its
+ * anchors.
  *
- * The runtime is opened by the first share and closed with the Lua state; or it is the program's,
- * learned from ms_lua_push. Callbacks run on a Lua thread of their own, because the one that polls may
- * be a coroutine, or no Lua at all (ms_runtime_poll called by the program).
+ * The runtime is opened by the first share and closed with the Lua state; or it is the
+ * program's, learned from ms_lua_push. Callbacks run on a Lua thread of their own,
+ * because the one that polls may be a coroutine, or no Lua at all (ms_runtime_poll
+ * called by the program).
  */
 #include "core.h"
 
@@ -110,7 +112,8 @@ void msl_enter_lua(msl_state *state, lua_CFunction function, void *argument) {
 
 /* ---------------------------------------------------------------- runtime */
 
-/* The script's name, as other peers see it; borrowed from the table `arg`, NULL when there is none. */
+/* The script's name, as other peers see it; borrowed from the table `arg`, NULL when
+ * there is none. */
 static const char *script_name(lua_State *L) {
   const char *name = NULL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -230,7 +233,8 @@ int msl_poll(lua_State *L, msl_state *state, ms_runtime *runtime, int index) {
   int timeout_ms = msl_check_seconds(L, index, "timeout", 0);
   int64_t budget_us = 0;
   if (!lua_isnil(L, index + 1)) {
-    if (lua_type(L, index + 1) != LUA_TNUMBER) msl_raise_type(L, index + 1, "budget", "seconds");
+    if (lua_type(L, index + 1) != LUA_TNUMBER)
+      msl_raise_type(L, index + 1, "budget", "seconds");
     lua_Number seconds = lua_tonumber(L, index + 1);
     if (!(seconds >= 0)) msl_raise(L, MS_EARGUMENT, "budget: %g is no time", seconds);
     budget_us = seconds > 1e9 ? 0 : (int64_t)(seconds * 1e6) + 1;
@@ -284,7 +288,7 @@ static int module_sleep(lua_State *L) {
   return 0;
 }
 
-/* Until stop() or a caught signal, and not longer than a share is open or a timer armed. */
+/* Until stop() or a caught signal; without open shares and timers nothing can come. */
 static ms_status run_until_stopped(lua_State *L, msl_state *state) {
   ms_status status = MS_OK;
   while (status == MS_OK && !state->stopping && !msl_signal_pending() &&
@@ -335,8 +339,12 @@ static int module_attach(lua_State *L) {
 /* ----------------------------------------------------------------- opening */
 
 static const luaL_Reg functions[] = {
-    {"attach", module_attach}, {"fd", module_fd},       {"poll", module_poll},
-    {"run", module_run},       {"sleep", module_sleep}, {"stop", module_stop},
+    {"attach", module_attach},
+    {"fd", module_fd},
+    {"poll", module_poll},
+    {"run", module_run},
+    {"sleep", module_sleep},
+    {"stop", module_stop},
     {NULL, NULL},
 };
 
@@ -388,6 +396,4 @@ msl_state *msl_open(lua_State *L) {
   return state;
 }
 
-void msl_register_state(lua_State *L) {
-  luaL_setfuncs(L, functions, 0);
-}
+void msl_register_state(lua_State *L) { luaL_setfuncs(L, functions, 0); }

@@ -1,12 +1,13 @@
 /*
  * Subscriptions: on, on_reject, on_status.
  *
- * An open subscription is anchored (dropping it does not unsubscribe) and keeps its share alive. The
- * library calls on_change and its kin while it is on the stack, so all they do is enter Lua protected;
- * everything else happens in there.
+ * An open subscription is anchored (dropping it does not unsubscribe) and keeps its
+ * share alive. The library calls on_change and its kin while it is on the stack, so all
+ * they do is enter Lua protected; everything else happens in there.
  *
- * A key list may hold integers that name an index or a key, by what is there when the change comes. So
- * such a list subscribes once per reading of its integers, and each change is asked which one it is.
+ * A key list may hold integers that name an index or a key, by what is there when the
+ * change comes. So such a list subscribes once per reading of its integers, and each
+ * change is asked which one it is.
  */
 #include "core.h"
 
@@ -61,7 +62,8 @@ static int sub_close(lua_State *L) {
   return 0;
 }
 
-/* Pushes a subscription of the share at 1 with the function at `index`, listening to nothing yet. */
+/* Pushes a subscription of the share at 1 with the function at `index`, listening to
+ * nothing yet. */
 static msl_sub *push_sub(lua_State *L, msl_share *share, int index) {
   msl_sub *self = lua_newuserdatauv(L, sizeof(*self), SUB_SLOTS);
   memset(self, 0, sizeof(*self));
@@ -86,7 +88,7 @@ typedef struct event {
   const void *what; /* ms_change, ms_rejection or ms_share_info */
 } event;
 
-/* Pushes the function and the share of the event's subscription; false when it is closed. */
+/* Pushes the subscription, its share and its function; false when it is closed. */
 static bool push_listener(lua_State *L, const event *at) {
   msl_push_anchored(L, at->sub);
   if (lua_isnil(L, -1)) return false;
@@ -176,7 +178,8 @@ static void find_integers(lua_State *L, msl_sub *self) {
   }
 }
 
-static ms_status read_pattern(lua_State *L, unsigned indexes, ms_path **out, ms_error *error) {
+static ms_status read_pattern(lua_State *L, unsigned indexes, ms_path **out,
+                              ms_error *error) {
   size_t length;
   if (lua_type(L, 2) != LUA_TSTRING) return msl_read_keys(L, 2, indexes, out, error);
   const char *text = lua_tolstring(L, 2, &length);
@@ -193,7 +196,8 @@ static ms_status listen(lua_State *L, msl_sub *self, unsigned flags, ms_error *e
     reading->indexes = (unsigned)i;
     status = msl_finish(error, read_pattern(L, reading->indexes, &pattern, error));
     if (status != MS_OK) break;
-    status = ms_share_on(self->share->share, pattern, flags, on_change, reading, &reading->sub);
+    status = ms_share_on(self->share->share, pattern, flags, on_change, reading,
+                         &reading->sub);
     ms_path_release(pattern);
     if (status == MS_OK) self->variant_count++;
     msl_finish(error, status);
@@ -280,15 +284,15 @@ static int finish_handler(lua_State *L, msl_sub *self, ms_status status) {
 int msl_share_on_reject(lua_State *L) {
   msl_sub *self = push_handler(L);
   return finish_handler(L, self,
-                        ms_share_on_reject(self->share->share, on_reject, &self->variants[0],
-                                           &self->variants[0].sub));
+                        ms_share_on_reject(self->share->share, on_reject,
+                                           &self->variants[0], &self->variants[0].sub));
 }
 
 int msl_share_on_status(lua_State *L) {
   msl_sub *self = push_handler(L);
   return finish_handler(L, self,
-                        ms_share_on_state(self->share->share, on_status, &self->variants[0],
-                                          &self->variants[0].sub));
+                        ms_share_on_state(self->share->share, on_status,
+                                          &self->variants[0], &self->variants[0].sub));
 }
 
 void msl_open_sub(lua_State *L, msl_state *state) {

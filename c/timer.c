@@ -1,9 +1,9 @@
 /*
- * Timers: memshare.after and memshare.every, over the runtime's own, so that they also run inside the
- * poll of a program that embeds Lua.
+ * Timers: memshare.after and memshare.every, over the runtime's own, so that they also
+ * run inside the poll of a program that embeds Lua.
  *
- * A timer is anchored until it has fired or was closed. One that repeats is armed for its next time
- * before its function is called, which may close it.
+ * A timer is anchored until it has fired or was closed. One that repeats is armed for
+ * its next time before its function is called, which may close it.
  */
 #include "core.h"
 
@@ -112,13 +112,9 @@ static int start_timer(lua_State *L, bool again) {
   return 1;
 }
 
-static int module_after(lua_State *L) {
-  return start_timer(L, false);
-}
+static int module_after(lua_State *L) { return start_timer(L, false); }
 
-static int module_every(lua_State *L) {
-  return start_timer(L, true);
-}
+static int module_every(lua_State *L) { return start_timer(L, true); }
 
 void msl_open_timer(lua_State *L, msl_state *state) {
   (void)state;

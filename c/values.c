@@ -1,4 +1,5 @@
-/* The functions of `memshare` that need no share: marks, copies, comparison, JSON, updates. */
+/* The functions of `memshare` that need no share: marks, copies, comparison, JSON,
+ * updates. */
 #include "core.h"
 
 #include <string.h>
@@ -22,7 +23,8 @@ msl_hold *msl_push_hold(lua_State *L) {
   return hold;
 }
 
-/* Pushes a hold with the value of argument `index`, proxies included; raises what is wrong. */
+/* Pushes a hold with the value of argument `index`, proxies included; raises what is
+ * wrong. */
 static msl_hold *hold_argument(lua_State *L, int index) {
   ms_error error;
   msl_hold *hold = msl_push_hold(L);
@@ -51,13 +53,9 @@ static int mark(lua_State *L, const char *name, const char *type) {
   return 1;
 }
 
-static int module_array(lua_State *L) {
-  return mark(L, "array", "memshare.array");
-}
+static int module_array(lua_State *L) { return mark(L, "array", "memshare.array"); }
 
-static int module_object(lua_State *L) {
-  return mark(L, "object", "memshare.object");
-}
+static int module_object(lua_State *L) { return mark(L, "object", "memshare.object"); }
 
 /* ----------------------------------------------------------------- asking */
 
@@ -118,7 +116,9 @@ static int module_type(lua_State *L) {
   lua_settop(L, 1);
   const char *name = luaL_typename(L, 1);
   switch (lua_type(L, 1)) {
-    case LUA_TNUMBER: name = ms_type_name(lua_isinteger(L, 1) ? MS_INT : MS_DOUBLE); break;
+    case LUA_TNUMBER:
+      name = ms_type_name(lua_isinteger(L, 1) ? MS_INT : MS_DOUBLE);
+      break;
     case LUA_TLIGHTUSERDATA:
       if (lua_touserdata(L, 1) == NULL) name = ms_type_name(MS_NULL);
       break;
@@ -149,8 +149,9 @@ static int module_equal(lua_State *L) {
     status = msl_read_any(L, i + 1, &values[i], &error);
     if (status == MS_ENOENT) gone[i] = true, status = MS_OK;
   }
-  bool same = gone[0] || gone[1] ? gone[0] && gone[1] :
-                                   status == MS_OK && ms_value_equal(values[0], values[1]);
+  bool same = gone[0] || gone[1]
+                  ? gone[0] && gone[1]
+                  : status == MS_OK && ms_value_equal(values[0], values[1]);
   ms_value_release(values[0]);
   ms_value_release(values[1]);
   if (status != MS_OK) msl_raise_error(L, &error);
@@ -199,8 +200,8 @@ static int module_to_json(lua_State *L) {
   msl_check_options(L, 2, json_option_list, &options);
   msl_hold *value = hold_argument(L, 1);
   msl_hold *json = msl_push_hold(L);
-  unsigned flags = (options.pretty ? MS_JSON_PRETTY : 0U) |
-                   (options.lossless ? MS_JSON_LOSSLESS : 0U);
+  unsigned flags =
+      (options.pretty ? MS_JSON_PRETTY : 0U) | (options.lossless ? MS_JSON_LOSSLESS : 0U);
   ms_status status = ms_value_to_json(NULL, value->value, flags, &json->value);
   if (status != MS_OK) {
     msl_fail_plain(&error, status);
@@ -251,11 +252,16 @@ static const luaL_Reg hold_metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"apply", module_apply},         {"array", module_array},
-    {"copy", module_copy},           {"count", module_count},
-    {"equal", module_equal},         {"from_json", module_from_json},
-    {"object", module_object},       {"path", module_path},
-    {"to_json", module_to_json},     {"type", module_type},
+    {"apply", module_apply},
+    {"array", module_array},
+    {"copy", module_copy},
+    {"count", module_count},
+    {"equal", module_equal},
+    {"from_json", module_from_json},
+    {"object", module_object},
+    {"path", module_path},
+    {"to_json", module_to_json},
+    {"type", module_type},
     {NULL, NULL},
 };
 

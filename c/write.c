@@ -1,7 +1,7 @@
 /*
- * The methods that write: each is one patch, or joins the open batch. They return a receipt; what
- * depends on the document or the group (EPATH, ETYPE, EBUSY, ENOHOST) is nil, message, code, and a
- * mistake raises.
+ * The methods that write: each is one patch, or joins the open batch. They return a
+ * receipt; what depends on the document or the group (EPATH, ETYPE, EBUSY, ENOHOST) is
+ * nil, message, code, and a mistake raises.
  */
 #include "core.h"
 
@@ -43,8 +43,9 @@ static ms_status read_path(lua_State *L, call *self) {
   ms_status status =
       msl_read_path(L, 2, msl_share_root(self->share), &self->path, &self->error);
   if (status == MS_OK && ms_path_count(self->path) == 0) {
-    return msl_fail(&self->error, MS_EPATH,
-                    "the path is empty; share:replace(document) writes the whole document");
+    return msl_fail(
+        &self->error, MS_EPATH,
+        "the path is empty; share:replace(document) writes the whole document");
   }
   return status;
 }
@@ -59,8 +60,8 @@ static ms_status read_value(lua_State *L, call *self, int index) {
 
 static ms_status write(call *self, ms_operator op) {
   self->is_mistake = false;
-  return ms_share_write(self->share->share, self->path, op, self->value, MS_NULL, self->receipt,
-                        &self->error);
+  return ms_share_write(self->share->share, self->path, op, self->value, MS_NULL,
+                        self->receipt, &self->error);
 }
 
 /* set(path, value) */
@@ -121,7 +122,8 @@ static int share_replace(lua_State *L) {
   }
   if (status == MS_OK) status = read_value(L, &self, 2);
   if (status == MS_OK && ms_value_type(self.value) == MS_ARRAY) {
-    status = msl_fail(&self.error, MS_EARGUMENT, "document: an object expected, got an array");
+    status =
+        msl_fail(&self.error, MS_EARGUMENT, "document: an object expected, got an array");
   }
   if (status == MS_OK) {
     self.is_mistake = false;
@@ -144,7 +146,8 @@ static int share_patch(lua_State *L) {
                       luaL_typename(L, 2));
   }
   if (status == MS_OK) status = read_value(L, &self, 2);
-  if (status == MS_OK) status = ms_update_parse(NULL, self.value, &self.update, &self.error);
+  if (status == MS_OK)
+    status = ms_update_parse(NULL, self.value, &self.update, &self.error);
   if (status == MS_OK) {
     self.is_mistake = false;
     status = ms_share_update(self.share->share, self.update, self.receipt, &self.error);
@@ -153,7 +156,8 @@ static int share_patch(lua_State *L) {
 }
 
 const luaL_Reg msl_write_methods[] = {
-    {"inc", share_inc},         {"patch", share_patch}, {"push", share_push},
-    {"replace", share_replace}, {"set", share_set},     {"unset", share_unset},
+    {"inc", share_inc},   {"patch", share_patch},
+    {"push", share_push}, {"replace", share_replace},
+    {"set", share_set},   {"unset", share_unset},
     {NULL, NULL},
 };

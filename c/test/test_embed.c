@@ -1,6 +1,6 @@
 /*
- * A program in C with Lua states: what ms_lua_push promises, and what the binding does when Lua has no
- * memory. Two runtimes in one process are two peers.
+ * A program in C with Lua states: what ms_lua_push promises, and what the binding does
+ * when Lua has no memory. Two runtimes in one process are two peers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,8 @@ static void open_peer(world *self, int i) {
   ms_share_config_init(&config);
   config.dir = self->dir;
   assert_int_equal(ms_runtime_open(NULL, &self->runtimes[i], &error), MS_OK);
-  if (ms_share_open(self->runtimes[i], "embed", &config, &self->shares[i], &error) != MS_OK) {
+  if (ms_share_open(self->runtimes[i], "embed", &config, &self->shares[i], &error) !=
+      MS_OK) {
     fail_msg("%s", error.message);
   }
 }
@@ -148,7 +149,8 @@ static void test_closing_the_lua_state_releases_only_its_handle(void **test_stat
   close_world(&w);
 }
 
-static void test_a_script_that_closes_leaves_the_share_of_the_program_open(void **test_state) {
+static void
+test_a_script_that_closes_leaves_the_share_of_the_program_open(void **test_state) {
   (void)test_state;
   world w;
   open_world(&w);
@@ -162,7 +164,8 @@ static void test_a_script_that_closes_leaves_the_share_of_the_program_open(void 
   close_world(&w);
 }
 
-static void test_the_module_in_that_state_uses_the_runtime_of_the_program(void **test_state) {
+static void
+test_the_module_in_that_state_uses_the_runtime_of_the_program(void **test_state) {
   (void)test_state;
   world w;
   open_world(&w);
@@ -185,7 +188,8 @@ static void test_errors_of_callbacks_stay_in_lua(void **test_state) {
   open_world(&w);
   lua_State *L = open_lua(w.shares[0]);
   run(L, "local core = require 'memshare.core'\n"
-         "core.attach { on_error = function(text) traceback = text:find('oops', 1, true) end }\n"
+         "core.attach { on_error = function(text) traceback = text:find('oops', 1, true) "
+         "end }\n"
          "share:on('x', function() error 'oops' end)\n"
          "share:on('x', function() others = true end)\n"
          "share.data.x = 1");
@@ -228,12 +232,14 @@ static void test_a_rejection_reaches_handler_receipt_and_view(void **test_state)
   while (!is_true(client, "r")) {
     if (now_ms() > deadline) fail_msg("no conflict was ever lost");
     run(client, "receipt = receipt or share:set('x', { loser = true })"
-                "if receipt.state == 'accepted' then receipt = share:set('x', { loser = true }) end");
+                "if receipt.state == 'accepted' then receipt = share:set('x', { loser = "
+                "true }) end");
     run(host, "n = n + 1 share.data.x = { winner = n }");
     for (int i = 0; i < 20 && !is_true(client, "r"); i++) poll_both(&w, 1);
   }
   run(client,
-      "assert(receipt.state == 'rejected' and receipt.code == 'ECONFLICT', receipt.code)\n"
+      "assert(receipt.state == 'rejected' and receipt.code == 'ECONFLICT', "
+      "receipt.code)\n"
       "assert(r.code == 'ECONFLICT' and r.path == 'x' and r.message == receipt.message)\n"
       "assert(r.value.winner and not pcall(function() r.value.winner = 0 end))\n"
       "assert(receipt.value.winner == r.value.winner)\n"
@@ -265,7 +271,7 @@ static void *rationed(void *ud, void *ptr, size_t old_bytes, size_t new_bytes) {
   return realloc(ptr, new_bytes);
 }
 
-/* Runs the code again and again, with one more allocation each time, until it succeeds. */
+/* Runs the code again, with one more allocation each time, until it succeeds. */
 static void sweep(lua_State *L, rations *food, const char *code) {
   char last[256] = "";
   assert_int_equal(luaL_loadstring(L, code), LUA_OK);
@@ -302,7 +308,8 @@ static void test_conversions_survive_a_lua_without_memory(void **test_state) {
   rations food;
   lua_State *L = open_rationed(&food);
   sweep(L, &food,
-        "local v = { a = { 1, 2.5, 'x', core.null, { b = {} } }, e = core.array {}, ['k\\0'] = true }\n"
+        "local v = { a = { 1, 2.5, 'x', core.null, { b = {} } }, e = core.array {}, "
+        "['k\\0'] = true }\n"
         "local copy = core.copy(v)\n"
         "assert(core.equal(v, copy))\n"
         "local text = core.to_json(copy, { pretty = true })\n"
@@ -310,7 +317,8 @@ static void test_conversions_survive_a_lua_without_memory(void **test_state) {
         "local r = core.apply(v, { ['$set'] = { ['a.0'] = 7 }, ['$push'] = { e = 1 } })\n"
         "assert(r.a[1] == 7 and r.e[1] == 1)\n"
         "local ok, message = pcall(core.copy, { f = print })\n"
-        "assert(not ok and (message:find('EARGUMENT') or message:find('memory')), message)");
+        "assert(not ok and (message:find('EARGUMENT') or message:find('memory')), "
+        "message)");
   lua_close(L);
 }
 
