@@ -40,8 +40,9 @@ local function greeting(protocol, group, peer)
 end
 
 describe("a stranger on the host's socket #cluster", function()
-  -- Sends bytes, expects to be cut, and expects that nobody else notices and the host logs it.
-  local function expect_cut(bytes)
+  -- Sends bytes, expects to be cut, and expects that nobody else notices and that the host logs it.
+  -- `quietly`: this happens to honest peers as well, so nobody is warned.
+  local function expect_cut(bytes, quietly)
     local peers <close> = cluster.start { count = 3, defaults = { n = 0 } }
     local host, clients = peers:host(), peers:clients()
     peers:each [[
@@ -55,10 +56,10 @@ describe("a stranger on the host's socket #cluster", function()
     stranger.close()
     clients[1]:eval "assert(share:set('n', 1):wait(10))"
     clients[2]:await "data.n == 1"
-    host:await "#logged > 0"
+    if not quietly then host:await "#logged > 0" end
     for _, peer in ipairs(peers) do
       assert.same({}, peer:eval "return states")
-      assert.equal(peer == host and 1 or 0, peer:eval "return #logged")
+      assert.equal(peer == host and not quietly and 1 or 0, peer:eval "return #logged")
     end
     assert.equal(host, peers:host())
     peers:settle()
@@ -93,7 +94,8 @@ describe("a stranger on the host's socket #cluster", function()
   end)
 
   it("who greets for another group is cut off", function()
-    expect_cut(frame(greeting(1, 12345, 2)))
+    local received = expect_cut(frame(greeting(1, 12345, 2)), true)
+    assert.matches("group", received, 1, true)
   end)
 
   it("who connects and says nothing holds nobody up", function()
@@ -125,7 +127,7 @@ describe("a stranger on the host's socket #cluster", function()
       assert.is_true(stranger.wait_cut())
       stranger.close()
     end
-    host:await "share:set('n', 1).state == 'accepted'"
+    host:eval "assert(share:set('n', 1):wait(10))"
     assert.equal(before, descriptors())
     peers:settle()
   end)

@@ -12,6 +12,7 @@ local cjson = require "cjson"
 local uv = require "luv"
 memshare = require "memshare"
 local literal = require "spec.support.literal"
+local process = require "spec.support.process"
 
 warn "@on" -- what the library warns of belongs to the log of this peer
 
@@ -73,19 +74,9 @@ end
 
 local stdin = uv.new_pipe(false)
 stdin:open(0)
-local rest = ""
+local split = process.splitter(function(line) inbox[#inbox + 1] = line end)
 stdin:read_start(function(_, chunk)
-  if not chunk then
-    done = true
-    return
-  end
-  rest = rest .. chunk
-  local from = 1
-  for line, after in rest:gmatch "([^\n]*)\n()" do
-    from = after
-    inbox[#inbox + 1] = line
-  end
-  rest = rest:sub(from)
+  if chunk then split(chunk) else done = true end
 end)
 
 local function reply(id, ok, ...)

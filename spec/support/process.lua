@@ -60,18 +60,24 @@ local function environment(changes)
   return list
 end
 
-local function read_lines(pipe, on_line)
-  local rest = ""
-  pipe:read_start(function(_, chunk)
-    if not chunk then return end
-    rest = rest .. chunk
+---A function that takes chunks of bytes and passes on the lines in them.
+---@param on_line fun(line: string)
+---@return fun(chunk: string)
+function M.splitter(on_line)
+  local parts = {}
+  return function(chunk)
     local from = 1
-    for line, after in rest:gmatch "([^\n]*)\n()" do
-      from = after
+    local ends = chunk:find("\n", from, true)
+    while ends do
+      parts[#parts + 1] = chunk:sub(from, ends - 1)
+      local line = table.concat(parts)
+      parts = {}
       on_line(line)
+      from = ends + 1
+      ends = chunk:find("\n", from, true)
     end
-    rest = rest:sub(from)
-  end)
+    parts[#parts + 1] = chunk:sub(from)
+  end
 end
 
 ---@param program string the interpreter of this process when nil
@@ -97,7 +103,11 @@ function M.spawn(program, args, options)
   end)
   if not handle then error(("cannot start %s: %s"):format(command[1], pid), 2) end
   self.handle, self.pid = handle, math.tointeger(pid)
-  read_lines(self.stdout, options.on_line or function(line) self.out = self.out .. line .. "\n" end)
+  local function keep(line) self.out = self.out .. line .. "\n" end
+  local split = M.splitter(options.on_line or keep)
+  self.stdout:read_start(function(_, chunk)
+    if chunk then split(chunk) end
+  end)
   self.stderr:read_start(function(_, chunk) self.log = self.log .. (chunk or "") end)
   return self
 end
