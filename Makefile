@@ -50,7 +50,7 @@ lint:
 
 # Many seeds of the replica's simulator, each replayed exactly by its number.
 sim: build
-	@$(BUILD)/runtime/sim --seeds $(SEEDS)
+	@$(BUILD)/runtime/sim --seeds 1..$(SEEDS)
 
 # Real processes that are killed and stalled at random for DURATION seconds.
 soak: build

@@ -119,7 +119,9 @@ end
 function M.run(args)
   local document = read_document(args.file)
   local total = weigh(document)
-  local share <close> = session.open(args.name, args, { can_host = args.serve or false })
+  local share <close> = session.open(args.name, args, {
+    can_host = args.serve or false, must_exist = not args.serve,
+  })
   local version
   if total <= PIECE_BYTES then
     version = session.settle(session.try(share.replace, share, document), args)

@@ -1,7 +1,8 @@
 ---memshare run FILE.lua [ARGUMENT...]
 ---
 ---The script finds the module `memshare` without any path, and modules in its own directory.
----SIGINT and SIGTERM end its memshare.run(), so it leaves its shares as when it ends by itself.
+---SIGINT and SIGTERM end its memshare.run(), so it leaves its shares as when it ends by itself;
+---elsewhere they raise an error at the line it is at.
 local core = require "memshare.core"
 local output = require "memshare.cli.output"
 
@@ -38,6 +39,8 @@ function M.run(args)
   core.catch_signals()
   local ok, trace = xpcall(chunk, traceback, table.unpack(args.arguments))
   if ok then return 0 end
+  local signal = core.caught_signal()
+  if signal then output.fail("interrupted by " .. signal) end
   output.fail(trace)
 end
 

@@ -15,7 +15,7 @@ end
 ---@param options table?
 ---@return table share close it
 function M.open(name, args, options)
-  local all = { dir = args.dir, timeout = args.timeout, can_host = false }
+  local all = { dir = args.dir, timeout = args.timeout, can_host = false, must_exist = true }
   for key, value in pairs(options or {}) do all[key] = value end
   local opened, share, message, code = pcall(memshare.open, name, nil, all)
   if not opened then output.fail(tostring(share), 2) end -- a name or an option nobody can open

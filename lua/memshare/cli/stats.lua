@@ -12,7 +12,7 @@ end
 
 function M.run(args)
   local share <close> = session.open(args.name, args)
-  local info = share:status()
+  local _, info = share:status()
   local stats = share:stats()
   local host
   local count = 0

@@ -63,8 +63,8 @@ function M.run(args)
     end
   end)
   local hostless = false
-  share:on_status(function(status)
-    local waits = status.state == "waiting"
+  share:on_status(function(state)
+    local waits = state == "waiting"
     if waits and not hostless then output.note "no host at the moment; waiting for one" end
     hostless = waits
   end)
