@@ -37,6 +37,7 @@ typedef struct msl_leaving {
 
 typedef struct msl_state {
   ms_runtime *runtime; /* NULL until the first share */
+  bool ended;          /* __gc ran: finalizers of the script may still call */
   bool owns_runtime;   /* false: the program's, learned from ms_lua_push */
   int calling;         /* callbacks under way: poll and its kin raise */
   lua_State *callback; /* the thread callbacks run on; anchored, empty between them */
@@ -208,7 +209,9 @@ int64_t msl_parse_index(const char *key, size_t length);
 /* ------------------------------------------------------------------- share.c */
 
 struct msl_share {
-  ms_share *share; /* NULL while it is being made; kept until __gc, for the last view */
+  /* NULL while it is being made and after __gc: finalizers of the script may come later.
+   * A closed share keeps it, for its receipts. */
+  ms_share *share;
   msl_state *state;
   ms_runtime *runtime;  /* that drives it */
   int opens;            /* how often it was opened and not closed; 0: closed */

@@ -67,6 +67,8 @@ static int place_gc(lua_State *L) {
   place *self = lua_touserdata(L, 1);
   ms_path *path = self->path;
   const ms_value *value = self->share == NULL ? self->value : NULL;
+  /* A finalizer of the script may still read it: it shows nothing from now on. */
+  self->share = NULL;
   self->path = NULL;
   self->value = NULL;
   ms_path_release(path);
@@ -266,7 +268,8 @@ static int proxy_tostring(lua_State *L) {
     lua_pushliteral(L, "memshare: a read-only copy");
     return 1;
   }
-  lua_pushfstring(L, "memshare %s: ", ms_share_name(self->share->share));
+  const ms_share *share = self->share->share;
+  lua_pushfstring(L, "memshare %s: ", share == NULL ? "?" : ms_share_name(share));
   if (ms_path_count(self->path) == 0) {
     lua_pushliteral(L, "the whole document");
   } else {

@@ -48,7 +48,7 @@ static uint64_t version_of(lua_State *L, const msl_receipt *self) {
   ms_share_info info;
   memset(&info, 0, sizeof(info));
   info.bytes = sizeof(info);
-  ms_share_inspect(share->share, &info);
+  if (share->share != NULL) ms_share_inspect(share->share, &info);
   lua_pop(L, 1);
   return info.version;
 }

@@ -36,11 +36,12 @@ msl_share *msl_check_open_share(lua_State *L, int index) {
 }
 
 uint64_t msl_share_number(const msl_share *self) {
-  return self->last == NULL ? ms_share_view_number(self->share) : UINT64_MAX;
+  if (self->last != NULL || self->share == NULL) return UINT64_MAX;
+  return ms_share_view_number(self->share);
 }
 
 const ms_value *msl_share_root(msl_share *self) {
-  if (self->last != NULL) return self->last;
+  if (self->last != NULL || self->share == NULL) return self->last;
   const ms_value *root = ms_share_root(self->share);
   ms_value_release(root); /* the view holds it */
   return root;

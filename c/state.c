@@ -132,6 +132,7 @@ static const char *script_name(lua_State *L) {
 
 ms_status msl_need_runtime(lua_State *L, msl_state *state, ms_error *error) {
   if (state->runtime != NULL) return MS_OK;
+  if (state->ended) return msl_fail(error, MS_ECLOSED, "the Lua state is closing");
   ms_runtime_config config;
   ms_runtime_config_init(&config);
   config.log = msl_log_write;
@@ -174,6 +175,7 @@ static void deliver_log(lua_State *L, msl_state *state) {
   static const char *const names[] = {"debug", "info", "warning", "error"};
   char line[256];
   ms_log_level level;
+  if (state->ended) return;
   while (msl_log_read(state->log, &level, line, sizeof(line))) {
     luaL_checkstack(L, 6, NULL);
     msl_push_module_field(L, "log");
@@ -210,6 +212,7 @@ static int state_gc(lua_State *L) {
     ms_runtime_close(state->runtime);
   }
   state->runtime = NULL;
+  state->ended = true;
   msl_log_free(state->log);
   state->log = NULL;
   return 0;

@@ -216,6 +216,69 @@ static void test_two_states_share_one_share(void **test_state) {
   close_world(&w);
 }
 
+static void test_a_lua_state_that_ends_waits_for_its_patches(void **test_state) {
+  (void)test_state;
+  world w;
+  open_world(&w);
+  for (int i = 1; i <= 20; i++) {
+    lua_State *L = luaL_newstate();
+    luaL_openlibs(L);
+    luaL_requiref(L, "memshare.core", luaopen_memshare_core, 0);
+    lua_setglobal(L, "core");
+    lua_pushstring(L, w.dir);
+    lua_setglobal(L, "dir");
+    lua_pushinteger(L, i);
+    lua_setglobal(L, "i");
+    run(L, "local share = assert(core.open('embed', nil, { dir = dir }))\n"
+           "share.data.last = i");
+    lua_close(L);
+    ms_error error;
+    int64_t last = 0;
+    assert_int_equal(ms_share_sync(w.shares[0], 5000, &error), MS_OK);
+    assert_int_equal(ms_share_get_int(w.shares[0], "last", &last), MS_OK);
+    assert_int_equal(last, i);
+  }
+  close_world(&w);
+}
+
+/* Finalizers run in reverse order: this one after those of everything it uses. */
+static void test_finalizers_of_a_script_may_use_what_is_gone(void **test_state) {
+  (void)test_state;
+  world w;
+  open_world(&w);
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  lua_pushstring(L, w.dir);
+  lua_setglobal(L, "dir");
+  run(L, "last = setmetatable({}, { __gc = function() use() end })");
+  luaL_requiref(L, "memshare.core", luaopen_memshare_core, 0);
+  lua_setglobal(L, "core");
+  run(L, "local share = assert(core.open('own', { t = {} }, { dir = dir }))\n"
+         "local data, t = share.data, share.data.t\n"
+         "local receipt = share:set('x', 1)\n"
+         "local sub, timer = share:on('x', print), core.after(100, print)\n"
+         "function use()\n"
+         "  for _, fn in ipairs {\n"
+         "    function() return data.x, #t, tostring(t), core.copy(data), core.type(t) "
+         "end,\n"
+         "    function() data.x = 2 end, function() t[1] = 2 end,\n"
+         "    function() for _ in pairs(data) do end end,\n"
+         "    function() return receipt.state, receipt.version, receipt.value end,\n"
+         "    function() receipt:wait(0) end, function() share:close() end,\n"
+         "    function() share:set('x', 2) end, function() share:poll() end,\n"
+         "    function() share:batch(print) end, function() share:on('x', print) end,\n"
+         "    function() return share.data, share:status() end, function() "
+         "tostring(share) end,\n"
+         "    function() sub:close() end, function() timer:close() end,\n"
+         "    function() core.after(0, print) end, function() core.poll(0) end,\n"
+         "    function() core.open('new', nil, { dir = dir }) end,\n"
+         "    function() core.new('new', nil, { dir = dir }) end,\n"
+         "  } do pcall(fn) end\n"
+         "end");
+  lua_close(L);
+  close_world(&w);
+}
+
 /* Both peers write one path at once: the host's write, newer and decided first, wins. */
 static void test_a_rejection_reaches_handler_receipt_and_view(void **test_state) {
   (void)test_state;
@@ -250,6 +313,40 @@ static void test_a_rejection_reaches_handler_receipt_and_view(void **test_state)
       "assert(share.data.x.winner and not share.data.x.loser)");
   lua_close(client);
   lua_close(host);
+  close_world(&w);
+}
+
+/* A state with a runtime of its own, which opens the share by itself. */
+static lua_State *open_lua_peer(const world *w) {
+  lua_State *L = luaL_newstate();
+  assert_non_null(L);
+  luaL_openlibs(L);
+  luaL_requiref(L, "memshare.core", luaopen_memshare_core, 0);
+  lua_setglobal(L, "core");
+  lua_pushstring(L, w->dir);
+  lua_setglobal(L, "dir");
+  run(L,
+      "core.attach { log = function(level, line)"
+      "  if line:find('ECONFLICT', 1, true) then logged = level .. ': ' .. line end end }"
+      "share = assert(core.open('embed', nil, { dir = dir }))");
+  return L;
+}
+
+static void test_a_rejection_nobody_listens_to_is_logged_as_a_warning(void **test_state) {
+  (void)test_state;
+  world w;
+  open_world(&w);
+  lua_State *client = open_lua_peer(&w);
+  int64_t deadline = now_ms() + 10000;
+  for (int64_t n = 0; !is_true(client, "logged"); n++) {
+    if (now_ms() > deadline) fail_msg("no conflict was ever lost");
+    run(client, "share:set('x', 'loser')");
+    assert_int_equal(ms_share_set_int(w.shares[0], "x", n), MS_OK);
+    run(client, "share:flush(5)");
+    poll_both(&w, 0);
+  }
+  run(client, "assert(logged:find('^warning: embed: '), logged)");
+  lua_close(client);
   close_world(&w);
 }
 
@@ -380,7 +477,10 @@ int main(void) {
       cmocka_unit_test(test_the_module_in_that_state_uses_the_runtime_of_the_program),
       cmocka_unit_test(test_errors_of_callbacks_stay_in_lua),
       cmocka_unit_test(test_two_states_share_one_share),
+      cmocka_unit_test(test_a_lua_state_that_ends_waits_for_its_patches),
+      cmocka_unit_test(test_finalizers_of_a_script_may_use_what_is_gone),
       cmocka_unit_test(test_a_rejection_reaches_handler_receipt_and_view),
+      cmocka_unit_test(test_a_rejection_nobody_listens_to_is_logged_as_a_warning),
       cmocka_unit_test(test_conversions_survive_a_lua_without_memory),
       cmocka_unit_test(test_opening_the_module_survives_a_lua_without_memory),
       cmocka_unit_test(test_proxies_and_callbacks_survive_a_lua_without_memory),
