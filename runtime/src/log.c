@@ -26,9 +26,11 @@
 enum {
   LOG_FORMAT = 1,
   HEADER_BYTES = 4096,
-  RECORD_BYTES = 16,    /* in front of the data */
-  STEP_BYTES = 1 << 20, /* blocks are allocated this far ahead */
-  READ_TRIES = 64       /* a writer that laps the reader this often wins */
+  RECORD_BYTES = 16, /* in front of the data */
+  STEP_BYTES_MIN =
+      64 << 10, /* blocks are allocated this far ahead at first, since founding waits */
+  STEP_BYTES_MAX = 1 << 20, /* and this far later on */
+  READ_TRIES = 64           /* a writer that laps the reader this often wins */
 };
 static const uint64_t LOG_MAGIC = UINT64_C(0x676f6c72736d0a0a); /* "\n\nmsrlog" */
 static const uint32_t FILLER = UINT32_MAX;
@@ -114,16 +116,20 @@ static int blocks_allocate(int fd, uint64_t offset, uint64_t bytes) {
   return zeros_write(fd, offset, bytes);
 }
 
+static uint64_t step_bytes(uint64_t allocated) {
+  if (allocated < STEP_BYTES_MIN) return STEP_BYTES_MIN;
+  return allocated < STEP_BYTES_MAX ? allocated : STEP_BYTES_MAX;
+}
+
 /* The ring has blocks up to `end`, or MS_ELIMIT. */
 static ms_status log_allocate(msi_log *log, uint64_t end) {
   if (end <= log->allocated) return MS_OK;
-  uint64_t ahead = log->capacity - log->allocated;
-  if (ahead > end - log->allocated + STEP_BYTES)
-    ahead = end - log->allocated + STEP_BYTES;
+  const uint64_t need = end - log->allocated;
+  uint64_t ahead = need + step_bytes(log->allocated);
+  if (ahead > log->capacity - log->allocated) ahead = log->capacity - log->allocated;
   int code = blocks_allocate(log->fd, HEADER_BYTES + log->allocated, ahead);
-  if (code == ENOSPC && ahead > end - log->allocated) {
-    ahead =
-        end - log->allocated; /* the disk is nearly full: what is needed may still fit */
+  if (code == ENOSPC && ahead > need) {
+    ahead = need; /* the disk is nearly full: what is needed may still fit */
     code = blocks_allocate(log->fd, HEADER_BYTES + log->allocated, ahead);
   }
   if (code != 0) return MS_ELIMIT;
@@ -195,7 +201,7 @@ static ms_status log_make(const ms_alloc *alloc, const msi_directory *directory,
     MSI_FREE(alloc, log);
     return st;
   }
-  st = log_allocate(log, STEP_BYTES);
+  st = log_allocate(log, STEP_BYTES_MIN);
   if (st != MS_OK) st = msi_fail(error, st, "no space on the disk for %s", file);
   if (st == MS_OK) st = log_map(log, file, error);
   if (st != MS_OK) {
