@@ -48,7 +48,8 @@ static uint64_t client_settled(const msi_replica *self) {
   return self->submitted - self->pending.count; /* numbers have no gaps */
 }
 
-static void client_greet(msi_replica *self, uint64_t now, uint64_t term, msi_link_id link) {
+static void client_greet(msi_replica *self, uint64_t now, uint64_t term,
+                         msi_link_id link) {
   msi_hello hello = {.protocol = MSI_PROTOCOL,
                      .group = self->group,
                      .peer = self->peer,
@@ -66,7 +67,8 @@ static void client_greet(msi_replica *self, uint64_t now, uint64_t term, msi_lin
   self->port.send(self->port.ud, link, out->data, out->length);
 }
 
-void msi_replica_dialled(msi_replica *replica, uint64_t now, uint64_t term, msi_link_id link) {
+void msi_replica_dialled(msi_replica *replica, uint64_t now, uint64_t term,
+                         msi_link_id link) {
   bool idle = replica->state == MS_SHARE_JOINING || replica->state == MS_SHARE_WAITING;
   bool expected = idle && replica->enrolled && !replica->founding &&
                   replica->dialling == term && !replica->dial_stale;
@@ -75,7 +77,8 @@ void msi_replica_dialled(msi_replica *replica, uint64_t now, uint64_t term, msi_
       replica->port.term(replica->port.ud) <= term) {
     client_greet(replica, now, term, link);
   } else {
-    if (link != 0) replica->port.cut(replica->port.ud, link, false, "not needed any more");
+    if (link != 0)
+      replica->port.cut(replica->port.ud, link, false, "not needed any more");
     if (idle && replica->uplink.id == 0) msi_replica_retry(replica, now);
   }
   msi_replica_settle(replica, now);
@@ -119,9 +122,10 @@ static uint64_t submit_base(const msi_replica *self, uint64_t base) {
   return base > self->based ? base : self->based;
 }
 
-ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base, int64_t wall_ms,
-                             ms_update *update, const ms_value *root_before,
-                             const ms_value *root_after, uint64_t *number) {
+ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base,
+                             int64_t wall_ms, ms_update *update,
+                             const ms_value *root_before, const ms_value *root_after,
+                             uint64_t *number) {
   ms_status st = submit_check(replica, update);
   if (st == MS_OK) st = msi_pending_reserve(&replica->pending);
   if (st != MS_OK) return st;
@@ -175,7 +179,8 @@ ms_status msi_replica_sync(msi_replica *replica, uint64_t now, uint64_t token) {
   }
   replica->syncs[replica->sync_count++] = token;
   if (replica->state == MS_SHARE_HOST) {
-    if (msi_host_is_current(replica, now)) msi_replica_synced(replica, replica->sync_count - 1);
+    if (msi_host_is_current(replica, now))
+      msi_replica_synced(replica, replica->sync_count - 1);
   } else if (replica->uplink.ready) {
     client_send_sync(replica, now, token);
   }
@@ -185,11 +190,12 @@ ms_status msi_replica_sync(msi_replica *replica, uint64_t now, uint64_t token) {
 
 /* ----------------------------------------------------------------- messages */
 
-static void client_mark(msi_replica *self) {
+void msi_client_mark(msi_replica *self) {
   if (self->marked || !self->complete || !self->config.can_host) return;
   self->marked = self->port.mark_complete(self->port.ud);
   if (!self->marked) {
-    msi_replica_log(self, MS_LOG_WARNING, "the group file does not take this replica's mark");
+    msi_replica_log(self, MS_LOG_WARNING,
+                    "the group file does not take this replica's mark");
   }
 }
 
@@ -197,7 +203,7 @@ static void client_ready(msi_replica *self, uint64_t now) {
   self->uplink.ready = true;
   self->uplink.since = now;
   self->grumbled = false;
-  client_mark(self);
+  msi_client_mark(self);
   msi_replica_enter(self, MS_SHARE_CLIENT, self->uplink.term, self->uplink.host);
   for (size_t i = 0; self->uplink.ready && i < self->sync_count; i++) {
     client_send_sync(self, now, self->syncs[i]);
@@ -209,14 +215,15 @@ static bool decided_is_plausible(const msi_replica *self, uint64_t decided) {
   return decided >= client_settled(self) && decided <= self->submitted;
 }
 
-static ms_status client_welcome(msi_replica *self, uint64_t now, msi_reader *in, size_t fields,
-                                ms_error *error) {
+static ms_status client_welcome(msi_replica *self, uint64_t now, msi_reader *in,
+                                size_t fields, ms_error *error) {
   msi_welcome welcome;
   msi_uplink *uplink = &self->uplink;
   ms_status st = msi_welcome_unpack(in, fields, &welcome);
   if (st != MS_OK) return msi_fail(error, st, "malformed field");
   if (uplink->welcomed) return msi_fail(error, MS_ETYPE, "a second one");
-  if (welcome.protocol != MSI_PROTOCOL) return msi_fail(error, MS_ETYPE, "another protocol");
+  if (welcome.protocol != MSI_PROTOCOL)
+    return msi_fail(error, MS_ETYPE, "another protocol");
   if (welcome.group != self->group) {
     msi_replica_rejoin(self, now, "the host is of another group");
     return MS_OK;
@@ -236,8 +243,8 @@ static ms_status client_welcome(msi_replica *self, uint64_t now, msi_reader *in,
   return MS_OK;
 }
 
-static ms_status client_refuse(msi_replica *self, uint64_t now, msi_reader *in, size_t fields,
-                               ms_error *error) {
+static ms_status client_refuse(msi_replica *self, uint64_t now, msi_reader *in,
+                               size_t fields, ms_error *error) {
   msi_refuse refuse;
   ms_status st = msi_refuse_unpack(in, fields, &refuse);
   if (st != MS_OK) return msi_fail(error, st, "malformed field");
@@ -247,7 +254,8 @@ static ms_status client_refuse(msi_replica *self, uint64_t now, msi_reader *in, 
   }
   if (refuse.code == MSI_REFUSE_VERSION) {
     ms_error why;
-    ms_status version = msi_fail(&why, MS_EVERSION, "the host refuses: %s", refuse.message);
+    ms_status version =
+        msi_fail(&why, MS_EVERSION, "the host refuses: %s", refuse.message);
     (void)version;
     msi_client_drop(self, false, "refused");
     msi_replica_fail(self, &why);
@@ -263,7 +271,8 @@ static ms_status client_snapshot_begin(msi_replica *self, msi_reader *in, size_t
   if (!uplink->welcomed || uplink->ready || uplink->receiver != NULL) {
     return msi_fail(error, MS_ETYPE, "out of place");
   }
-  if (limit < MS_DOCUMENT_MAX) limit = MS_DOCUMENT_MAX; /* of writes; here the host decides */
+  if (limit < MS_DOCUMENT_MAX)
+    limit = MS_DOCUMENT_MAX; /* of writes; here the host decides */
   ms_status st =
       msi_receiver_new(self->alloc, limit, in, fields, &uplink->receiver, error);
   if (st == MS_OK && msi_receiver_version(uplink->receiver) < self->version) {
@@ -273,13 +282,15 @@ static ms_status client_snapshot_begin(msi_replica *self, msi_reader *in, size_t
 }
 
 /* Own numbers up to `decided` that were rejected: *count of them in a block for all up to there. */
-static ms_status snapshot_rejections(const msi_replica *self, const msi_snapshot *snapshot,
-                                     uint64_t decided, uint64_t **out, size_t *count) {
+static ms_status snapshot_rejections(const msi_replica *self,
+                                     const msi_snapshot *snapshot, uint64_t decided,
+                                     uint64_t **out, size_t *count) {
   uint64_t settled = client_settled(self);
   *count = 0;
   *out = NULL;
   if (decided == settled) return MS_OK;
-  uint64_t *numbers = msi_alloc_get(self->alloc, (size_t)(decided - settled) * sizeof *numbers);
+  uint64_t *numbers =
+      msi_alloc_get(self->alloc, (size_t)(decided - settled) * sizeof *numbers);
   if (numbers == NULL) return MS_ENOMEM;
   for (uint64_t number = settled + 1; number <= decided; number++) {
     ms_status status;
@@ -385,7 +396,8 @@ static ms_status client_synced(msi_replica *self, msi_reader *in, size_t fields,
   return msi_fail(error, MS_ETYPE, "an answer to no question");
 }
 
-void msi_client_message(msi_replica *self, uint64_t now, const uint8_t *data, size_t bytes) {
+void msi_client_message(msi_replica *self, uint64_t now, const uint8_t *data,
+                        size_t bytes) {
   ms_error error = {MS_OK, "a frame that is no message"};
   msi_reader in;
   uint64_t number = 0;
@@ -393,158 +405,27 @@ void msi_client_message(msi_replica *self, uint64_t now, const uint8_t *data, si
   ms_status st = msi_message_open(data, bytes, &in, &number, &fields);
   if (st == MS_OK) {
     switch (number) {
-    case MSI_WELCOME: st = client_welcome(self, now, &in, fields, &error); break;
-    case MSI_REFUSE: st = client_refuse(self, now, &in, fields, &error); break;
-    case MSI_ENTRY: st = client_entry(self, now, data, bytes, &error); break;
-    case MSI_SNAPSHOT_BEGIN: st = client_snapshot_begin(self, &in, fields, &error); break;
-    case MSI_SNAPSHOT_PIECE:
-      st = self->uplink.receiver == NULL
-               ? msi_fail(&error, MS_ETYPE, "out of place")
-               : msi_receiver_piece(self->uplink.receiver, &in, fields, &error);
-      break;
-    case MSI_SNAPSHOT_END: st = client_snapshot_end(self, now, &in, fields, &error); break;
-    case MSI_SYNCED: st = client_synced(self, &in, fields, &error); break;
-    case MSI_BYE: break; /* the end of the link follows what was sent before */
-    default: st = msi_fail(&error, MS_ETYPE, "number %" PRIu64, number);
+      case MSI_WELCOME: st = client_welcome(self, now, &in, fields, &error); break;
+      case MSI_REFUSE: st = client_refuse(self, now, &in, fields, &error); break;
+      case MSI_ENTRY: st = client_entry(self, now, data, bytes, &error); break;
+      case MSI_SNAPSHOT_BEGIN:
+        st = client_snapshot_begin(self, &in, fields, &error);
+        break;
+      case MSI_SNAPSHOT_PIECE:
+        st = self->uplink.receiver == NULL
+                 ? msi_fail(&error, MS_ETYPE, "out of place")
+                 : msi_receiver_piece(self->uplink.receiver, &in, fields, &error);
+        break;
+      case MSI_SNAPSHOT_END:
+        st = client_snapshot_end(self, now, &in, fields, &error);
+        break;
+      case MSI_SYNCED: st = client_synced(self, &in, fields, &error); break;
+      case MSI_BYE: break; /* the end of the link follows what was sent before */
+      default: st = msi_fail(&error, MS_ETYPE, "number %" PRIu64, number);
     }
   }
   if (st == MS_OK || self->uplink.id == 0) return;
   msi_replica_log(self, MS_LOG_WARNING, "%s from the host: %s", msi_message_name(number),
                   error.message);
   msi_client_cut(self, now, "a message that cannot be");
-}
-
-/* -------------------------------------------------------------------- steps */
-
-static bool host_is_suspect(const msi_replica *self) {
-  return self->watch.quiet_ns >= self->config.host_timeout_ns;
-}
-
-static bool term_is_free(const msi_replica *self, uint64_t term) {
-  return self->port.term_lock_free(self->port.ud, term);
-}
-
-/* Takes note of the group file; `tick_ns` have passed for sure. */
-static void client_look(msi_replica *self, uint64_t term, uint64_t tick_ns) {
-  msi_watch *watch = &self->watch;
-  uint64_t heartbeat = self->port.heartbeat(self->port.ud);
-  if (term != watch->term) {
-    *watch = (msi_watch){.term = term, .heartbeat = heartbeat, .reach = 1};
-    self->grumbled = false;
-    return;
-  }
-  if (heartbeat != watch->heartbeat) {
-    watch->heartbeat = heartbeat;
-    watch->quiet_ns = 0;
-    watch->stall_ns = 0;
-  } else {
-    watch->quiet_ns += tick_ns;
-  }
-}
-
-/* The logs do not reach back to this replica: it counts as complete no more. */
-static void client_unfit(msi_replica *self, uint64_t now) {
-  msi_replica_log(self, MS_LOG_ERROR, "entries after %" PRIu64 " are gone: not fit to host",
-                  self->version);
-  self->complete = false;
-  self->marked = false;
-  self->enrolled = false; /* enrolling again drops the mark in the group file */
-  msi_replica_retry(self, now);
-}
-
-/* Nobody hosts `term` any more. */
-static void client_succeed(msi_replica *self, uint64_t now, uint64_t term) {
-  uint64_t rival = term + 1;
-  msi_attempt attempt = MSI_ATTEMPT_LOST;
-  if (msi_takeover_is_eligible(self)) {
-    attempt = msi_takeover(self, now, term, &rival);
-  } else if (term_is_free(self, rival)) {
-    attempt = MSI_ATTEMPT_FAILED;
-  }
-  switch (attempt) {
-  case MSI_ATTEMPT_WON: break;
-  case MSI_ATTEMPT_LOST: msi_client_dial(self, rival); break;
-  case MSI_ATTEMPT_FAILED: msi_replica_retry(self, now); break;
-  case MSI_ATTEMPT_UNFIT: client_unfit(self, now); break;
-  }
-}
-
-void msi_client_step(msi_replica *self, uint64_t now) {
-  if (self->state != MS_SHARE_JOINING && self->state != MS_SHARE_WAITING) return;
-  if (!self->enrolled || self->founding) {
-    msi_replica_enrol(self, now);
-    return;
-  }
-  if (self->uplink.id != 0 || self->dialling != 0) return; /* ticks watch it */
-  uint64_t term = self->port.term(self->port.ud);
-  client_look(self, term, 0);
-  msi_replica_enter(self, self->state, term, 0);
-  client_mark(self);
-  if (term_is_free(self, term) || host_is_suspect(self)) {
-    client_succeed(self, now, term);
-  } else {
-    msi_client_dial(self, term);
-  }
-}
-
-/* A candidate that holds its lock without getting anywhere is passed over. */
-static void client_watch_rivals(msi_replica *self, uint64_t now, uint64_t term,
-                                uint64_t tick_ns) {
-  msi_watch *watch = &self->watch;
-  if (term_is_free(self, term + watch->reach)) {
-    watch->stall_ns = 0;
-    return;
-  }
-  watch->stall_ns += tick_ns;
-  if (watch->stall_ns < self->config.host_timeout_ns) return;
-  watch->stall_ns = 0;
-  watch->reach++;
-  msi_replica_log(self, MS_LOG_WARNING, "the candidate for term %" PRIu64 " hangs",
-                  term + watch->reach - 1);
-  msi_client_drop(self, false, "the candidate hangs");
-  self->retry_at = now;
-}
-
-/* Nobody who could host lives: perhaps a new group can be founded. */
-static void client_watch_vacancy(msi_replica *self, uint64_t now, uint64_t term,
-                                 uint64_t tick_ns) {
-  msi_watch *watch = &self->watch;
-  if (!term_is_free(self, term) || !term_is_free(self, term + 1) || self->dialling != 0) {
-    watch->vacant_ns = 0;
-    return;
-  }
-  watch->vacant_ns += tick_ns;
-  if (watch->vacant_ns < self->config.host_timeout_ns) return;
-  watch->vacant_ns = 0;
-  msi_client_drop(self, false, "nobody hosts");
-  self->enrolled = false;
-  self->retry_at = now;
-}
-
-void msi_client_tick(msi_replica *self, uint64_t now, bool punctual) {
-  uint64_t tick_ns = punctual ? MSI_TICK_NS : 0;
-  if (!self->enrolled || self->founding) return;
-  uint64_t term = self->port.term(self->port.ud);
-  if (!punctual) self->watch = (msi_watch){.reach = 1};
-  client_look(self, term, tick_ns);
-  client_mark(self);
-  if (self->uplink.ready && now - self->uplink.since >= MSI_TICK_NS) self->backoff_ns = 0;
-  if (self->uplink.id != 0 && self->uplink.term < term) {
-    msi_client_cut(self, now, "another host has taken over");
-    return;
-  }
-  bool over = term_is_free(self, term) || host_is_suspect(self);
-  bool eligible = msi_takeover_is_eligible(self);
-  if (over && eligible && self->uplink.id != 0 && self->uplink.term == term &&
-      host_is_suspect(self)) {
-    msi_client_cut(self, now, "the host hangs");
-    self->retry_at = now;
-    return;
-  }
-  if (over && eligible && !self->uplink.ready) {
-    client_watch_rivals(self, now, term, tick_ns);
-  } else if (over && !self->uplink.ready) {
-    client_watch_vacancy(self, now, term, tick_ns);
-  }
-  msi_client_pump(self, now);
 }

@@ -21,7 +21,8 @@ void msi_host_step_down(msi_replica *self, uint64_t now) {
   self->port.drop_term_lock(self->port.ud, term);
   self->backoff_ns = 0;
   self->retry_at = now;
-  msi_replica_enter(self, msi_replica_idle_state(self), self->port.term(self->port.ud), 0);
+  msi_replica_enter(self, msi_replica_idle_state(self), self->port.term(self->port.ud),
+                    0);
 }
 
 bool msi_host_is_current(msi_replica *self, uint64_t now) {
@@ -54,11 +55,11 @@ ms_status msi_host_commit(msi_replica *self, uint64_t now, msi_entry *entry,
   }
   ms_status st = entry_pack_bounded(out, entry);
   if (st != MS_OK) return st;
-  st = self->port.commit(self->port.ud, self->term, entry->version, out->data, out->length,
-                         &current);
+  st = self->port.commit(self->port.ud, self->term, entry->version, out->data,
+                         out->length, &current);
   if (st != MS_OK) {
-    msi_replica_log(self, MS_LOG_ERROR, "entry %" PRIu64 " not stored: %s", entry->version,
-                    ms_status_text(st));
+    msi_replica_log(self, MS_LOG_ERROR, "entry %" PRIu64 " not stored: %s",
+                    entry->version, ms_status_text(st));
     return st;
   }
   if (!current) {
@@ -117,12 +118,13 @@ static void refuse_conflict(const msi_conflict *conflict, msi_refusal *out) {
   }
 }
 
-static ms_status judge_apply(msi_replica *self, const msi_patch *patch, const ms_value **root,
-                             msi_refusal *refusal) {
+static ms_status judge_apply(msi_replica *self, const msi_patch *patch,
+                             const ms_value **root, msi_refusal *refusal) {
   ms_error error = {MS_OK, ""};
   size_t failed = 0;
   msi_apply context = {self->alloc, patch->wall_ms, self->config.document_bytes_max};
-  ms_status st = msi_update_apply(&context, patch->update, self->root, root, &failed, &error);
+  ms_status st =
+      msi_update_apply(&context, patch->update, self->root, root, &failed, &error);
   if (st == MS_OK || st == MS_ENOMEM) return st;
   refusal->status = st;
   if (failed < patch->update->op_count) refusal->path = patch->update->ops[failed].path;
@@ -176,8 +178,7 @@ ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patc
   memset(&entry, 0, sizeof entry);
   entry.kind = MSI_ENTRY_PATCH;
   entry.patch = *patch;
-  ms_status st =
-      patch_judge(self, patch, root_before, root_after, &root, &entry.refusal);
+  ms_status st = patch_judge(self, patch, root_before, root_after, &root, &entry.refusal);
   if (st == MS_OK && entry.refusal.status != MS_OK) {
     entry.kind = MSI_ENTRY_REJECT;
     entry.patch.update = NULL;

@@ -62,11 +62,12 @@ static ms_status refusal_pack(msi_buffer *out, const msi_refusal *refusal) {
 
 static ms_status body_pack(msi_buffer *out, const msi_entry *entry) {
   switch (entry->kind) {
-  case MSI_ENTRY_PATCH:
-    return msi_buffer_append(out, entry->patch.update->wire, entry->patch.update->wire_bytes);
-  case MSI_ENTRY_REJECT: return refusal_pack(out, &entry->refusal);
-  case MSI_ENTRY_JOIN: return msi_member_info_pack(out, &entry->member);
-  case MSI_ENTRY_RETIRE: break;
+    case MSI_ENTRY_PATCH:
+      return msi_buffer_append(out, entry->patch.update->wire,
+                               entry->patch.update->wire_bytes);
+    case MSI_ENTRY_REJECT: return refusal_pack(out, &entry->refusal);
+    case MSI_ENTRY_JOIN: return msi_member_info_pack(out, &entry->member);
+    case MSI_ENTRY_RETIRE: break;
   }
   return msi_pack_nil(out);
 }
@@ -118,11 +119,13 @@ ms_status msi_member_info_unpack(msi_reader *in, msi_member_info *out) {
   return st;
 }
 
-static ms_status paths_unpack(msi_reader *in, const ms_alloc *alloc, msi_refusal *refusal) {
+static ms_status paths_unpack(msi_reader *in, const ms_alloc *alloc,
+                              msi_refusal *refusal) {
   size_t count;
   ms_status st = msi_unpack_array(in, &count);
   if (st != MS_OK || count == 0) return st;
-  if (count > (size_t)(in->end - in->at)) return MS_ELIMIT; /* a path takes at least a byte */
+  if (count > (size_t)(in->end - in->at))
+    return MS_ELIMIT; /* a path takes at least a byte */
   refusal->paths = msi_alloc_zero(alloc, count * sizeof(ms_path *));
   if (refusal->paths == NULL) return MS_ENOMEM;
   refusal->path_count = count;
@@ -136,7 +139,8 @@ static bool status_is_refusal(int64_t number) {
   return number < 0 && number >= MS_ENOMEM;
 }
 
-static ms_status refusal_unpack(msi_reader *in, const ms_alloc *alloc, msi_refusal *refusal) {
+static ms_status refusal_unpack(msi_reader *in, const ms_alloc *alloc,
+                                msi_refusal *refusal) {
   size_t count;
   int64_t status = 0;
   ms_status st = msi_unpack_array(in, &count);
@@ -165,10 +169,10 @@ static ms_status patch_unpack(msi_reader *in, msi_entry *entry, ms_error *error)
 
 static ms_status body_unpack(msi_reader *in, msi_entry *entry, ms_error *error) {
   switch (entry->kind) {
-  case MSI_ENTRY_PATCH: return patch_unpack(in, entry, error);
-  case MSI_ENTRY_REJECT: return refusal_unpack(in, entry->alloc, &entry->refusal);
-  case MSI_ENTRY_JOIN: return msi_member_info_unpack(in, &entry->member);
-  case MSI_ENTRY_RETIRE: break;
+    case MSI_ENTRY_PATCH: return patch_unpack(in, entry, error);
+    case MSI_ENTRY_REJECT: return refusal_unpack(in, entry->alloc, &entry->refusal);
+    case MSI_ENTRY_JOIN: return msi_member_info_unpack(in, &entry->member);
+    case MSI_ENTRY_RETIRE: break;
   }
   return msi_unpack_nil(in);
 }
@@ -208,8 +212,8 @@ ms_status msi_entry_unpack(const ms_alloc *alloc, const uint8_t *data, size_t by
   if (st != MS_OK) {
     msi_entry_fini(&entry);
     if (st == MS_ENOMEM) return msi_fail(error, st, "no memory for an entry");
-    return msi_fail(error, st, "malformed entry%s%s", detail.message[0] != '\0' ? ": " : "",
-                    detail.message);
+    return msi_fail(error, st, "malformed entry%s%s",
+                    detail.message[0] != '\0' ? ": " : "", detail.message);
   }
   *out = entry;
   return MS_OK;

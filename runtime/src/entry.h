@@ -14,9 +14,11 @@
 
 #include "update.h"
 
-#define MSI_PEER_MAX ((UINT64_C(1) << 61) - 1) /* peer ids are 1 ... MSI_PEER_MAX: lock bytes */
+/* Peer ids are 1 ... MSI_PEER_MAX: the group file has a lock byte for each. */
+#define MSI_PEER_MAX ((UINT64_C(1) << 61) - 1)
 
-typedef enum msi_entry_kind { /* numbers are on the wire */
+/* The numbers are on the wire. */
+typedef enum msi_entry_kind {
   MSI_ENTRY_PATCH = 1,  /* an accepted patch */
   MSI_ENTRY_REJECT = 2, /* a patch without effect */
   MSI_ENTRY_JOIN = 3,   /* a peer was admitted */
@@ -25,9 +27,9 @@ typedef enum msi_entry_kind { /* numbers are on the wire */
 
 /* A patch on its way to the host, and the part of PATCH and REJECT entries that its writer chose. */
 typedef struct msi_patch {
-  uint64_t origin;    /* peer id */
-  uint64_t number;    /* 1, 2, ... per process; JOIN: the last one it used before this id */
-  uint64_t base;      /* the version the writer's view showed */
+  uint64_t origin; /* peer id */
+  uint64_t number; /* 1, 2, ... per process; JOIN: the last one it used before this id */
+  uint64_t base;   /* the version the writer's view showed */
   uint64_t timestamp; /* max(last seen + 1, CLOCK_MONOTONIC ns) */
   int64_t wall_ms;    /* for people and $currentDate */
   ms_update *update;  /* retained; NULL in a REJECT entry */
@@ -36,12 +38,14 @@ typedef struct msi_patch {
 typedef struct msi_refusal {
   ms_status status;
   char message[MS_MESSAGE_MAX];
-  ms_path *path;          /* retained; NULL: none in particular */
+  ms_path *path;           /* retained; NULL: none in particular */
   uint64_t winner_version; /* 0: no winner */
   uint64_t winner;
   int64_t winner_wall_ms;
-  size_t path_count; /* all paths of the patch: what dependent patches are checked against */
-  ms_path **paths;   /* retained, one block */
+  /* All paths that the patch would have written: what dependent patches are checked against.
+   * Retained, one block. */
+  size_t path_count;
+  ms_path **paths;
 } msi_refusal;
 
 typedef struct msi_member_info {
@@ -56,7 +60,8 @@ typedef struct msi_entry {
   msi_entry_kind kind;
   uint64_t term;
   uint64_t version;
-  msi_patch patch;        /* PATCH, REJECT; JOIN and RETIRE use origin and wall_ms, JOIN number */
+  /* PATCH and REJECT: all of it. JOIN: origin, number, wall_ms. RETIRE: origin, wall_ms. */
+  msi_patch patch;
   msi_refusal refusal;    /* REJECT */
   msi_member_info member; /* JOIN */
 } msi_entry;
@@ -66,8 +71,8 @@ void msi_entry_fini(msi_entry *entry);
 /* Appends a whole ENTRY message. MS_ENOMEM. */
 MS_CHECKED ms_status msi_entry_pack(msi_buffer *out, const msi_entry *entry);
 /* MS_ETYPE and the like for malformed bytes; *out is written on success only. */
-MS_CHECKED ms_status msi_entry_unpack(const ms_alloc *alloc, const uint8_t *data, size_t bytes,
-                                      msi_entry *out, ms_error *error);
+MS_CHECKED ms_status msi_entry_unpack(const ms_alloc *alloc, const uint8_t *data,
+                                      size_t bytes, msi_entry *out, ms_error *error);
 
 /* [pid, since_ms, program, readonly, can_host]: in JOIN bodies, greetings and snapshots. */
 MS_CHECKED ms_status msi_member_info_pack(msi_buffer *out, const msi_member_info *info);

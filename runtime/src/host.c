@@ -73,8 +73,8 @@ static void links_remove(msi_replica *self, msi_host_link *link) {
 static void host_cut(msi_replica *self, msi_link_id id, const char *reason) {
   msi_host_link *link = msi_host_find(self, id);
   if (link == NULL) return;
-  msi_replica_log(self, MS_LOG_WARNING, "link %" PRIu32 " of peer %" PRIx64 " cut: %s", id,
-                  link->peer, reason);
+  msi_replica_log(self, MS_LOG_WARNING, "link %" PRIu32 " of peer %" PRIx64 " cut: %s",
+                  id, link->peer, reason);
   self->port.cut(self->port.ud, id, false, reason);
   links_remove(self, link);
 }
@@ -139,13 +139,14 @@ static void host_welcome(msi_replica *self, msi_link_id id, const msi_hello *hel
   msi_host_link *link = msi_host_find(self, id);
   msi_member *member = msi_members_find(&self->members, hello->peer);
   bool catch_up = hello->complete && msi_tail_covers(&self->tail, hello->version);
-  msi_welcome welcome = {MSI_PROTOCOL, self->group,     self->peer, self->term,
+  msi_welcome welcome = {MSI_PROTOCOL,  self->group,     self->peer, self->term,
                          self->version, member->decided, catch_up};
   msi_buffer *out = msi_replica_scratch(self);
   ms_status st = msi_welcome_pack(out, &welcome);
   if (st == MS_OK) {
     self->port.send(self->port.ud, id, out->data, out->length);
-    st = catch_up ? host_send_tail(self, id, hello->version) : host_begin_snapshot(self, link);
+    st = catch_up ? host_send_tail(self, id, hello->version)
+                  : host_begin_snapshot(self, link);
   }
   if (st != MS_OK) {
     host_cut(self, id, ms_status_text(st));
@@ -217,11 +218,12 @@ static void host_hello(msi_replica *self, uint64_t now, msi_link_id id, msi_read
 /* ------------------------------------------------------------------ patches */
 
 /* NULL: it may be decided. */
-static const char *patch_fault(const msi_replica *self, uint64_t now, const msi_patch *patch,
-                               const msi_member *member) {
+static const char *patch_fault(const msi_replica *self, uint64_t now,
+                               const msi_patch *patch, const msi_member *member) {
   if (patch->number != member->decided + 1) return "PATCH after a gap";
   if (patch->base > self->version) return "PATCH based on a version to come";
-  if (patch->base < member->base) return "PATCH based on an older version than the last one";
+  if (patch->base < member->base)
+    return "PATCH based on an older version than the last one";
   if (patch->timestamp > now && patch->timestamp - now > MSI_SKEW_NS) {
     return "PATCH with a timestamp far ahead";
   }
@@ -272,8 +274,8 @@ static void host_sync(msi_replica *self, uint64_t now, msi_link_id id, msi_reade
 
 /* ------------------------------------------------------------------- events */
 
-void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id, const uint8_t *data,
-                      size_t bytes) {
+void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
+                      const uint8_t *data, size_t bytes) {
   msi_host_link *link = msi_host_find(self, id);
   if (link == NULL) return;
   msi_reader in;
@@ -329,7 +331,8 @@ void msi_host_down(msi_replica *self, uint64_t now, msi_link_id id) {
   links_remove(self, link);
   if (peer == 0) return;
   const msi_member *member = msi_members_find(&self->members, peer);
-  if (member == NULL || member->link != 0 || self->port.member_alive(self->port.ud, peer)) {
+  if (member == NULL || member->link != 0 ||
+      self->port.member_alive(self->port.ud, peer)) {
     return;
   }
   ms_status st = msi_host_retire(self, now, peer);
@@ -366,7 +369,8 @@ static void host_sweep(msi_replica *self) {
   for (size_t i = 0; !needed && i < self->members.count; i++) {
     const msi_member *member = &self->members.items[i];
     if (member->id == self->peer || !member->info.can_host) continue;
-    const msi_host_link *link = member->link != 0 ? msi_host_find(self, member->link) : NULL;
+    const msi_host_link *link =
+        member->link != 0 ? msi_host_find(self, member->link) : NULL;
     needed = link == NULL || !link->drained;
   }
   uint64_t below = self->term;

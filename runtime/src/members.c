@@ -29,7 +29,8 @@ static ms_status members_grow(msi_members *members, size_t capacity) {
 ms_status msi_members_reserve(msi_members *members) {
   if (members->count >= MSI_MEMBERS_MAX) return MS_ELIMIT;
   if (members->count < members->capacity) return MS_OK;
-  return members_grow(members, members->capacity == 0 ? MEMBERS_FIRST : members->capacity * 2);
+  return members_grow(members,
+                      members->capacity == 0 ? MEMBERS_FIRST : members->capacity * 2);
 }
 
 /* Where `id` stands or would stand. */
@@ -55,10 +56,10 @@ msi_member *msi_members_find(const msi_members *members, uint64_t id) {
 bool msi_members_fits(const msi_members *members, const msi_entry *entry) {
   const msi_member *member = msi_members_find(members, entry->patch.origin);
   switch (entry->kind) {
-  case MSI_ENTRY_JOIN: return member == NULL;
-  case MSI_ENTRY_RETIRE: return member != NULL;
-  case MSI_ENTRY_PATCH:
-  case MSI_ENTRY_REJECT: break;
+    case MSI_ENTRY_JOIN: return member == NULL;
+    case MSI_ENTRY_RETIRE: return member != NULL;
+    case MSI_ENTRY_PATCH:
+    case MSI_ENTRY_REJECT: break;
   }
   return member != NULL && entry->patch.number == member->decided + 1;
 }

@@ -19,15 +19,15 @@ enum {
 };
 
 static const char *const message_names[] = {
-    "message", "HELLO",          "WELCOME",        "REFUSE",       "ENTRY", "PATCH",
-    "SNAPSHOT_BEGIN", "SNAPSHOT_PIECE", "SNAPSHOT_END", "SYNC",  "SYNCED", "BYE"};
+    "message",        "HELLO",          "WELCOME",      "REFUSE", "ENTRY",  "PATCH",
+    "SNAPSHOT_BEGIN", "SNAPSHOT_PIECE", "SNAPSHOT_END", "SYNC",   "SYNCED", "BYE"};
 
 const char *msi_message_name(uint64_t number) {
   return message_names[number <= MSI_BYE ? number : 0];
 }
 
-ms_status msi_message_open(const uint8_t *data, size_t bytes, msi_reader *in, uint64_t *number,
-                           size_t *fields) {
+ms_status msi_message_open(const uint8_t *data, size_t bytes, msi_reader *in,
+                           uint64_t *number, size_t *fields) {
   msi_reader reader = {data, data + bytes};
   size_t count;
   ms_status st = msi_unpack_array(&reader, &count);
@@ -89,7 +89,8 @@ ms_status msi_hello_unpack(msi_reader *in, size_t fields, msi_hello *out) {
   if (st == MS_OK) st = msi_unpack_bool(in, &hello.complete);
   if (st == MS_OK) st = msi_unpack_uint(in, &hello.version);
   if (st == MS_OK) st = msi_unpack_uint(in, &hello.number);
-  if (st == MS_OK && hello.number > INT64_MAX) st = MS_ETYPE; /* leaves room to count on */
+  if (st == MS_OK && hello.number > INT64_MAX)
+    st = MS_ETYPE; /* leaves room to count on */
   if (st == MS_OK) st = msi_member_info_unpack(in, &hello.member);
   st = at_end(in, st);
   if (st == MS_OK) *out = hello;
@@ -165,8 +166,8 @@ ms_status msi_patch_pack(msi_buffer *out, const msi_patch *patch) {
   return message_end(out, start, st);
 }
 
-ms_status msi_patch_unpack(msi_reader *in, size_t fields, const ms_alloc *alloc, msi_patch *out,
-                           ms_error *error) {
+ms_status msi_patch_unpack(msi_reader *in, size_t fields, const ms_alloc *alloc,
+                           msi_patch *out, ms_error *error) {
   msi_patch patch;
   memset(&patch, 0, sizeof patch);
   const uint8_t *start = NULL;
@@ -179,7 +180,8 @@ ms_status msi_patch_unpack(msi_reader *in, size_t fields, const ms_alloc *alloc,
   if (st == MS_OK) st = msi_unpack_skip(in, &start, &bytes);
   st = at_end(in, st);
   if (st != MS_OK) return msi_fail(error, st, "malformed field");
-  if (bytes > MS_PATCH_MAX) return msi_fail(error, MS_ELIMIT, "update of %zu bytes", bytes);
+  if (bytes > MS_PATCH_MAX)
+    return msi_fail(error, MS_ELIMIT, "update of %zu bytes", bytes);
   st = msi_update_decode(alloc, start, bytes, &patch.update, error);
   if (st == MS_OK) *out = patch;
   return st;
@@ -207,15 +209,16 @@ ms_status msi_synced_pack(msi_buffer *out, uint64_t token, uint64_t version) {
   return message_end(out, start, st);
 }
 
-ms_status msi_synced_unpack(msi_reader *in, size_t fields, uint64_t *token, uint64_t *version) {
+ms_status msi_synced_unpack(msi_reader *in, size_t fields, uint64_t *token,
+                            uint64_t *version) {
   if (fields != SYNCED_FIELDS) return MS_ETYPE;
   ms_status st = msi_unpack_uint(in, token);
   if (st == MS_OK) st = msi_unpack_uint(in, version);
   return at_end(in, st);
 }
 
-ms_status msi_piece_unpack(msi_reader *in, size_t fields, uint64_t *part, const uint8_t **data,
-                           size_t *bytes) {
+ms_status msi_piece_unpack(msi_reader *in, size_t fields, uint64_t *part,
+                           const uint8_t **data, size_t *bytes) {
   const char *start = NULL;
   if (fields != PIECE_FIELDS) return MS_ETYPE;
   ms_status st = msi_unpack_uint(in, part);

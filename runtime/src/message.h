@@ -50,7 +50,8 @@ typedef enum msi_message {
   MSI_BYE = 11
 } msi_message;
 
-typedef enum msi_refuse_code { /* numbers are on the wire */
+/* The numbers are on the wire. */
+typedef enum msi_refuse_code {
   MSI_REFUSE_RETIRED = 1, /* this id has left for good */
   MSI_REFUSE_GROUP = 2,   /* another group */
   MSI_REFUSE_VERSION = 3, /* another protocol */
@@ -78,7 +79,8 @@ typedef struct msi_refuse {
 MS_CHECKED ms_status msi_message_open(const uint8_t *data, size_t bytes, msi_reader *in,
                                       uint64_t *number, size_t *fields);
 /* Array header and number. */
-MS_CHECKED ms_status msi_message_begin(msi_buffer *out, msi_message number, size_t fields);
+MS_CHECKED ms_status msi_message_begin(msi_buffer *out, msi_message number,
+                                       size_t fields);
 /* "HELLO"; "message" for an unknown number. Static. */
 const char *msi_message_name(uint64_t number);
 
@@ -89,12 +91,14 @@ MS_CHECKED ms_status msi_hello_pack(msi_buffer *out, const msi_hello *hello);
 MS_CHECKED ms_status msi_hello_unpack(msi_reader *in, size_t fields, msi_hello *out);
 MS_CHECKED ms_status msi_welcome_pack(msi_buffer *out, const msi_welcome *welcome);
 MS_CHECKED ms_status msi_welcome_unpack(msi_reader *in, size_t fields, msi_welcome *out);
-MS_CHECKED ms_status msi_refuse_pack(msi_buffer *out, msi_refuse_code code, const char *message);
+MS_CHECKED ms_status msi_refuse_pack(msi_buffer *out, msi_refuse_code code,
+                                     const char *message);
 MS_CHECKED ms_status msi_refuse_unpack(msi_reader *in, size_t fields, msi_refuse *out);
 MS_CHECKED ms_status msi_patch_pack(msi_buffer *out, const msi_patch *patch);
 /* The origin is set by the caller; the update is retained by *out. Also what decoding it returns. */
-MS_CHECKED ms_status msi_patch_unpack(msi_reader *in, size_t fields, const ms_alloc *alloc,
-                                      msi_patch *out, ms_error *error);
+MS_CHECKED ms_status msi_patch_unpack(msi_reader *in, size_t fields,
+                                      const ms_alloc *alloc, msi_patch *out,
+                                      ms_error *error);
 MS_CHECKED ms_status msi_sync_pack(msi_buffer *out, uint64_t token);
 MS_CHECKED ms_status msi_sync_unpack(msi_reader *in, size_t fields, uint64_t *token);
 MS_CHECKED ms_status msi_synced_pack(msi_buffer *out, uint64_t token, uint64_t version);

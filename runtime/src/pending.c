@@ -12,7 +12,8 @@ void msi_pending_init(msi_pending *pending, const ms_alloc *alloc) {
 
 void msi_pending_fini(msi_pending *pending) {
   msi_pending_drop(pending, UINT64_MAX);
-  msi_alloc_free(pending->alloc, pending->items, pending->capacity * sizeof *pending->items);
+  msi_alloc_free(pending->alloc, pending->items,
+                 pending->capacity * sizeof *pending->items);
   pending->items = NULL;
   pending->capacity = 0;
 }
@@ -32,7 +33,8 @@ ms_status msi_pending_reserve(msi_pending *pending) {
 
 void msi_pending_push(msi_pending *pending, const msi_patch *patch) {
   MSI_ASSERT(pending->count < pending->capacity);
-  msi_patch *item = &pending->items[(pending->head + pending->count) & (pending->capacity - 1)];
+  msi_patch *item =
+      &pending->items[(pending->head + pending->count) & (pending->capacity - 1)];
   *item = *patch;
   item->update = ms_update_retain(patch->update);
   pending->count++;

@@ -32,7 +32,8 @@ static void replica_deliver(msi_replica *self, const msi_delivery *delivery) {
   self->port.deliver(self->port.ud, delivery);
 }
 
-void msi_replica_enter(msi_replica *self, ms_share_state state, uint64_t term, uint64_t host) {
+void msi_replica_enter(msi_replica *self, ms_share_state state, uint64_t term,
+                       uint64_t host) {
   if (self->state == state && self->term == term && self->host == host) return;
   self->state = state;
   self->term = term;
@@ -77,7 +78,8 @@ static void replica_forget(msi_replica *self) {
 void msi_replica_deliver_unknown(msi_replica *self) {
   if (self->pending.count == 0) return;
   msi_pending_drop(&self->pending, UINT64_MAX);
-  replica_deliver(self, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = self->submitted});
+  replica_deliver(
+      self, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = self->submitted});
 }
 
 void msi_replica_synced(msi_replica *self, size_t index) {
@@ -121,14 +123,16 @@ void msi_replica_deliver_entry(msi_replica *self, const msi_entry *entry) {
                                         .version = self->version});
 }
 
-static ms_status entry_check(const msi_replica *self, const msi_entry *entry, uint64_t term_max,
-                             bool *diverged, ms_error *error) {
+static ms_status entry_check(const msi_replica *self, const msi_entry *entry,
+                             uint64_t term_max, bool *diverged, ms_error *error) {
   if (entry->version != self->version + 1) {
-    return msi_fail(error, MS_ETYPE, "entry %llu after %llu", (unsigned long long)entry->version,
+    return msi_fail(error, MS_ETYPE, "entry %llu after %llu",
+                    (unsigned long long)entry->version,
                     (unsigned long long)self->version);
   }
   if (entry->term == 0 || entry->term > term_max) {
-    return msi_fail(error, MS_ETYPE, "entry of term %llu", (unsigned long long)entry->term);
+    return msi_fail(error, MS_ETYPE, "entry of term %llu",
+                    (unsigned long long)entry->term);
   }
   if (!msi_members_fits(&self->members, entry)) {
     *diverged = true;
@@ -149,13 +153,15 @@ ms_status msi_replica_apply(msi_replica *self, const uint8_t *data, size_t bytes
   const ms_value *root = NULL;
   bool diverged = false;
   st = entry_check(self, &entry, term_max, &diverged, error);
-  if (st == MS_OK && entry.kind == MSI_ENTRY_JOIN) st = msi_members_reserve(&self->members);
+  if (st == MS_OK && entry.kind == MSI_ENTRY_JOIN)
+    st = msi_members_reserve(&self->members);
   if (st == MS_OK && entry.kind == MSI_ENTRY_PATCH) {
     msi_apply context = {self->alloc, entry.patch.wall_ms, 0};
     st = msi_update_apply(&context, entry.patch.update, self->root, &root, NULL, error);
     diverged = st != MS_OK && st != MS_ENOMEM;
   }
-  if (diverged) self->complete = false; /* a snapshot replaces what it does not apply to */
+  if (diverged)
+    self->complete = false; /* a snapshot replaces what it does not apply to */
   if (st == MS_OK) {
     msi_replica_install(self, &entry, data, bytes, root != NULL ? root : self->root);
     msi_replica_deliver_entry(self, &entry);
@@ -207,7 +213,8 @@ static void replica_found(msi_replica *self, uint64_t now) {
     return;
   }
   if (st != MS_OK) {
-    msi_replica_log(self, MS_LOG_WARNING, "could not begin the share: %s", ms_status_text(st));
+    msi_replica_log(self, MS_LOG_WARNING, "could not begin the share: %s",
+                    ms_status_text(st));
     msi_replica_retry(self, now);
     return;
   }
@@ -220,8 +227,8 @@ static void replica_found(msi_replica *self, uint64_t now) {
 }
 
 /* FOUNDED or JOINED */
-static void replica_enrolled(msi_replica *self, uint64_t now, bool founded, uint64_t group,
-                             uint64_t term) {
+static void replica_enrolled(msi_replica *self, uint64_t now, bool founded,
+                             uint64_t group, uint64_t term) {
   bool other = self->group != 0 && self->group != group;
   if (other || founded) {
     msi_replica_deliver_unknown(self);
@@ -234,9 +241,8 @@ static void replica_enrolled(msi_replica *self, uint64_t now, bool founded, uint
   if (founded) {
     replica_found(self, now);
   } else {
-    self->watch = (msi_watch){.term = term,
-                              .heartbeat = self->port.heartbeat(self->port.ud),
-                              .reach = 1};
+    self->watch = (msi_watch){
+        .term = term, .heartbeat = self->port.heartbeat(self->port.ud), .reach = 1};
     msi_client_dial(self, term);
   }
 }
@@ -287,9 +293,8 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
   self->port = *port;
   self->config = *config;
   (void)ms_value_retain(config->defaults);
-  self->self = (msi_member_info){.pid = config->pid,
-                                 .readonly = config->readonly,
-                                 .can_host = config->can_host};
+  self->self = (msi_member_info){
+      .pid = config->pid, .readonly = config->readonly, .can_host = config->can_host};
   (void)snprintf(self->self.program, sizeof self->self.program, "%s",
                  config->program != NULL ? config->program : "");
   self->config.program = NULL;
@@ -305,7 +310,8 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
 
 void msi_replica_free(msi_replica *replica) {
   if (replica == NULL) return;
-  for (size_t i = 0; i < replica->link_count; i++) msi_sender_free(replica->links[i].sender);
+  for (size_t i = 0; i < replica->link_count; i++)
+    msi_sender_free(replica->links[i].sender);
   msi_alloc_free(replica->alloc, replica->links,
                  replica->link_capacity * sizeof *replica->links);
   msi_alloc_free(replica->alloc, replica->syncs,

@@ -21,15 +21,19 @@
 #include "entry.h"
 
 enum {
-  MSI_FRAME_MAX = MS_PATCH_MAX + 65536, /* bytes of one frame: a maximal patch and its envelope */
-  MSI_TAIL_BYTES = 4 << 20,             /* recent entries every peer keeps for catch-up */
-  MSI_PIECE_BYTES = 64 << 10,           /* of a snapshot, between two live entries */
+  /* Bytes of one frame: a maximal patch and its envelope. */
+  MSI_FRAME_MAX = MS_PATCH_MAX + 65536,
+  MSI_TAIL_BYTES = 4 << 20,   /* recent entries every peer keeps for catch-up */
+  MSI_PIECE_BYTES = 64 << 10, /* of a snapshot, between two live entries */
   MSI_PROTOCOL = 1
 };
-#define MSI_TICK_NS UINT64_C(500000000)      /* heartbeat and suspicion: twice a second */
-#define MSI_RETRY_FIRST_NS UINT64_C(1000000) /* dialling again: 1 ms, doubled up to 20 ms */
+/* Heartbeat and suspicion: twice a second. */
+#define MSI_TICK_NS UINT64_C(500000000)
+/* Dialling again: 1 ms, doubled up to 20 ms. */
+#define MSI_RETRY_FIRST_NS UINT64_C(1000000)
 #define MSI_RETRY_LAST_NS UINT64_C(20000000)
-#define MSI_SKEW_NS UINT64_C(5000000000) /* a timestamp farther above the host's clock cuts the link */
+/* A timestamp farther above the host's clock cuts the link. */
+#define MSI_SKEW_NS UINT64_C(5000000000)
 
 typedef uint32_t msi_link_id; /* never 0, never reused within a replica */
 
@@ -68,8 +72,8 @@ typedef struct msi_port {
   /* (Re)open the group under the share's name: take the member lock of `peer`; found a new group when
    * no complete member lives and `may_found`. Drops whatever was held before. `must_exist`: MS_ENOENT
    * instead of founding. A group whose members can neither host nor be replaced counts as dead. */
-  msi_enrolment (*enrol)(void *ud, uint64_t peer, bool may_found, uint64_t *group, uint64_t *term,
-                         ms_error *error);
+  msi_enrolment (*enrol)(void *ud, uint64_t peer, bool may_found, uint64_t *group,
+                         uint64_t *term, ms_error *error);
   /* This member counts for promise 4 from now on. */
   bool (*mark_complete)(void *ud);
   uint64_t (*term)(void *ud);                      /* seq_cst load */
@@ -96,8 +100,8 @@ typedef struct msi_port {
   void (*sweep)(void *ud, uint64_t term);
   /* Store the entry and the tail (seq_cst), then load the term: true when it is still `term`. Only
    * then is the entry accepted and may be sent. MS_ELIMIT: no room on disk; nothing was stored. */
-  ms_status (*commit)(void *ud, uint64_t term, uint64_t version, const uint8_t *data, size_t bytes,
-                      bool *current);
+  ms_status (*commit)(void *ud, uint64_t term, uint64_t version, const uint8_t *data,
+                      size_t bytes, bool *current);
 
   /* ----- results */
   /* To the owner, in order. Pointers are borrowed. */
@@ -108,22 +112,28 @@ typedef struct msi_port {
 } msi_port;
 
 typedef enum msi_delivery_kind {
-  MSI_DELIVER_ENTRY,   /* entry and the committed root after it */
-  MSI_DELIVER_ROOT,    /* a snapshot: root and version; settles own numbers <= decided, of which
-                          was_rejected() ones were rejected */
-  MSI_DELIVER_UNKNOWN, /* own numbers <= number will never be settled otherwise: MS_ENOHOST */
-  MSI_DELIVER_SYNCED,  /* token: all that was committed when it was asked has been delivered */
-  MSI_DELIVER_STATE,   /* state, term or host changed: see msi_replica_inspect */
-  MSI_DELIVER_FAILED   /* error: enrolment failed for good */
+  /* An entry, and the committed root after it. */
+  MSI_DELIVER_ENTRY,
+  /* A snapshot: root and version. Settles own numbers <= number; `rejected` lists those of them that
+   * were rejected. */
+  MSI_DELIVER_ROOT,
+  /* Own numbers <= number will never be settled otherwise: MS_ENOHOST. */
+  MSI_DELIVER_UNKNOWN,
+  /* token: all that was committed when it was asked has been delivered. */
+  MSI_DELIVER_SYNCED,
+  /* State, term or host changed: see msi_replica_inspect. */
+  MSI_DELIVER_STATE,
+  /* error: enrolment failed for good. */
+  MSI_DELIVER_FAILED
 } msi_delivery_kind;
 
 typedef struct msi_delivery {
   msi_delivery_kind kind;
   const msi_entry *entry;
-  const ms_value *root; /* ENTRY, ROOT */
-  uint64_t version;     /* ENTRY, ROOT */
-  uint64_t number;      /* UNKNOWN; ROOT: own last decided number */
-  const uint64_t *rejected; /* ROOT: own numbers <= number that were rejected, ascending */
+  const ms_value *root;     /* ENTRY, ROOT */
+  uint64_t version;         /* ENTRY, ROOT */
+  uint64_t number;          /* UNKNOWN; ROOT: own last decided number */
+  const uint64_t *rejected; /* ROOT: rejected own numbers <= number, ascending */
   size_t rejected_count;
   uint64_t token;        /* SYNCED */
   const ms_error *error; /* FAILED */
@@ -143,16 +153,18 @@ typedef struct msi_replica_config {
 
 typedef struct msi_replica msi_replica;
 
-MS_CHECKED ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port,
-                                     msi_replica **out);
-void msi_replica_free(msi_replica *replica); /* accepts NULL; cuts nothing, sends nothing */
+MS_CHECKED ms_status msi_replica_new(const msi_replica_config *config,
+                                     const msi_port *port, msi_replica **out);
+/* Accepts NULL; cuts nothing, sends nothing. */
+void msi_replica_free(msi_replica *replica);
 
 /* ----- events */
 
 /* Enrol and go. */
 void msi_replica_start(msi_replica *replica, uint64_t now);
 /* The answer to port.dial: link 0 means that nobody took the connection. */
-void msi_replica_dialled(msi_replica *replica, uint64_t now, uint64_t term, msi_link_id link);
+void msi_replica_dialled(msi_replica *replica, uint64_t now, uint64_t term,
+                         msi_link_id link);
 /* A peer connected to this host's socket. */
 void msi_replica_accepted(msi_replica *replica, uint64_t now, msi_link_id link);
 /* One frame, borrowed. */
@@ -176,8 +188,8 @@ uint64_t msi_replica_deadline(const msi_replica *replica);
  */
 MS_CHECKED ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base,
                                         int64_t wall_ms, ms_update *update,
-                                        const ms_value *root_before, const ms_value *root_after,
-                                        uint64_t *number);
+                                        const ms_value *root_before,
+                                        const ms_value *root_after, uint64_t *number);
 /* Answered by MSI_DELIVER_SYNCED with the token, also across takeovers. MS_ECLOSED; MS_EBUSY: too many
  * are not answered yet; MS_ENOMEM. */
 MS_CHECKED ms_status msi_replica_sync(msi_replica *replica, uint64_t now, uint64_t token);

@@ -1,7 +1,7 @@
 /*
- * The inside of a replica, shared by replica.c (life, enrolment, what both roles do), client.c (links
- * to a host, own patches), host.c (links of peers), decide.c (decisions and their commitment) and
- * takeover.c.
+ * The inside of a replica, shared by replica.c (life, enrolment, what both roles do), client.c (the
+ * link to a host, own patches), watch.c (without host), host.c (links of peers), decide.c (decisions
+ * and their commitment) and takeover.c.
  *
  * Every function that may commit may find that another host has taken over: the replica is a client
  * then and has no host links any more. Loops over links or members look at `state` again after each
@@ -22,7 +22,7 @@ enum {
   MSI_LINKS_MAX = 4096,
   MSI_SYNCS_MAX = 4096, /* questions not answered yet */
   MSI_LOGS_KEPT = 8,    /* logs of earlier terms that a hung candidate may still need */
-  MSI_TERM_WALK = 4096, /* how far back a candidate looks for logs: terms may be skipped */
+  MSI_TERM_WALK = 4096, /* terms a candidate looks back for logs; they may be skipped */
   MSI_LOGS_READ = 64    /* of these, at most so many with entries it lacks */
 };
 
@@ -38,13 +38,13 @@ typedef struct msi_host_link {
 
 /* The link of this peer to a host. */
 typedef struct msi_uplink {
-  msi_link_id id;         /* 0: none */
-  uint64_t term;          /* of the host it was dialled for */
-  uint64_t host;          /* that host, once welcomed */
-  bool welcomed;          /* the host has admitted this peer; a snapshot may still be due */
-  bool ready;             /* welcomed and complete: own patches may be sent */
-  uint64_t since;         /* when it became ready */
-  uint64_t sent;          /* own number up to which patches were sent */
+  msi_link_id id; /* 0: none */
+  uint64_t term;  /* of the host it was dialled for */
+  uint64_t host;  /* that host, once welcomed */
+  bool welcomed;  /* the host has admitted this peer; a snapshot may still be due */
+  bool ready;     /* welcomed and complete: own patches may be sent */
+  uint64_t since; /* when it became ready */
+  uint64_t sent;  /* own number up to which patches were sent */
   msi_receiver *receiver; /* a snapshot is arriving */
 } msi_uplink;
 
@@ -71,7 +71,7 @@ struct msi_replica {
   bool enrolled;
   bool founding; /* a new group is ours, its first entry is not committed yet */
   bool known;    /* this id was admitted */
-  bool complete; /* root is at `version`: later entries are enough, and it may become host */
+  bool complete; /* root is right for `version`: later entries are enough */
   bool marked;   /* the group file says so */
   bool grumbled; /* about a failed takeover in this term */
 
@@ -105,7 +105,8 @@ struct msi_replica {
 void msi_replica_log(msi_replica *self, ms_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Delivers STATE when anything of it changed. */
-void msi_replica_enter(msi_replica *self, ms_share_state state, uint64_t term, uint64_t host);
+void msi_replica_enter(msi_replica *self, ms_share_state state, uint64_t term,
+                       uint64_t host);
 /* Empty scratch, without the memory of a giant message. */
 msi_buffer *msi_replica_scratch(msi_replica *self);
 /* Make `entry` (which fits) part of the state; root is retained. Cannot fail: for a JOIN the table of
@@ -115,8 +116,8 @@ void msi_replica_install(msi_replica *self, const msi_entry *entry, const uint8_
 void msi_replica_deliver_entry(msi_replica *self, const msi_entry *entry);
 /* Apply, install and deliver an entry from a host or a log. Anything but MS_OK changes nothing, except
  * that an entry which does not apply shows this state to be wrong: it is complete no more. */
-MS_CHECKED ms_status msi_replica_apply(msi_replica *self, const uint8_t *data, size_t bytes,
-                                       uint64_t term_max, ms_error *error);
+MS_CHECKED ms_status msi_replica_apply(msi_replica *self, const uint8_t *data,
+                                       size_t bytes, uint64_t term_max, ms_error *error);
 /* Tell the owner that own patches will never be settled otherwise. */
 void msi_replica_deliver_unknown(msi_replica *self);
 void msi_replica_enrol(msi_replica *self, uint64_t now);
@@ -132,24 +133,29 @@ void msi_replica_retry(msi_replica *self, uint64_t now);
 void msi_replica_fail(msi_replica *self, const ms_error *error);
 void msi_replica_synced(msi_replica *self, size_t index);
 
-/* ----- client.c */
+/* ----- watch.c */
 /* Without host: do the next thing to get one. */
 void msi_client_step(msi_replica *self, uint64_t now);
+void msi_client_tick(msi_replica *self, uint64_t now, bool punctual);
+
+/* ----- client.c */
 void msi_client_dial(msi_replica *self, uint64_t term);
-void msi_client_message(msi_replica *self, uint64_t now, const uint8_t *data, size_t bytes);
+void msi_client_message(msi_replica *self, uint64_t now, const uint8_t *data,
+                        size_t bytes);
 /* The uplink is gone (or cut here): back to waiting. */
 void msi_client_lost(msi_replica *self, uint64_t now);
 void msi_client_cut(msi_replica *self, uint64_t now, const char *reason);
 void msi_client_drop(msi_replica *self, bool flush, const char *reason);
 /* Send pending patches while the link has room. */
 void msi_client_pump(msi_replica *self, uint64_t now);
-void msi_client_tick(msi_replica *self, uint64_t now, bool punctual);
+/* Tell the group file that this replica is complete, once it is. */
+void msi_client_mark(msi_replica *self);
 
 /* ----- host.c */
 msi_host_link *msi_host_find(msi_replica *self, msi_link_id id);
 void msi_host_accept(msi_replica *self, uint64_t now, msi_link_id id);
-void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id, const uint8_t *data,
-                      size_t bytes);
+void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
+                      const uint8_t *data, size_t bytes);
 /* A snapshot goes on as far as the link has room. */
 void msi_host_pump(msi_replica *self, msi_link_id id);
 /* Forget a link that is gone; its peer may have died. */
@@ -171,8 +177,9 @@ bool msi_host_is_current(msi_replica *self, uint64_t now);
 MS_CHECKED ms_status msi_host_commit(msi_replica *self, uint64_t now, msi_entry *entry,
                                      const ms_value *root);
 /* Accept or reject a patch whose number, base and timestamp were checked. Statuses as above. */
-MS_CHECKED ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patch,
-                                     const ms_value *root_before, const ms_value *root_after);
+MS_CHECKED ms_status msi_host_decide(msi_replica *self, uint64_t now,
+                                     const msi_patch *patch, const ms_value *root_before,
+                                     const ms_value *root_after);
 MS_CHECKED ms_status msi_host_join(msi_replica *self, uint64_t now, uint64_t peer,
                                    uint64_t number, const msi_member_info *info);
 MS_CHECKED ms_status msi_host_retire(msi_replica *self, uint64_t now, uint64_t peer);

@@ -72,7 +72,8 @@ void msi_sender_free(msi_sender *sender) {
   MSI_FREE(sender->alloc, sender);
 }
 
-static ms_status piece_pack(msi_buffer *out, uint64_t part, const uint8_t *data, size_t bytes) {
+static ms_status piece_pack(msi_buffer *out, uint64_t part, const uint8_t *data,
+                            size_t bytes) {
   ms_status st = msi_message_begin(out, MSI_SNAPSHOT_PIECE, PIECE_FIELDS);
   if (st == MS_OK) st = msi_pack_uint(out, part);
   if (st == MS_OK) st = msi_pack_bin(out, data, bytes);
@@ -89,7 +90,8 @@ static ms_status send_index(msi_sender *self, msi_buffer *out) {
 
 static ms_status send_document(msi_sender *self, msi_buffer *out) {
   msi_buffer_clear(&self->piece);
-  ms_status st = msi_encoder_step(self->encoder, &self->piece, PIECE_BUDGET, &self->encoded);
+  ms_status st =
+      msi_encoder_step(self->encoder, &self->piece, PIECE_BUDGET, &self->encoded);
   if (st != MS_OK) return st;
   return piece_pack(out, PART_DOCUMENT, self->piece.data, self->piece.length);
 }
@@ -127,8 +129,9 @@ static ms_status begin_unpack(msi_receiver *self, msi_reader *in, size_t fields)
   return st;
 }
 
-ms_status msi_receiver_new(const ms_alloc *alloc, uint64_t document_bytes_max, msi_reader *in,
-                           size_t fields, msi_receiver **out, ms_error *error) {
+ms_status msi_receiver_new(const ms_alloc *alloc, uint64_t document_bytes_max,
+                           msi_reader *in, size_t fields, msi_receiver **out,
+                           ms_error *error) {
   msi_receiver *self = MSI_NEW(alloc, msi_receiver);
   if (self == NULL) return msi_fail(error, MS_ENOMEM, "no memory for a snapshot");
   self->alloc = alloc;
@@ -158,7 +161,9 @@ void msi_receiver_free(msi_receiver *receiver) {
   MSI_FREE(receiver->alloc, receiver);
 }
 
-uint64_t msi_receiver_version(const msi_receiver *receiver) { return receiver->state.version; }
+uint64_t msi_receiver_version(const msi_receiver *receiver) {
+  return receiver->state.version;
+}
 
 static ms_status piece_index(msi_receiver *self, const uint8_t *data, size_t bytes,
                              ms_error *error) {

@@ -23,8 +23,9 @@ typedef struct msi_snapshot_source {
 typedef struct msi_sender msi_sender;
 
 /* Appends SNAPSHOT_BEGIN to `out`. MS_ENOMEM. */
-MS_CHECKED ms_status msi_sender_new(const ms_alloc *alloc, const msi_snapshot_source *source,
-                                    msi_buffer *out, msi_sender **sender);
+MS_CHECKED ms_status msi_sender_new(const ms_alloc *alloc,
+                                    const msi_snapshot_source *source, msi_buffer *out,
+                                    msi_sender **sender);
 void msi_sender_free(msi_sender *sender); /* accepts NULL */
 /* Appends the next message to `out`; *done after SNAPSHOT_END. MS_ENOMEM: the sender is of no use any
  * more. */
@@ -39,10 +40,11 @@ MS_CHECKED ms_status msi_receiver_new(const ms_alloc *alloc, uint64_t document_b
 void msi_receiver_free(msi_receiver *receiver); /* accepts NULL */
 uint64_t msi_receiver_version(const msi_receiver *receiver);
 /* The fields of SNAPSHOT_PIECE. */
-MS_CHECKED ms_status msi_receiver_piece(msi_receiver *receiver, msi_reader *in, size_t fields,
-                                        ms_error *error);
+MS_CHECKED ms_status msi_receiver_piece(msi_receiver *receiver, msi_reader *in,
+                                        size_t fields, ms_error *error);
 /* A live entry, for later. Copied. MS_ENOMEM. */
-MS_CHECKED ms_status msi_receiver_keep(msi_receiver *receiver, const uint8_t *data, size_t bytes);
+MS_CHECKED ms_status msi_receiver_keep(msi_receiver *receiver, const uint8_t *data,
+                                       size_t bytes);
 /* SNAPSHOT_END: MS_ETYPE when something is missing, MS_ENOMEM. */
 MS_CHECKED ms_status msi_receiver_end(msi_receiver *receiver, ms_error *error);
 

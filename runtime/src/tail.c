@@ -73,8 +73,10 @@ bool msi_tail_covers(const msi_tail *tail, uint64_t version) {
   return version <= tail->last && tail->last - version <= tail->count;
 }
 
-bool msi_tail_get(const msi_tail *tail, uint64_t version, const uint8_t **data, size_t *bytes) {
-  if (version == 0 || version > tail->last || tail->last - version >= tail->count) return false;
+bool msi_tail_get(const msi_tail *tail, uint64_t version, const uint8_t **data,
+                  size_t *bytes) {
+  if (version == 0 || version > tail->last || tail->last - version >= tail->count)
+    return false;
   const msi_tail_slot *slot =
       tail_slot(tail, tail->count - 1 - (size_t)(tail->last - version));
   *data = slot->data;

@@ -31,6 +31,7 @@ void msi_tail_add(msi_tail *tail, uint64_t version, const uint8_t *data, size_t 
 /* Are all entries above `version` here? */
 bool msi_tail_covers(const msi_tail *tail, uint64_t version);
 /* Borrowed; false when it is not here. */
-bool msi_tail_get(const msi_tail *tail, uint64_t version, const uint8_t **data, size_t *bytes);
+bool msi_tail_get(const msi_tail *tail, uint64_t version, const uint8_t **data,
+                  size_t *bytes);
 
 #endif

@@ -76,8 +76,8 @@ static bool log_is_empty(const msi_replica *self, uint64_t term, uint64_t base) 
  * A ready log without entries may be that of a candidate which was passed over between marking it and
  * looking at the term, so it bounds no other log; but its base was reached by somebody.
  */
-static ms_status logs_find(const msi_replica *self, uint64_t term, old_log *logs, size_t *count,
-                           uint64_t *version_min) {
+static ms_status logs_find(const msi_replica *self, uint64_t term, old_log *logs,
+                           size_t *count, uint64_t *version_min) {
   uint64_t until = UINT64_MAX;
   *count = 0;
   *version_min = 0;
@@ -159,7 +159,8 @@ void msi_takeover_serve(msi_replica *self, uint64_t now, uint64_t term) {
     if (st != MS_OK && self->state == MS_SHARE_HOST) msi_host_step_down(self, now);
     if (st != MS_OK) return;
   }
-  while (self->sync_count > 0 && msi_host_is_current(self, now)) msi_replica_synced(self, 0);
+  while (self->sync_count > 0 && msi_host_is_current(self, now))
+    msi_replica_synced(self, 0);
   msi_host_drain(self, now);
 }
 
@@ -186,7 +187,8 @@ static msi_attempt takeover_proceed(msi_replica *self, uint64_t term, uint64_t n
   return attempt;
 }
 
-msi_attempt msi_takeover(msi_replica *self, uint64_t now, uint64_t term, uint64_t *rival) {
+msi_attempt msi_takeover(msi_replica *self, uint64_t now, uint64_t term,
+                         uint64_t *rival) {
   ms_error error = {MS_OK, ""};
   uint64_t next = 0;
   for (uint64_t i = 1; next == 0 && i <= self->watch.reach; i++) {
@@ -212,8 +214,9 @@ msi_attempt msi_takeover(msi_replica *self, uint64_t now, uint64_t term, uint64_
   self->port.beat(self->port.ud);
   msi_attempt attempt = takeover_proceed(self, term, next);
   if (attempt != MSI_ATTEMPT_WON) return attempt;
-  msi_replica_log(self, MS_LOG_INFO, "took over as host of term %" PRIu64 " at version %" PRIu64,
-                  next, self->version);
+  msi_replica_log(self, MS_LOG_INFO,
+                  "took over as host of term %" PRIu64 " at version %" PRIu64, next,
+                  self->version);
   self->takeovers++;
   msi_takeover_serve(self, now, next);
   return MSI_ATTEMPT_WON;

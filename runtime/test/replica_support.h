@@ -28,7 +28,8 @@ static inline ms_update *rs_update(const char *path_text, int64_t number) {
   ms_update *update;
   assert_int_equal(ms_value_new_int(NULL, number, &operand), MS_OK);
   assert_int_equal(
-      msi_update_single(NULL, MSI_CODE_SET, path, operand, MS_NULL, &update, NULL), MS_OK);
+      msi_update_single(NULL, MSI_CODE_SET, path, operand, MS_NULL, &update, NULL),
+      MS_OK);
   ms_value_release(operand);
   ms_path_release(path);
   return update;
@@ -41,7 +42,8 @@ static inline msi_buffer rs_buffer(void) {
 }
 
 /* One of each kind. REJECT borrows `paths` (two of them) and `update` is of PATCH. */
-static inline msi_entry rs_entry(msi_entry_kind kind, ms_update *update, ms_path **paths) {
+static inline msi_entry rs_entry(msi_entry_kind kind, ms_update *update,
+                                 ms_path **paths) {
   msi_entry entry;
   memset(&entry, 0, sizeof entry);
   entry.kind = kind;

@@ -13,7 +13,8 @@ static void assert_same_entry(const msi_entry *a, const msi_entry *b) {
   assert_int_equal(a->patch.update != NULL, b->patch.update != NULL);
   if (a->patch.update != NULL) {
     assert_int_equal(a->patch.update->wire_bytes, b->patch.update->wire_bytes);
-    assert_memory_equal(a->patch.update->wire, b->patch.update->wire, b->patch.update->wire_bytes);
+    assert_memory_equal(a->patch.update->wire, b->patch.update->wire,
+                        b->patch.update->wire_bytes);
   }
   assert_int_equal(a->refusal.status, b->refusal.status);
   assert_string_equal(a->refusal.message, b->refusal.message);
@@ -21,7 +22,8 @@ static void assert_same_entry(const msi_entry *a, const msi_entry *b) {
   assert_int_equal(a->refusal.winner, b->refusal.winner);
   assert_int_equal(a->refusal.winner_wall_ms, b->refusal.winner_wall_ms);
   assert_int_equal(a->refusal.path != NULL, b->refusal.path != NULL);
-  if (a->refusal.path != NULL) assert_true(msi_path_equal(a->refusal.path, b->refusal.path));
+  if (a->refusal.path != NULL)
+    assert_true(msi_path_equal(a->refusal.path, b->refusal.path));
   assert_int_equal(a->refusal.path_count, b->refusal.path_count);
   for (size_t i = 0; i < a->refusal.path_count; i++) {
     assert_true(msi_path_equal(a->refusal.paths[i], b->refusal.paths[i]));
@@ -34,7 +36,8 @@ static void assert_same_entry(const msi_entry *a, const msi_entry *b) {
 }
 
 /* Calls `check` with the packed bytes of one entry of each kind. */
-static void each_kind(void (*check)(const msi_entry *entry, const uint8_t *data, size_t bytes)) {
+static void each_kind(void (*check)(const msi_entry *entry, const uint8_t *data,
+                                    size_t bytes)) {
   ms_update *update = rs_update("players.alice.hp", 90);
   ms_path *paths[2] = {rs_path(NULL, "a.b"), rs_path(NULL, "")};
   for (int kind = MSI_ENTRY_PATCH; kind <= MSI_ENTRY_RETIRE; kind++) {
@@ -72,7 +75,8 @@ static void check_cut_short(const msi_entry *entry, const uint8_t *data, size_t 
   for (size_t length = 0; length < bytes; length++) {
     msi_entry read;
     ms_error error = {MS_OK, ""};
-    uint8_t *copy = malloc(length + 1); /* so that a sanitizer sees reads beyond the end */
+    uint8_t *copy =
+        malloc(length + 1); /* so that a sanitizer sees reads beyond the end */
     assert_non_null(copy);
     memcpy(copy, data, length);
     assert_int_not_equal(msi_entry_unpack(NULL, copy, length, &read, &error), MS_OK);
@@ -102,7 +106,8 @@ static void check_damaged(const msi_entry *entry, const uint8_t *data, size_t by
       memcpy(copy, data, bytes);
       copy[at] = (uint8_t)(copy[at] ^ (1 << bit));
       /* Some still read as entries: what counts is that nothing is read or leaked beyond them. */
-      if (msi_entry_unpack(NULL, copy, bytes, &read, NULL) == MS_OK) msi_entry_fini(&read);
+      if (msi_entry_unpack(NULL, copy, bytes, &read, NULL) == MS_OK)
+        msi_entry_fini(&read);
     }
   }
   free(copy);
@@ -144,7 +149,8 @@ static void test_values_out_of_range_are_refused(void **state) {
   refuse_changed(unknown_kind, MSI_ENTRY_RETIRE);
 }
 
-static void check_without_memory(const msi_entry *entry, const uint8_t *data, size_t bytes) {
+static void check_without_memory(const msi_entry *entry, const uint8_t *data,
+                                 size_t bytes) {
   failing_alloc memory;
   failing_alloc_init(&memory);
   uint64_t n = 0;

@@ -3,7 +3,8 @@
 
 #include "replica_support.h"
 
-static msi_entry entry_of(msi_entry_kind kind, uint64_t origin, uint64_t number, uint64_t base) {
+static msi_entry entry_of(msi_entry_kind kind, uint64_t origin, uint64_t number,
+                          uint64_t base) {
   msi_entry entry;
   memset(&entry, 0, sizeof entry);
   entry.kind = kind;
@@ -14,8 +15,8 @@ static msi_entry entry_of(msi_entry_kind kind, uint64_t origin, uint64_t number,
   return entry;
 }
 
-static void note(msi_members *members, msi_entry_kind kind, uint64_t origin, uint64_t number,
-                 uint64_t base) {
+static void note(msi_members *members, msi_entry_kind kind, uint64_t origin,
+                 uint64_t number, uint64_t base) {
   msi_entry entry = entry_of(kind, origin, number, base);
   assert_true(msi_members_fits(members, &entry));
   if (kind == MSI_ENTRY_JOIN) assert_int_equal(msi_members_reserve(members), MS_OK);

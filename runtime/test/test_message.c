@@ -35,7 +35,8 @@ static void test_a_greeting_reads_back_as_written(void **state) {
   assert_int_equal(msi_hello_unpack(&in, fields, &read), MS_OK);
   assert_int_equal(read.group, hello.group);
   assert_int_equal(read.peer, hello.peer);
-  assert_true(read.known && read.complete && read.member.can_host && !read.member.readonly);
+  assert_true(read.known && read.complete && read.member.can_host &&
+              !read.member.readonly);
   assert_int_equal(read.version, 12);
   assert_int_equal(read.number, 34);
   assert_string_equal(read.member.program, "zone");
@@ -124,17 +125,17 @@ static ms_status unpack_any(const uint8_t *data, size_t bytes) {
   ms_status st = msi_message_open(data, bytes, &in, &number, &fields);
   if (st != MS_OK) return st;
   switch (number) {
-  case MSI_HELLO: return msi_hello_unpack(&in, fields, &hello);
-  case MSI_WELCOME: return msi_welcome_unpack(&in, fields, &welcome);
-  case MSI_REFUSE: return msi_refuse_unpack(&in, fields, &refuse);
-  case MSI_PATCH:
-    st = msi_patch_unpack(&in, fields, NULL, &patch, NULL);
-    if (st == MS_OK) ms_update_release(patch.update);
-    return st;
-  case MSI_SYNC: return msi_sync_unpack(&in, fields, &a);
-  case MSI_SYNCED: return msi_synced_unpack(&in, fields, &a, &b);
-  case MSI_SNAPSHOT_PIECE: return msi_piece_unpack(&in, fields, &a, &piece, &length);
-  default: return MS_ENOENT;
+    case MSI_HELLO: return msi_hello_unpack(&in, fields, &hello);
+    case MSI_WELCOME: return msi_welcome_unpack(&in, fields, &welcome);
+    case MSI_REFUSE: return msi_refuse_unpack(&in, fields, &refuse);
+    case MSI_PATCH:
+      st = msi_patch_unpack(&in, fields, NULL, &patch, NULL);
+      if (st == MS_OK) ms_update_release(patch.update);
+      return st;
+    case MSI_SYNC: return msi_sync_unpack(&in, fields, &a);
+    case MSI_SYNCED: return msi_synced_unpack(&in, fields, &a, &b);
+    case MSI_SNAPSHOT_PIECE: return msi_piece_unpack(&in, fields, &a, &piece, &length);
+    default: return MS_ENOENT;
   }
 }
 
@@ -155,7 +156,8 @@ static void try_damaged(const msi_buffer *out) {
   for (size_t at = 0; at < out->length * 8; at++) {
     memcpy(copy, out->data, out->length);
     copy[at / 8] = (uint8_t)(copy[at / 8] ^ (1 << at % 8));
-    ms_status st = unpack_any(copy, out->length); /* may be another message; no harm is done */
+    ms_status st =
+        unpack_any(copy, out->length); /* may be another message; no harm is done */
     (void)st;
   }
   free(copy);
@@ -172,16 +174,16 @@ static void test_damaged_messages_are_refused(void **state) {
     msi_buffer_clear(&out);
     ms_status st = MS_OK;
     switch (i) {
-    case 0: st = msi_hello_pack(&out, &hello); break;
-    case 1: st = msi_welcome_pack(&out, &welcome); break;
-    case 2: st = msi_refuse_pack(&out, MSI_REFUSE_GROUP, "another group"); break;
-    case 3: st = msi_patch_pack(&out, &patch); break;
-    case 4: st = msi_sync_pack(&out, 1000); break;
-    case 5: st = msi_synced_pack(&out, 1000, 2000); break;
-    default:
-      st = msi_message_begin(&out, MSI_SNAPSHOT_PIECE, 2);
-      if (st == MS_OK) st = msi_pack_uint(&out, 1);
-      if (st == MS_OK) st = msi_pack_bin(&out, "abc", 3);
+      case 0: st = msi_hello_pack(&out, &hello); break;
+      case 1: st = msi_welcome_pack(&out, &welcome); break;
+      case 2: st = msi_refuse_pack(&out, MSI_REFUSE_GROUP, "another group"); break;
+      case 3: st = msi_patch_pack(&out, &patch); break;
+      case 4: st = msi_sync_pack(&out, 1000); break;
+      case 5: st = msi_synced_pack(&out, 1000, 2000); break;
+      default:
+        st = msi_message_begin(&out, MSI_SNAPSHOT_PIECE, 2);
+        if (st == MS_OK) st = msi_pack_uint(&out, 1);
+        if (st == MS_OK) st = msi_pack_bin(&out, "abc", 3);
     }
     assert_int_equal(st, MS_OK);
     try_damaged(&out);
