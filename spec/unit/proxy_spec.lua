@@ -151,6 +151,13 @@ describe("a proxy", function()
     assert.equal(1, data.b.a.x)
   end)
 
+  it("refuses a patch of more than 16 MiB", function()
+    local here <close> = alone.open { x = 1 }
+    local message = raised(function() here.data.x = ("x"):rep(2 ^ 24) end)
+    assert.matches("16777216.*%(ELIMIT%)$", message)
+    assert.equal(1, here.data.x)
+  end)
+
   it("refuses values deeper than 100 levels", function()
     local here <close> = alone.open()
     local deep = {}

@@ -51,6 +51,15 @@ describe("memshare.open", function()
       raised(function() memshare.open("x", { f = print }) end))
   end)
 
+  it("returns nil, message, code for a directory that is open to others", function()
+    local here <close> = alone.directory_only()
+    assert(os.execute("chmod 755 " .. here.directory))
+    local share, message, code = memshare.open("open", nil, here.options)
+    assert.is_nil(share)
+    assert.is_truthy(message:find(here.directory, 1, true), message)
+    assert.equal("EDENIED", code)
+  end)
+
   it("returns nil, message, code when no such share lives and must_exist is set", function()
     local here <close> = alone.directory_only()
     here.options.must_exist = true
