@@ -35,22 +35,25 @@ enum {
 #define SIM_MS UINT64_C(1000000)
 #define SIM_NEVER UINT64_MAX
 
-/* Faults of the world that break a promise: to show that the checks find them. */
+/* Faults of the world that break a promise, to show that the checks find them; and some worse than any
+ * kernel that must not. */
 typedef enum sim_bug {
   SIM_BUG_NONE,
   SIM_BUG_COMMIT_CURRENT, /* commit says "current" whatever the term is */
   SIM_BUG_COMMIT_LATE,    /* commit loads the term before it stores the entry */
   SIM_BUG_LOG_TAIL,       /* reading a log misses its last entry */
   SIM_BUG_LOG_SKIP,       /* reading a log misses an entry in the middle */
-  SIM_BUG_LINK_TWICE,     /* a link delivers a frame twice */
   SIM_BUG_LINK_LOSS,      /* a link loses a frame */
-  SIM_BUG_LINK_SWAP,      /* a link swaps two frames */
-  SIM_BUG_TERM_RACE,      /* raising the term succeeds for everybody */
-  SIM_BUG_LOCK_SHARED,    /* several processes hold one term lock, and raise the term */
+  SIM_BUG_TERM_STORE,     /* raising the term does not look at what it was */
+  SIM_BUG_LOCK_SHARED,    /* several processes hold one term lock */
   SIM_BUG_LOCK_STUCK,     /* the kernel does not free the locks of the dead */
   SIM_BUG_ENROL_FOUNDS,   /* a group is founded while a complete member lives */
   SIM_BUG_MEMBER_DEAD,    /* member locks look free while their holders live */
-  SIM_BUG_HANG_FOREVER,   /* a dialled link is never accepted */
+  SIM_BUG_ACCEPT_NEVER,   /* a dialled link is never accepted */
+  SIM_BUG_TOLERATED,      /* from here on: what the protocol has to stand */
+  SIM_BUG_LINK_TWICE = SIM_BUG_TOLERATED, /* a link delivers a frame twice */
+  SIM_BUG_LINK_SWAP,                      /* a link swaps two frames */
+  SIM_BUG_EOF_EARLY,                      /* what a dead process had sent is lost */
   SIM_BUG_COUNT
 } sim_bug;
 
@@ -246,6 +249,7 @@ struct sim_proc {
   uint64_t ids[SIM_IDS_MAX]; /* all it ever had */
   int id_count;
   bool complete;
+  const sim_group *completed; /* the last group it was complete in */
 
   /* the loop side's record of what it delivered */
   uint64_t delivered; /* last version, in `group` */
@@ -356,6 +360,8 @@ const ms_value *sim_program_defaults(sim_world *sim);
 void sim_check_committed(sim_proc *proc, uint64_t term, uint64_t version,
                          const uint8_t *data, size_t bytes);
 void sim_check_delivery(sim_proc *proc, const msi_delivery *delivery);
+/* A process replaces a group: nobody who was complete in it may be alive. */
+void sim_check_given_up(sim_proc *proc, const sim_group *stale);
 /* A frame leaves: entries in it must be part of the history. */
 void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes);
 /* After an event of a process. */

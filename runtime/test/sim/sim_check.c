@@ -277,6 +277,15 @@ void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes) {
   history_meet(proc, proc->group, version, data, bytes);
 }
 
+void sim_check_given_up(sim_proc *proc, const sim_group *stale) {
+  sim_world *sim = proc->sim;
+  for (int i = 0; i < sim->proc_count && stale != NULL; i++) {
+    if (!sim->procs[i]->alive || sim->procs[i]->completed != stale) continue;
+    sim_fail(sim, "peer %d founds a group, but peer %d was complete and lives",
+             proc->index, i);
+  }
+}
+
 /* ----- deliveries */
 
 static void check_unknown(sim_proc *proc) {

@@ -184,8 +184,10 @@ static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_
       *error = (ms_error){MS_EBUSY, "somebody was faster"};
       return MSI_ENROLLED_FAILED;
     }
+    sim_check_given_up(proc, stale);
     sim->published = made;
     proc->complete = true;
+    proc->completed = made;
     lock_take(made, made->term, proc);
     proc->group = made;
   } else {
@@ -212,6 +214,7 @@ static bool port_mark_complete(void *ud) {
   if (proc->group != proc->sim->published)
     return false; /* it was founded anew meanwhile */
   proc->complete = true;
+  proc->completed = proc->group;
   return sim_point(proc, true);
 }
 
@@ -275,9 +278,7 @@ static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
   if (!sim_point(proc, true) || proc->group == NULL) return false;
-  bool race =
-      sim->options.bug == SIM_BUG_TERM_RACE || sim->options.bug == SIM_BUG_LOCK_SHARED;
-  bool won = proc->group->term == from || (race && proc->group->term == to);
+  bool won = proc->group->term == from || sim->options.bug == SIM_BUG_TERM_STORE;
   sim_note(sim, proc, won ? "raises the term to" : "does not raise the term to", to, 0);
   if (won) proc->group->term = to;
   return sim_point(proc, true) && won;

@@ -125,6 +125,7 @@ static void end_close(sim_world *sim, sim_conn *conn, sim_end *end, bool all) {
   queue_clear(&end->outbox);
   queue_clear(&end->kernel);
   other->eof = true;
+  if (sim->options.bug == SIM_BUG_EOF_EARLY) queue_clear(&other->kernel);
   read_schedule(sim, conn, other);
 }
 
@@ -207,7 +208,7 @@ size_t sim_listener_open(sim_proc *proc, uint64_t term) {
 }
 
 static void accept_schedule(sim_world *sim, const sim_conn *conn) {
-  if (sim->options.bug == SIM_BUG_HANG_FOREVER) return;
+  if (sim->options.bug == SIM_BUG_ACCEPT_NEVER) return;
   sim_schedule(sim, 1000 + sim_delay(sim, sim->weather.link_delay_ns), SIM_ACCEPT,
                conn->index, 0);
 }

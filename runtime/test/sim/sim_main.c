@@ -3,7 +3,8 @@
  *
  *   sim --seeds A..B [--bug NAME]    runs seeds A to B; 0: all hold
  *   sim --seed N [--trace]           runs one, with its schedule
- *   sim --bites N                    every planted bug must be found within N seeds
+ *   sim --bites N                    every planted bug is found within N seeds, and what the
+ *                                    protocol has to stand is not
  *   sim --replays N                  seeds 1 to N twice each: the same events both times
  */
 #include <stdio.h>
@@ -79,20 +80,28 @@ static int run_one(uint64_t seed, sim_bug bug, bool trace) {
 }
 
 static int run_bites(uint64_t most) {
-  int missed = 0;
+  int wrong = 0;
   for (int bug = SIM_BUG_NONE + 1; bug < SIM_BUG_COUNT; bug++) {
     sim_report report = {0};
-    uint64_t seed = 0;
-    while (!report.failed && seed < most) {
+    bool tolerated = bug >= SIM_BUG_TOLERATED;
+    uint64_t seed = 0, last = tolerated ? most / 4 : most;
+    while (!report.failed && seed < last) {
       sim_options options = {.seed = ++seed, .bug = (sim_bug)bug};
       sim_run(&options, &report);
     }
-    printf("%-16s %s seed %llu: %s\n", sim_bug_name((sim_bug)bug),
-           report.failed ? "found by" : "NOT FOUND up to", ULL(seed), report.message);
+    if (report.failed) {
+      printf("%-14s found by seed %llu: %s\n", sim_bug_name((sim_bug)bug), ULL(seed),
+             report.message);
+    } else {
+      printf("%-14s not found by %llu seeds\n", sim_bug_name((sim_bug)bug), ULL(seed));
+    }
     fflush(stdout);
-    if (!report.failed) missed++;
+    if (report.failed == tolerated) {
+      printf("%-14s SHOULD %sHAVE BEEN FOUND\n", "", tolerated ? "NOT " : "");
+      wrong++;
+    }
   }
-  return missed > 0;
+  return wrong > 0;
 }
 
 static int run_replays(uint64_t count) {

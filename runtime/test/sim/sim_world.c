@@ -467,14 +467,15 @@ const char *sim_bug_name(sim_bug bug) {
       [SIM_BUG_COMMIT_LATE] = "commit-late",
       [SIM_BUG_LOG_TAIL] = "log-tail",
       [SIM_BUG_LOG_SKIP] = "log-skip",
-      [SIM_BUG_LINK_TWICE] = "link-twice",
       [SIM_BUG_LINK_LOSS] = "link-loss",
-      [SIM_BUG_LINK_SWAP] = "link-swap",
-      [SIM_BUG_TERM_RACE] = "term-race",
+      [SIM_BUG_TERM_STORE] = "term-store",
       [SIM_BUG_LOCK_SHARED] = "lock-shared",
       [SIM_BUG_LOCK_STUCK] = "lock-stuck",
       [SIM_BUG_ENROL_FOUNDS] = "enrol-founds",
       [SIM_BUG_MEMBER_DEAD] = "member-dead",
-      [SIM_BUG_HANG_FOREVER] = "accept-never"};
+      [SIM_BUG_ACCEPT_NEVER] = "accept-never",
+      [SIM_BUG_LINK_TWICE] = "link-twice",
+      [SIM_BUG_LINK_SWAP] = "link-swap",
+      [SIM_BUG_EOF_EARLY] = "eof-early"};
   return bug < SIM_BUG_COUNT ? names[bug] : "?";
 }
