@@ -3,6 +3,9 @@
 --
 --   memshare run examples/luv.lua [TICKS]
 local memshare = require "memshare"
+
+-- Only because this file is called like the module, which `require` would find it instead of.
+package.preload.luv = package.loadlib(package.searchpath("luv", package.cpath), "luaopen_luv")
 local uv = require "luv"
 
 local ticks <const> = tonumber(arg[1]) or 10

@@ -99,7 +99,7 @@ else
 end
 
 share:on("phase", function(phase)
-  if phase == "report" then memshare.stop() end
+  if phase == "leave" then memshare.stop() end
 end)
 
 memshare.run()

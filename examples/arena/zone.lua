@@ -29,13 +29,12 @@ local function now() return ("%d"):format(uv.hrtime() // 1) end
 
 -- ------------------------------------------------------------------- moves
 
-math.randomseed(uv.os_getpid())
 local players = {}
 for i = 1, PLAYERS do
   players[name .. i] = { x = math.random(0, WIDTH - 1), y = math.random(0, HEIGHT - 1) }
 end
 
-data.zones[name] = { pid = uv.os_getpid(), state = "alive" }
+data.zones[name] = { pid = math.tointeger(uv.os_getpid()), state = "alive" }
 
 local waiting, first, last = {}, 1, 0 -- receipts of moves that are not settled
 local accepted = 0
@@ -93,6 +92,7 @@ share:on("phase", function(phase)
   elseif phase == "report" then
     settle()
     tell("report", accepted, memshare.to_json(data))
+  elseif phase == "leave" then
     memshare.stop()
   end
 end)
@@ -100,4 +100,4 @@ end)
 memshare.run() -- until the director says "finish"
 assert(share:flush(5))
 data.zones[name].state = "finished"
-memshare.run() -- until the director has heard that from all and says "report"
+memshare.run() -- until the director has heard that from all, has all reports and says "leave"
