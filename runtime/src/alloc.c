@@ -46,7 +46,8 @@ void msi_alloc_free(const ms_alloc *alloc, void *ptr, size_t bytes) {
   alloc->resize(alloc->ud, ptr, bytes, 0);
 }
 
-/* Length of `text` (at most `bytes`) without a UTF-8 sequence that was cut off at its end. */
+/* Length of `text` (at most `bytes`) without a UTF-8 sequence that was cut off at its
+ * end. */
 static size_t whole_utf8(const char *text, size_t bytes) {
   size_t tail = 0; /* continuation bytes at the end */
   while (tail < bytes && tail < 3 &&

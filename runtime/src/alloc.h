@@ -1,8 +1,8 @@
 /*
  * Memory and error lines: what every module needs before it can fail properly.
  *
- * All memory goes through an ms_alloc. A NULL alloc means the default one, so internal structs hold
- * the resolved pointer from msi_alloc_resolve().
+ * All memory goes through an ms_alloc. A NULL alloc means the default one, so internal
+ * structs hold the resolved pointer from msi_alloc_resolve().
  */
 #ifndef MSI_ALLOC_H
 #define MSI_ALLOC_H
@@ -30,7 +30,8 @@ void msi_alloc_free(const ms_alloc *alloc, void *ptr, size_t bytes);
 #define MSI_NEW(alloc, type) ((type *)msi_alloc_zero((alloc), sizeof(type)))
 #define MSI_FREE(alloc, ptr) msi_alloc_free((alloc), (ptr), sizeof(*(ptr)))
 
-/* Fills *error (may be NULL), cutting the line at a UTF-8 boundary, and returns `status`. */
+/* Fills *error (may be NULL), cutting the line at a UTF-8 boundary, and returns `status`.
+ * */
 ms_status msi_fail(ms_error *error, ms_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -6,7 +6,8 @@
 
 /* Appends the text. MS_ENOMEM. */
 MS_CHECKED ms_status msi_base64_write(msi_buffer *out, const char *bytes, size_t length);
-/* Appends the bytes; MS_EARGUMENT unless the text is what msi_base64_write() makes of them. */
+/* Appends the bytes; MS_EARGUMENT unless the text is what msi_base64_write() makes of
+ * them. */
 MS_CHECKED ms_status msi_base64_read(msi_buffer *out, const char *text, size_t length);
 
 #endif

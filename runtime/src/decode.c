@@ -1,10 +1,11 @@
 /*
  * Reading MessagePack from bytes that nobody vouches for.
  *
- * atom_read() is the only place that looks at bytes; it never reads beyond the end. Everything else
- * works on atoms. The decoder keeps open containers on a stack of its own and gives an item to its
- * container as soon as it is complete; what a container announces is believed only as far as there
- * are bytes for it, and never decides how much memory is asked for beyond a small flat block.
+ * atom_read() is the only place that looks at bytes; it never reads beyond the end.
+ * Everything else works on atoms. The decoder keeps open containers on a stack of its own
+ * and gives an item to its container as soon as it is complete; what a container
+ * announces is believed only as far as there are bytes for it, and never decides how much
+ * memory is asked for beyond a small flat block.
  */
 #include "codec.h"
 
@@ -131,7 +132,8 @@ static ms_status atom_read(msi_reader *in, msi_atom *atom) {
   return st;
 }
 
-/* ------------------------------------------------------------------ atoms for protocol messages */
+/* ------------------------------------------------------------------ atoms for protocol
+ * messages */
 
 /* Reads an atom that must be of one kind; otherwise the reader stays where it was. */
 static ms_status unpack_kind(msi_reader *in, msi_atom_kind kind, msi_atom *atom) {
@@ -362,7 +364,8 @@ static ms_status decoder_scalar(const msi_decoder *decoder, const msi_atom *atom
   return st == MS_OK ? st : msi_fail(error, st, "out of memory");
 }
 
-/* Gives a complete value, which is taken, to its container, and that to its own when it is full. */
+/* Gives a complete value, which is taken, to its container, and that to its own when it
+ * is full. */
 static ms_status decoder_close(msi_decoder *decoder, const ms_value *value,
                                ms_error *error) {
   while (decoder->depth > 0) {

@@ -1,9 +1,10 @@
 /*
- * Are two values equal, and which children of theirs are not? Branches that both share are skipped.
+ * Are two values equal, and which children of theirs are not? Branches that both share
+ * are skipped.
  *
- * Objects of one size are compared in lock-step, since equal ones have equal shapes. Arrays need not:
- * two walks go down whichever tree is higher until both stand before the same node, which is skipped,
- * or before single items.
+ * Objects of one size are compared in lock-step, since equal ones have equal shapes.
+ * Arrays need not: two walks go down whichever tree is higher until both stand before the
+ * same node, which is skipped, or before single items.
  */
 #include "diff.h"
 
@@ -17,8 +18,9 @@ enum {
 };
 
 /*
- * Pairs still to be compared. Equality is a conjunction, so pairs that stand deeper than any document
- * may wait here until the stack is free again; without memory for them the answer is "not equal".
+ * Pairs still to be compared. Equality is a conjunction, so pairs that stand deeper than
+ * any document may wait here until the stack is free again; without memory for them the
+ * answer is "not equal".
  */
 typedef struct msi_pair {
   const ms_value *a, *b;
@@ -130,8 +132,8 @@ static size_t walk_size(const msi_walk *walk) {
 }
 
 /*
- * Goes on to the next index at which both walks stand before values that are not the same reference.
- * False when one of them is at its end.
+ * Goes on to the next index at which both walks stand before values that are not the same
+ * reference. False when one of them is at its end.
  */
 static bool walk_to_difference(msi_walk *a, msi_walk *b, size_t *index) {
   while (a->levels > 0 && b->levels > 0) {
@@ -185,9 +187,8 @@ static bool pair_equal(msi_waiting *waiting, const ms_value *a, const ms_value *
   const msi_number *number_a = (const msi_number *)(const void *)a;
   const msi_number *number_b = (const msi_number *)(const void *)b;
   switch ((ms_type)a->type) {
-    case MS_INT: return number_a->as.integer == number_b->as.integer;
-    case MS_DOUBLE:
-      return memcmp(&number_a->as.real, &number_b->as.real, sizeof(double)) == 0;
+    case MS_INT:
+    case MS_DOUBLE: return number_a->as.integer == number_b->as.integer; /* the bits */
     case MS_STRING: break;
     default:
       return ms_value_count(a) == ms_value_count(b) &&

@@ -1,9 +1,9 @@
 /*
  * Writing MessagePack.
  *
- * The encoder keeps one cursor per open container on a stack of its own, so depth costs no C stack,
- * and an item that was taken from a cursor but not written yet, so that a step which ran out of
- * memory can be repeated.
+ * The encoder keeps one cursor per open container on a stack of its own, so depth costs
+ * no C stack, and an item that was taken from a cursor but not written yet, so that a
+ * step which ran out of memory can be repeated.
  */
 #include "codec.h"
 
@@ -115,9 +115,9 @@ static ms_status pack_bytes(msi_buffer *out, const uint8_t *head, size_t head_by
   if (length > SIZE_MAX - head_bytes) return MS_ENOMEM;
   ms_status st = msi_buffer_reserve(out, head_bytes + length);
   if (st != MS_OK) return st;
-  st = msi_buffer_append(out, head, head_bytes);
-  MSI_ASSERT(st == MS_OK);
-  return msi_buffer_append(out, bytes, length);
+  memcpy(out->data + out->length, head, head_bytes);
+  out->length += head_bytes;
+  return msi_buffer_append(out, bytes, length); /* there is room */
 }
 
 ms_status msi_pack_string(msi_buffer *out, const char *bytes, size_t length) {

@@ -1,9 +1,9 @@
 /*
  * JSON text to values, through jansson.
  *
- * jansson parses the text into a tree of its own, with malloc(): its allocator hooks belong to the
- * whole process, and the host program may use jansson too, so they are left alone. Only what becomes
- * a value is allocated as the caller asked.
+ * jansson parses the text into a tree of its own, with malloc(): its allocator hooks
+ * belong to the whole process, and the host program may use jansson too, so they are left
+ * alone. Only what becomes a value is allocated as the caller asked.
  */
 #include <jansson.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /*
- * Values to JSON text. The structure is written here, in byte order of the keys; jansson writes
- * strings and numbers, with malloc() (see json_read.c).
+ * Values to JSON text. The structure is written here, in byte order of the keys; jansson
+ * writes strings and numbers, with malloc() (see json_read.c).
  */
 #include <inttypes.h>
 #include <jansson.h>

@@ -8,8 +8,8 @@
  *   ...10  a constant: null, false, true, the empty table
  *   ...11  a double whose exponent is ordinary (64-bit systems only)
  *
- * A value that fits in the word never has a block, so two references to the same small value are
- * the same word.
+ * A value that fits in the word never has a block, so two references to the same small
+ * value are the same word.
  */
 #ifndef MSI_NODE_H
 #define MSI_NODE_H
@@ -19,7 +19,8 @@
 
 #include "value.h"
 
-/* A count that got this far stays there: the block is never freed rather than freed too early. */
+/* A count that got this far stays there: the block is never freed rather than freed too
+ * early. */
 #define MSI_REFS_STUCK 0xC0000000u
 /* Encoded bytes of a container; more is MS_ELIMIT, so that sums do not overflow. */
 #define MSI_BYTES_MAX ((uint64_t)1 << 60)
@@ -63,8 +64,8 @@ typedef struct msi_entry {
 } msi_entry;
 
 /*
- * An array or object. Behind it stand either up to `capacity` items (and for objects as many tag
- * bytes, see object.c) or, with MSI_TREE, one pointer to the root of a tree.
+ * An array or object. Behind it stand either up to `capacity` items (and for objects as
+ * many tag bytes, see object.c) or, with MSI_TREE, one pointer to the root of a tree.
  */
 typedef struct msi_container {
   ms_value head;
@@ -140,11 +141,11 @@ void msi_dead_drain(msi_dead *dead);
 /* ----- string.c */
 
 bool msi_utf8_valid(const char *bytes, size_t length);
-uint32_t msi_string_value_hash(const ms_value *string);
+uint32_t msi_string_value_hash(const ms_value *value);
 /* hash first, then bytes: the order of objects. */
 int msi_lookup_compare(const msi_lookup *lookup, const ms_value *key);
 bool msi_lookup_matches(const msi_lookup *lookup, const ms_value *key);
-msi_lookup msi_lookup_string(const ms_value *string);
+msi_lookup msi_lookup_string(const ms_value *value);
 /* The key as a string value, retained. */
 MS_CHECKED ms_status msi_lookup_key(const ms_alloc *alloc, const msi_lookup *lookup,
                                     const ms_value **out);
@@ -158,8 +159,9 @@ enum {
 };
 
 /*
- * A node of a trie: entries, then children, both in the order of their slots. Nodes below the last
- * level hold the keys that share one whole hash: `collided` entries in the order of their bytes.
+ * A node of a trie: entries, then children, both in the order of their slots. Nodes below
+ * the last level hold the keys that share one whole hash: `collided` entries in the order
+ * of their bytes.
  */
 typedef struct msi_node {
   _Atomic uint32_t refs;
@@ -198,13 +200,14 @@ static inline msi_node **msi_node_children(const msi_node *node) {
 
 /* An empty root. */
 msi_node *msi_trie_new(const ms_alloc *alloc);
-const msi_entry *msi_trie_find(const msi_node *root, const msi_lookup *lookup);
+const msi_entry *msi_trie_find(const msi_node *node, const msi_lookup *lookup);
 /*
- * `owned`: *root belongs to the caller alone, is changed in place and may be replaced by another
- * block. Otherwise it stays as it is and *root becomes a second trie that shares with it.
+ * `owned`: *root belongs to the caller alone, is changed in place and may be replaced by
+ * another block. Otherwise it stays as it is and *root becomes a second trie that shares
+ * with it.
  *
- * put: *grown is how many encoded bytes came (or went, when negative), *added whether the key is
- * new. erase: the key must be there.
+ * put: *grown is how many encoded bytes came (or went, when negative), *added whether the
+ * key is new. erase: the key must be there.
  */
 MS_CHECKED ms_status msi_trie_put(const ms_alloc *alloc, msi_node **root, bool owned,
                                   const msi_lookup *lookup, const ms_value *value,
@@ -233,14 +236,14 @@ static inline msi_entry *msi_object_entries(const msi_container *object) {
 static inline msi_node **msi_object_root(const msi_container *object) {
   return (msi_node **)(uintptr_t)(object + 1);
 }
-const ms_value *msi_object_find(const ms_value *object, const msi_lookup *lookup);
+const ms_value *msi_object_find(const ms_value *value, const msi_lookup *lookup);
 /* Releases what the object holds and frees its block. */
 void msi_object_drop(msi_dead *dead, msi_container *object);
-void msi_object_cursor_init(ms_cursor *cursor, const ms_value *object);
+void msi_object_cursor_init(ms_cursor *cursor, const ms_value *value);
 const msi_entry *msi_object_cursor_next(ms_cursor *cursor);
 bool msi_object_check(const ms_value *object);
 
-/* ----- array.c */
+/* ----- chunk.c: the inside of large arrays */
 
 enum { MSI_ARRAY_FANOUT = 32 };
 
@@ -265,6 +268,25 @@ static inline msi_chunk **msi_chunk_children(const msi_chunk *chunk) {
 static inline uint32_t *msi_chunk_ends(const msi_chunk *chunk) {
   return (uint32_t *)(void *)(msi_chunk_children(chunk) + chunk->capacity);
 }
+/* A leaf of values, which are retained. */
+msi_chunk *msi_chunk_new(const ms_alloc *alloc, const ms_value *const *values,
+                         unsigned count);
+void msi_chunk_release(msi_dead *dead, msi_chunk *chunk);
+/* The run of values that holds `index`: returns the value at index and how many stand
+ * from there on in *run. */
+const ms_value **msi_chunk_run(const msi_chunk *chunk, uint32_t index, size_t *run);
+/*
+ * At `index`, `skip` values (0 or 1) go and `value` comes unless it is NULL. `owned`:
+ * *root belongs to the caller alone, is changed in place and may be replaced by another
+ * block; otherwise it stays as it is and *root becomes a second tree that shares with it.
+ */
+MS_CHECKED ms_status msi_chunk_edit(const ms_alloc *alloc, msi_chunk **root, bool owned,
+                                    uint32_t index, unsigned skip, const ms_value *value);
+/* Adds up and checks the whole tree; tests only. */
+bool msi_chunk_check(const msi_chunk *root, uint64_t *count, uint64_t *bytes);
+
+/* ----- array.c */
+
 static inline const ms_value **msi_array_values(const msi_container *array) {
   return (const ms_value **)(uintptr_t)(array + 1);
 }
@@ -274,8 +296,7 @@ static inline msi_chunk **msi_array_root(const msi_container *array) {
 MS_CHECKED ms_status msi_array_new(const ms_alloc *alloc, size_t capacity,
                                    const ms_value **out);
 void msi_array_drop(msi_dead *dead, msi_container *array);
-/* The run of values that holds `index`: returns the value at index and how many stand from there on
- * in *run. */
+/* As msi_chunk_run. */
 const ms_value **msi_array_run(const msi_container *array, size_t index, size_t *run);
 bool msi_array_check(const ms_value *array);
 

@@ -4,10 +4,10 @@
  *   flat   head | entries, capacity of them | tags, capacity of them
  *   tree   head | pointer to the root of a trie
  *
- * Entries of a flat object are sorted by hash, then bytes. A tag is the highest byte of its entry's
- * hash, so that a search looks at few keys. Objects of at most FLAT_MAX entries are always flat and
- * larger ones never are; with the trie's one shape per set of keys (trie.c), equal objects look
- * alike down to the order of their entries.
+ * Entries of a flat object are sorted by hash, then bytes. A tag is the highest byte of
+ * its entry's hash, so that a search looks at few keys. Objects of at most FLAT_MAX
+ * entries are always flat and larger ones never are; with the trie's one shape per set of
+ * keys (trie.c), equal objects look alike down to the order of their entries.
  */
 #include "node.h"
 
@@ -146,7 +146,8 @@ static msi_container *flat_grow(msi_container *object) {
   return object;
 }
 
-/* ------------------------------------------------------------------ between flat and tree */
+/* ------------------------------------------------------------------ between flat and
+ * tree */
 
 /* A tree with the entries of a flat object. */
 static msi_container *object_to_tree(const ms_alloc *alloc, const msi_container *flat) {

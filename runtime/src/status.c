@@ -1,4 +1,5 @@
-/* Statuses by name, and the version. One list in memshare.h makes enum, names and texts. */
+/* Statuses by name, and the version. One list in memshare.h makes enum, names and texts.
+ * */
 #include "memshare.h"
 
 #include <stddef.h>

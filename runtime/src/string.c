@@ -6,7 +6,8 @@
 
 #define ASCII_WORD 0x8080808080808080u
 
-/* Bytes of the sequence that begins at `at` (at least one byte is left); 0 when it is invalid. */
+/* Bytes of the sequence that begins at `at` (at least one byte is left); 0 when it is
+ * invalid. */
 static size_t utf8_sequence(const unsigned char *at, size_t left) {
   unsigned char lead = at[0];
   if (lead < 0x80) return 1;

@@ -1,20 +1,20 @@
 /*
  * Hash array mapped tries: the inside of objects that have outgrown their flat form.
  *
- * Each level uses the next 4 bits of a key's hash, the highest first, so that walking the slots in
- * order walks the keys in the order of their hashes. A slot holds nothing, one entry, or a child
- * with at least two entries below it:
+ * Each level uses the next 4 bits of a key's hash, the highest first, so that walking the
+ * slots in order walks the keys in the order of their hashes. A slot holds nothing, one
+ * entry, or a child with at least two entries below it:
  *
  *     root     [ . k1 . . C . . k2 ... ]        map.entries  0000000010000010
  *                         |                     map.children 0000000000010000
  *     level 1           [ k3 . k4 ... ]         then k1 k2, then C, without gaps
  *
- * Keys with equal hashes meet in a collision node below the last level, sorted by their bytes.
- * One set of keys therefore has one shape only, whatever order it was built in; comparing two
- * tries walks them in lock-step.
+ * Keys with equal hashes meet in a collision node below the last level, sorted by their
+ * bytes. One set of keys therefore has one shape only, whatever order it was built in;
+ * comparing two tries walks them in lock-step.
  *
- * Nodes are exactly as large as what they hold. A change makes a new node from the old one: of a
- * node that others see too the content is copied, otherwise it is moved.
+ * Nodes are exactly as large as what they hold. A change makes a new node from the old
+ * one: of a node that others see too the content is copied, otherwise it is moved.
  */
 #include "node.h"
 
@@ -31,7 +31,8 @@ typedef struct msi_trail {
   bool found;
 } msi_trail;
 
-/* What a new node takes over from an old one: all but `skip` items at `at`, and `add` new ones. */
+/* What a new node takes over from an old one: all but `skip` items at `at`, and `add` new
+ * ones. */
 typedef struct msi_splice {
   unsigned at, skip, add;
 } msi_splice;
@@ -90,9 +91,10 @@ static void entry_release(const msi_entry *entry) {
 }
 
 /*
- * A node with the content of `old`, changed as the two splices say; the maps are copied as they
- * are. `entry` and `child` are what is added: their references are taken on success. With `move`
- * what is kept changes its owner and the block of `old` is freed, otherwise it is retained.
+ * A node with the content of `old`, changed as the two splices say; the maps are copied
+ * as they are. `entry` and `child` are what is added: their references are taken on
+ * success. With `move` what is kept changes its owner and the block of `old` is freed,
+ * otherwise it is retained.
  */
 static msi_node *node_splice(const ms_alloc *alloc, msi_node *old, unsigned level,
                              msi_splice entries, const msi_entry *entry,
@@ -229,8 +231,8 @@ static void map_set(uint16_t *map, unsigned slot, bool on) {
 }
 
 /*
- * `node` stands for the trail's node at `level` from now on. What is above it is copied where others
- * see it too. Takes `node`, also on failure.
+ * `node` stands for the trail's node at `level` from now on. What is above it is copied
+ * where others see it too. Takes `node`, also on failure.
  */
 static ms_status trail_hang(const ms_alloc *alloc, const msi_trail *trail, unsigned level,
                             msi_node *node, msi_node **root) {
@@ -386,8 +388,8 @@ ms_status msi_trie_put(const ms_alloc *alloc, msi_node **root, bool owned,
 }
 
 /*
- * Erasing leaves `last` alone in its node: it moves up, to the lowest node above that holds anything
- * else, and the chain of nodes between them goes.
+ * Erasing leaves `last` alone in its node: it moves up, to the lowest node above that
+ * holds anything else, and the chain of nodes between them goes.
  */
 static ms_status trail_lift(const ms_alloc *alloc, const msi_trail *trail,
                             const msi_entry *last, msi_node **root) {
@@ -438,8 +440,8 @@ ms_status msi_trie_erase(const ms_alloc *alloc, msi_node **root, bool owned,
 
 /* ------------------------------------------------------------------ walking */
 
-/* The words of a walk: the level it is at, then node and next slot of every level above and at it.
- * WALK_END: there is no more. */
+/* The words of a walk: the level it is at, then node and next slot of every level above
+ * and at it. WALK_END: there is no more. */
 enum { WALK_LEVEL, WALK_NODE, WALK_SLOT = WALK_NODE + MSI_TRIE_LEVELS + 1 };
 static_assert(WALK_SLOT + MSI_TRIE_LEVELS + 1 == MSI_TRIE_WALK_WORDS, "walk words");
 #define WALK_END UINTPTR_MAX

@@ -1,9 +1,10 @@
 /*
  * References, scalars, counting, and what is the same for arrays and objects.
  *
- * Nothing here recurses through values: a container that dies is put on a list of dead ones, linked
- * through its `bytes`, and the list is worked off. Depth therefore costs no stack. The nodes inside
- * one container are released by recursion, since their height is bounded.
+ * Nothing here recurses through values: a container that dies is put on a list of dead
+ * ones, linked through its `bytes`, and the list is worked off. Depth therefore costs no
+ * stack. The nodes inside one container are released by recursion, since their height is
+ * bounded.
  */
 #include "node.h"
 
@@ -35,9 +36,10 @@ static const ms_value *small_int(int64_t number) {
 
 #if UINTPTR_MAX == UINT64_MAX
 /*
- * A double's bits are s eeeeeeeeeee m...m. When the three bits behind the sign are 011 or 100 (the
- * number is 0 or between about 1e-77 and 1e77) they say only one bit, and leave room for the tag:
- * rotated left by three, the word begins with that bit and ends in two that follow from it.
+ * A double's bits are s eeeeeeeeeee m...m. When the three bits behind the sign are 011 or
+ * 100 (the number is 0 or between about 1e-77 and 1e77) they say only one bit, and leave
+ * room for the tag: rotated left by three, the word begins with that bit and ends in two
+ * that follow from it.
  */
 static uint64_t rotate_left(uint64_t word, unsigned by) {
   return (word << by) | (word >> (64 - by));
@@ -75,7 +77,8 @@ static uint64_t double_unpack(uintptr_t word) {
 }
 #endif
 
-/* ------------------------------------------------------------------ making and reading */
+/* ------------------------------------------------------------------ making and reading
+ * */
 
 void msi_value_init(ms_value *head, const ms_alloc *alloc, ms_type type) {
   atomic_init(&head->refs, 1);
@@ -242,7 +245,8 @@ void ms_value_release(const ms_value *value) {
   msi_dead_drain(&dead);
 }
 
-/* ------------------------------------------------------------------ containers of either type */
+/* ------------------------------------------------------------------ containers of either
+ * type */
 
 size_t ms_value_count(const ms_value *value) {
   return msi_is_array(value) || msi_is_object(value) ? msi_as_container(value)->count : 0;

@@ -1,4 +1,5 @@
-/* Each block begins with its size, so that what the library says about it can be checked. */
+/* Each block begins with its size, so that what the library says about it can be checked.
+ * */
 #include "failing_alloc.h"
 
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /*
- * An allocator for tests: it counts blocks and bytes, checks the sizes it is told, and fails when it
- * is asked to. Not for several threads at once.
+ * An allocator for tests: it counts blocks and bytes, checks the sizes it is told, and
+ * fails when it is asked to. Not for several threads at once.
  *
  *   failing_alloc_init(&memory);
- *   failing_alloc_fail_at(&memory, n);  // the n-th request from now on fails, counted from 0, ...
- *   memory.fail_from_there = true;      // ... and all after it
+ *   failing_alloc_fail_at(&memory, n);  // the n-th request fails, from 0
+ *   memory.fail_from_there = true;      // and all after it
  *   ... use &memory.alloc ...
  *   assert_true(failing_alloc_is_clean(&memory));
  */

@@ -1,6 +1,7 @@
 /*
- * Bytes that nobody vouches for: what is decoded must encode to something that decodes to an equal
- * value and is encoded alike. The same bytes also go through in pieces and through the atoms.
+ * Bytes that nobody vouches for: what is decoded must encode to something that decodes to
+ * an equal value and is encoded alike. The same bytes also go through in pieces and
+ * through the atoms.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /*
- * Every allocation of the value layer fails once: each scenario runs with the n-th request failing,
- * for n = 0, 1, 2, ... until it succeeds. Each time the failing call says MS_ENOMEM, what it worked
- * on is as it was, and nothing is left behind.
+ * Every allocation of the value layer fails once: each scenario runs with the n-th
+ * request failing, for n = 0, 1, 2, ... until it succeeds. Each time the failing call
+ * says MS_ENOMEM, what it worked on is as it was, and nothing is left behind.
  */
 #include "value_support.h"
 
@@ -166,7 +166,8 @@ static void test_draining_an_array_is_all_or_nothing(void **state) {
   run_sweep(drain_array, 1);
 }
 
-/* ------------------------------------------------------------------ making and reading */
+/* ------------------------------------------------------------------ making and reading
+ * */
 
 static ms_status make_scalars(sweep *run, size_t variant) {
   (void)variant;
@@ -197,7 +198,8 @@ static void test_making_scalars_fails_cleanly(void **state) {
   run_sweep(make_scalars, 0);
 }
 
-/* All types, flat and large containers, keys that repeat, deep enough for every stack to grow. */
+/* All types, flat and large containers, keys that repeat, deep enough for every stack to
+ * grow. */
 static const ms_value *make_sample(void) {
   const ms_value *sample = test_json(
       "{\"a\":[1,2.5,1e300,9223372036854775807,\"text\",null,true,{\"$empty\":true},[],{}"
@@ -385,7 +387,8 @@ static void test_json_fails_cleanly(void **state) {
   run_sweep(to_json, MS_JSON_PRETTY);
 }
 
-/* Deep values are compared with a list in memory; without it they are not known to be equal. */
+/* Deep values are compared with a list in memory; without it they are not known to be
+ * equal. */
 static void test_comparing_deep_values_without_memory_says_not_equal(void **state) {
   (void)state;
   sweep run;

@@ -175,7 +175,8 @@ static size_t count_unequal(const ms_value *value, const ms_value *other,
   return count;
 }
 
-/* Each reported child differs, none is reported twice, and as many as differ are reported. */
+/* Each reported child differs, none is reported twice, and as many as differ are
+ * reported. */
 static void expect_diff(const ms_value *old_value, const ms_value *new_value) {
   static changes list;
   list.count = 0;

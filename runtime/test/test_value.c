@@ -6,7 +6,8 @@
 #include "buffer.h"
 #include "value_support.h"
 
-/* ------------------------------------------------------------------ statuses, errors, buffers */
+/* ------------------------------------------------------------------ statuses, errors,
+ * buffers */
 
 static void test_version_is_that_of_the_header(void **state) {
   (void)state;

@@ -1,4 +1,5 @@
-/* What the tests of values share: cmocka's includes, random numbers and values, keys of any hash. */
+/* What the tests of values share: cmocka's includes, random numbers and values, keys of
+ * any hash. */
 #ifndef VALUE_SUPPORT_H
 #define VALUE_SUPPORT_H
 
@@ -26,8 +27,8 @@ typedef struct test_random {
   uint64_t state;
 } test_random;
 
-/* The seed of this run: $MEMSHARE_TEST_SEED or a fixed one; printed, so that a failure can be
- * repeated. */
+/* The seed of this run: $MEMSHARE_TEST_SEED or a fixed one; printed, so that a failure
+ * can be repeated. */
 static inline test_random test_random_begin(const char *test) {
   const char *text = getenv("MEMSHARE_TEST_SEED");
   uint64_t seed = text == NULL ? 20240607 : strtoull(text, NULL, 10);
@@ -87,20 +88,34 @@ static inline void test_put(const ms_alloc *alloc, const ms_value **object,
   assert_ok(ms_value_put(alloc, object, key, strlen(key), value));
 }
 
-static const int64_t test_integers[] = {0,          1,
-                                        -1,         31,
-                                        32,         127,
-                                        128,        255,
-                                        256,        -32,
-                                        -33,        -128,
-                                        -129,       32767,
-                                        32768,      65535,
-                                        65536,      -32768,
-                                        -32769,     INT32_MAX,
-                                        INT32_MIN,  UINT32_MAX,
-                                        1LL << 32,  1LL << 61,
-                                        -(1LL << 61), (1LL << 61) - 1,
-                                        INT64_MAX,  INT64_MIN};
+static const int64_t test_integers[] = {0,
+                                        1,
+                                        -1,
+                                        31,
+                                        32,
+                                        127,
+                                        128,
+                                        255,
+                                        256,
+                                        -32,
+                                        -33,
+                                        -128,
+                                        -129,
+                                        32767,
+                                        32768,
+                                        65535,
+                                        65536,
+                                        -32768,
+                                        -32769,
+                                        INT32_MAX,
+                                        INT32_MIN,
+                                        UINT32_MAX,
+                                        1LL << 32,
+                                        1LL << 61,
+                                        -(1LL << 61),
+                                        (1LL << 61) - 1,
+                                        INT64_MAX,
+                                        INT64_MIN};
 
 static const double test_doubles[] = {0.0,
                                       -0.0,
@@ -184,7 +199,8 @@ static inline const ms_value *test_random_value(test_random *random,
 
 enum { TEST_KEY_BYTES = 8 };
 
-/* Undoes msi_string_hash() for strings of 8 bytes: for every `salt` another key of that hash. */
+/* Undoes msi_string_hash() for strings of 8 bytes: for every `salt` another key of that
+ * hash. */
 static inline void test_key_of_hash(uint32_t hash, uint32_t salt,
                                     char key[TEST_KEY_BYTES]) {
   const uint64_t m = 0xC6A4A7935BD1E995u;
