@@ -621,14 +621,15 @@ void msi_station_close(msi_station *station) {
   station->dirty_count = 0;
   msi_replica_free(station->replica);
   station->replica = NULL;
-  uint64_t own_term = station->own_term;
   if (station->group != NULL) {
-    msi_group_unlink_if_last(station->group, &station->directory, station->name);
-    bool last = !msi_group_is_published(station->group, &station->directory, station->name);
+    const char *name = station->name;
+    bool here = msi_group_is_published(station->group, &station->directory, name);
+    msi_group_unlink_if_last(station->group, &station->directory, name);
+    bool last = here && !msi_group_is_published(station->group, &station->directory, name);
     own_term_drop(station, last);
-    if (last && own_term != 0) {
-      msi_directory_sweep(&station->directory, station->name, own_term + 1);
-    }
+    /* Nobody is left who could need a log. A new group that is founded meanwhile begins above. */
+    uint64_t term = msi_group_term(station->group);
+    if (last) msi_directory_sweep(&station->directory, name, term + 1);
     msi_group_close(station->group);
     station->group = NULL;
   }
