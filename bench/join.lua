@@ -23,9 +23,10 @@ local FILL <const> = [[
 return function(report, where, scale)
   local peers <close> = cluster.start { count = 2 }
   peers:each(FILL)
+  -- A client writes: what its Lua leaves behind is none of the host's memory.
   local before = peers[1]:eval "return resident()"
-  peers[1]:eval("share:replace(fill(...)); assert(share:flush(30))", KEYS)
-  local host_mb = peers[1]:eval "return resident()" - before
+  peers[2]:eval("share:replace(fill(...)); assert(share:flush(30))", KEYS)
+  local host_mb = peers[1]:eval "share:sync(5) return resident()" - before
 
   local plain = peers:spawn()
   plain:eval(FILL)

@@ -1,15 +1,19 @@
 -- One way from a Lua assignment to a Lua callback in another process. The value is the time of its
--- assignment; the reader subtracts and answers, so that one message is under way at a time.
+-- assignment; the reader subtracts and answers, so that one message is under way at a time. All
+-- processes wait in memshare's own poll.
 local cluster = require "spec.support.cluster"
 
-local READ <const> = [[
-  local total = ...
-  local hrtime, samples, n = require "luv".hrtime, {}, 0
-  local ping <close> = share:on("ping", function(sent)
+local LISTEN <const> = [[
+  local hrtime = require "luv".hrtime
+  samples, n = {}, 0
+  share:on("ping", function(sent)
     n = n + 1
     samples[n] = hrtime() - sent
     data.pong = n
-  end)
+  end)]]
+
+local READ <const> = [[
+  local total = ...
   while n < total do share:poll(1) end
   share:flush(5)
   table.sort(samples)
@@ -18,30 +22,36 @@ local READ <const> = [[
 local WRITE <const> = [[
   local total = ...
   local hrtime, answered = require "luv".hrtime, 0
-  local pong <close> = share:on("pong", function(n) answered = n end)
+  share:on("pong", function(n) answered = n end)
   for n = 1, total do
     data.ping = hrtime()
     while answered < n do share:poll(1) end
-  end]]
+  end
+  data.over = true
+  assert(share:flush(5))]]
+
+local HOST <const> = [[
+  local over = false
+  share:on("over", function(new) over = new end)
+  while not over do share:poll(1) end]]
+
+-- `from` and `to` are numbers of peers; the first is host.
+local function measure(report, where, scale, name, from, to, limit)
+  local peers <close> = cluster.start {
+    count = math.max(from, to), before = where == "one core" and { "taskset", "-c", "0" } or nil,
+  }
+  peers[to]:eval(LISTEN)
+  local reading = peers[to]:start(READ, scale.round_trips)
+  local hosting = from ~= 1 and to ~= 1 and peers[1]:start(HOST)
+  peers[from]:start(WRITE, scale.round_trips):wait(90000)
+  local p50, p99 = reading:wait()
+  if hosting then hosting:wait() end
+  report:add(where, "latency " .. name .. ", median", p50, "us", limit .. ".p50")
+  report:add(where, "latency " .. name .. ", 99th percentile", p99, "us", limit .. ".p99")
+end
 
 return function(report, where, scale)
-  local peers <close> = cluster.start {
-    count = 3, before = where == "one core" and { "taskset", "-c", "0" } or nil,
-  }
-  local host, a, b = peers[1], peers[2], peers[3]
-  assert(peers:host() == host)
-  for _, case in ipairs {
-    { "host to client", host, a, "hop" },
-    { "client to host", a, host, "hop" },
-    { "client to client", a, b, "star" },
-  } do
-    local name, from, to, limit = table.unpack(case)
-    local reading = to:start(READ, scale.round_trips)
-    from:eval(WRITE, scale.round_trips)
-    local p50, p99 = reading:wait()
-    report:add(where, "latency " .. name .. ", median", p50, "us", limit .. ".p50")
-    report:add(where, "latency " .. name .. ", 99th percentile", p99, "us", limit .. ".p99")
-    peers:each "share:replace {}; share:flush(5)"
-    peers:settle()
-  end
+  measure(report, where, scale, "host to client", 1, 2, "hop")
+  measure(report, where, scale, "client to host", 2, 1, "hop")
+  measure(report, where, scale, "client to client", 2, 3, "star")
 end
