@@ -146,6 +146,21 @@ static void test_changing_an_array_is_all_or_nothing(void **state) {
   }
 }
 
+static ms_status change_empty(sweep *run, size_t variant) {
+  const ms_value *value = ms_value_empty();
+  ms_status st = variant == 0 ? ms_value_append(run->alloc, &value, ms_value_null())
+                              : ms_value_put(run->alloc, &value, "k", 1, ms_value_null());
+  if (st != MS_OK) assert_ptr_equal(value, ms_value_empty());
+  ms_value_release(value);
+  return st;
+}
+
+static void test_the_empty_table_stays_empty(void **state) {
+  (void)state;
+  run_sweep(change_empty, 0);
+  run_sweep(change_empty, 1);
+}
+
 /* Erasing until chunks are too small, each time with every request failing once. */
 static ms_status drain_array(sweep *run, size_t from_front) {
   const ms_value *array = make_array(run, 300, true);
@@ -418,6 +433,7 @@ int main(void) {
       cmocka_unit_test(test_making_scalars_fails_cleanly),
       cmocka_unit_test(test_changing_an_object_is_all_or_nothing),
       cmocka_unit_test(test_changing_an_array_is_all_or_nothing),
+      cmocka_unit_test(test_the_empty_table_stays_empty),
       cmocka_unit_test(test_draining_an_array_is_all_or_nothing),
       cmocka_unit_test(test_encoding_fails_cleanly),
       cmocka_unit_test(test_decoding_fails_cleanly),

@@ -251,6 +251,52 @@ static void test_objects_report_exactly_the_keys_that_differ(void **state) {
   }
 }
 
+/* A small flat object against a large one, with keys in common and values that differ. */
+static void test_small_and_large_objects_are_compared_key_by_key(void **state) {
+  (void)state;
+  test_random random = test_random_begin("shapes");
+  for (int round = 0; round < 100; round++) {
+    const ms_value *a = NULL;
+    const ms_value *b = NULL;
+    assert_ok(ms_value_new_object(NULL, &a));
+    assert_ok(ms_value_new_object(NULL, &b));
+    change_object(&random, &a, 12, 20);
+    change_object(&random, &b, 60, 200);
+    assert_in_range(ms_value_count(a), 1, 16);
+    assert_in_range(ms_value_count(b), 17, 60);
+    expect_diff(a, b);
+    expect_diff(b, a);
+    ms_value_release(a);
+    ms_value_release(b);
+  }
+}
+
+/* Where one side has a single entry the other has a whole subtree. */
+static void test_a_subtree_against_one_entry_is_walked_to_its_end(void **state) {
+  (void)state;
+  for (int with_entry = 0; with_entry < 3; with_entry++) {
+    const ms_value *a = ms_value_empty();
+    char key[TEST_KEY_BYTES];
+    for (uint32_t i = 0; i < 30; i++) { /* other slots of the root */
+      test_key_of_hash(0x80000000u | i << 24, i, key);
+      assert_ok(ms_value_put(NULL, &a, key, sizeof key, ms_value_null()));
+    }
+    const ms_value *b = ms_value_retain(a);
+    for (uint32_t i = 0; i < 40; i++) { /* one slot, many levels, some collide */
+      test_key_of_hash(0x11111100u | i % 20, i, key);
+      assert_ok(ms_value_put(NULL, &b, key, sizeof key, ms_value_null()));
+    }
+    if (with_entry > 0) { /* a key of the subtree, or one that is not in it */
+      test_key_of_hash(0x11111105u, with_entry == 1 ? 25 : 99, key);
+      assert_ok(ms_value_put(NULL, &a, key, sizeof key, ms_value_bool(true)));
+    }
+    expect_diff(a, b);
+    expect_diff(b, a);
+    ms_value_release(a);
+    ms_value_release(b);
+  }
+}
+
 static void test_arrays_report_exactly_the_indexes_that_differ(void **state) {
   (void)state;
   test_random random = test_random_begin("array diff");
@@ -329,6 +375,8 @@ int main(void) {
       cmocka_unit_test(test_equality_sees_one_changed_leaf_at_any_size),
       cmocka_unit_test(test_equal_arrays_may_have_different_trees),
       cmocka_unit_test(test_objects_report_exactly_the_keys_that_differ),
+      cmocka_unit_test(test_small_and_large_objects_are_compared_key_by_key),
+      cmocka_unit_test(test_a_subtree_against_one_entry_is_walked_to_its_end),
       cmocka_unit_test(test_arrays_report_exactly_the_indexes_that_differ),
       cmocka_unit_test(test_sides_of_other_types_have_no_children_in_common),
       cmocka_unit_test(test_shared_branches_are_skipped),

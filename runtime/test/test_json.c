@@ -288,6 +288,10 @@ static void test_long_keys_and_unknown_flags_are_refused(void **state) {
     if (st == MS_OK) ms_value_release(value);
   }
   assert_string_equal(error.message, "a key is too long");
+  snprintf(text, sizeof text, "{\"$entries\":[[\"%0*d\",1]]}", MS_KEY_MAX + 1, 0);
+  assert_int_equal(ms_value_from_json(NULL, text, strlen(text), &value, &error),
+                   MS_ELIMIT);
+  assert_string_equal(error.message, "0: a key is too long");
   assert_int_equal(ms_value_to_json(NULL, ms_value_null(), 4, &value), MS_EARGUMENT);
 }
 

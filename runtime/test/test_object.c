@@ -186,6 +186,23 @@ static void test_putting_into_another_type_is_refused(void **state) {
   ms_value_release(array);
 }
 
+static void test_a_key_that_is_a_value_is_kept_without_a_copy(void **state) {
+  (void)state;
+  const ms_value *object = ms_value_empty();
+  const ms_value *key = test_string(NULL, "name");
+  const ms_value *found = NULL;
+  const ms_value *value = NULL;
+  assert_ok(msi_object_put(NULL, &object, key, ms_value_null()));
+  assert_true(msi_object_next(object, NULL, &found, &value));
+  assert_ptr_equal(found, key);
+  assert_int_equal(msi_object_erase(NULL, &object, ms_value_null()), MS_ETYPE);
+  assert_ok(msi_object_erase(NULL, &object, key));
+  assert_int_equal(ms_value_count(object), 0);
+  assert_true(msi_value_is_unique(key));
+  ms_value_release(key);
+  ms_value_release(object);
+}
+
 static void test_keys_are_any_bytes_up_to_the_limit(void **state) {
   (void)state;
   static char key[MS_KEY_MAX + 1];
@@ -365,6 +382,7 @@ int main(void) {
       cmocka_unit_test(test_many_equal_hashes_stay_one_sorted_node),
       cmocka_unit_test(test_the_empty_table_becomes_an_object_by_its_first_key),
       cmocka_unit_test(test_putting_into_another_type_is_refused),
+      cmocka_unit_test(test_a_key_that_is_a_value_is_kept_without_a_copy),
       cmocka_unit_test(test_keys_are_any_bytes_up_to_the_limit),
       cmocka_unit_test(test_an_object_put_into_itself_holds_its_old_version),
       cmocka_unit_test(test_an_object_alone_changes_in_place_and_a_shared_one_does_not),

@@ -64,6 +64,20 @@ static void test_a_buffer_grows_and_drops_its_front(void **state) {
   assert_true(failing_alloc_is_clean(&memory));
 }
 
+static void test_memory_asked_for_zeroed_is_zeroed(void **state) {
+  (void)state;
+  failing_alloc memory;
+  failing_alloc_init(&memory);
+  uint64_t *numbers = msi_alloc_zero(&memory.alloc, 8 * sizeof *numbers);
+  assert_non_null(numbers);
+  for (int i = 0; i < 8; i++) assert_true(numbers[i] == 0);
+  msi_alloc_free(&memory.alloc, numbers, 8 * sizeof *numbers);
+  msi_alloc_free(&memory.alloc, NULL, 8);
+  failing_alloc_fail_at(&memory, 0);
+  assert_null(msi_alloc_zero(&memory.alloc, 8));
+  assert_true(failing_alloc_is_clean(&memory));
+}
+
 /* ------------------------------------------------------------------ scalars */
 
 static void test_integers_come_back_as_they_went_in(void **state) {
@@ -345,6 +359,7 @@ int main(void) {
       cmocka_unit_test(test_statuses_have_names_and_texts),
       cmocka_unit_test(test_error_lines_are_cut_between_characters),
       cmocka_unit_test(test_a_buffer_grows_and_drops_its_front),
+      cmocka_unit_test(test_memory_asked_for_zeroed_is_zeroed),
       cmocka_unit_test(test_integers_come_back_as_they_went_in),
       cmocka_unit_test(test_doubles_come_back_bit_by_bit),
       cmocka_unit_test(test_there_is_one_nan),
