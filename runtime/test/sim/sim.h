@@ -93,6 +93,8 @@ typedef struct sim_weather {
   uint64_t hang_ns;           /* at most */
   uint64_t fault_every_ns;    /* kills, hangs and so on between events, on the average */
   uint32_t disk_full;         /* chance per commit and prepare */
+  uint32_t no_memory;         /* chance per allocation of a replica */
+  size_t log_records;         /* that a log holds before the oldest are overwritten */
   size_t kernel_bytes;        /* of a socket's buffer */
   size_t outbox_bytes;        /* a link with more is cut */
   size_t room_bytes;          /* of port.room */
@@ -177,7 +179,7 @@ typedef struct sim_log {
   bool has_path, ready;
   sim_proc *writer; /* NULL: gone */
   sim_record *records;
-  size_t count, capacity;
+  size_t first, count, capacity; /* records[first ... count - 1] are intact */
 } sim_log;
 
 typedef struct sim_lock {
@@ -197,6 +199,7 @@ typedef struct sim_version {
 struct sim_group {
   size_t index;
   uint64_t id, term, heartbeat;
+  uint64_t overwritten; /* the last version that a log has lost */
   sim_lock *locks;
   size_t lock_count, lock_capacity;
   const ms_value *first_root; /* retained */
@@ -236,6 +239,7 @@ struct sim_proc {
   bool failed;         /* its enrolment failed for good */
   uint64_t hung_until; /* no event of its own before */
   bool readonly, can_host;
+  ms_alloc alloc; /* of the replica: it may fail */
   msi_replica *replica;
   msi_view *view;
   msi_port port;
@@ -254,6 +258,8 @@ struct sim_proc {
   /* the loop side's record of what it delivered */
   uint64_t delivered; /* last version, in `group` */
   bool has_root;
+  bool
+      cut_off; /* an own link broke before it was read to its end, nothing was delivered since */
   uint64_t takeovers, snapshots; /* as last counted */
 
   /* owner */
@@ -326,6 +332,8 @@ void sim_link_end_all(sim_proc *proc, bool flush);
 /* An outbox overflows, as far as its process can tell. */
 void sim_link_break_one(sim_world *sim);
 void sim_link_event(sim_world *sim, const sim_event *event);
+/* The log of this host is about to lose a version: links that were not given it are cut. */
+void sim_link_overwritten(sim_proc *proc, uint64_t version);
 size_t sim_listener_open(sim_proc *proc, uint64_t term);
 void sim_listener_ready(sim_proc *proc, uint64_t term);
 /* term 0: all of them */

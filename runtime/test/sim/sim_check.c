@@ -130,6 +130,8 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
       made->root = after;
       return;
     }
+  } else if (sim->weather.no_memory > 0 && entry->refusal.status == MS_ECONFLICT) {
+    /* Without memory the index knows less and refuses more. */
   } else if (winner == 0 && status == MS_OK) {
     sim_fail(sim, "version %llu was rejected (%s: %s), but nothing speaks against it",
              ULL(entry->version), ms_status_name(entry->refusal.status),
@@ -280,7 +282,12 @@ void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes) {
 void sim_check_given_up(sim_proc *proc, const sim_group *stale) {
   sim_world *sim = proc->sim;
   for (int i = 0; i < sim->proc_count && stale != NULL; i++) {
-    if (!sim->procs[i]->alive || sim->procs[i]->completed != stale) continue;
+    const sim_proc *other = sim->procs[i];
+    if (!other->alive || other->completed != stale) continue;
+    /* So far behind that the log has overwritten what it lacks: it counts as incomplete. */
+    if (other->delivered < stale->overwritten) continue;
+    /* Its host had given it everything and dropped older logs, but it could not read it. */
+    if (other->cut_off) continue;
     sim_fail(sim, "peer %d founds a group, but peer %d was complete and lives",
              proc->index, i);
   }
@@ -332,6 +339,7 @@ void sim_check_delivery(sim_proc *proc, const msi_delivery *delivery) {
              ULL(delivery->version));
   }
   proc->has_root = true;
+  proc->cut_off = false;
   proc->delivered = delivery->version;
 }
 

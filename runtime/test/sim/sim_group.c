@@ -79,6 +79,10 @@ static void log_store(sim_log *log, uint64_t version, const uint8_t *data, size_
   if (copy == NULL) abort();
   memcpy(copy, data, bytes);
   log->records[log->count++] = (sim_record){version, copy, bytes};
+  if (log->count - log->first <= log->writer->sim->weather.log_records) return;
+  uint64_t lost = log->records[log->first++].version;
+  if (lost > log->group->overwritten) log->group->overwritten = lost;
+  sim_link_overwritten(log->writer, lost);
 }
 
 /* ----- the end of a process */
@@ -331,7 +335,8 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
   if (sim->options.bug == SIM_BUG_LOG_TAIL && count > 0) count--;
   sim_note(sim, proc, "reads the log of term", term, count);
   if (log->ready && after < log->base) return false;
-  for (size_t i = 0; i < count; i++) {
+  if (log->first > 0 && after < log->records[log->first - 1].version) return false;
+  for (size_t i = log->first; i < count; i++) {
     const sim_record *record = &log->records[i];
     if (record->version <= after) continue;
     if (sim->options.bug == SIM_BUG_LOG_SKIP && i + 1 < count && sim_chance(sim, 100000))

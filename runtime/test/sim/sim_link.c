@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
 #include "sim.h"
 
 /* ----- queues of frames */
@@ -192,6 +193,31 @@ void sim_link_break_one(sim_world *sim) {
   sim_schedule(sim, 1000, SIM_BROKEN, conn->index, (uint64_t)side_of(conn, end));
 }
 
+void sim_link_overwritten(sim_proc *proc, uint64_t version) {
+  sim_world *sim = proc->sim;
+  for (size_t i = 0; i < sim->conn_count; i++) {
+    for (int side = 0; side < 2; side++) {
+      sim_end *end = &sim->conns[i]->ends[side];
+      if (end->proc != proc || end->closed || end->broken) continue;
+      for (size_t k = end->outbox.first; k < end->outbox.end; k++) {
+        const sim_frame *frame = &end->outbox.items[k];
+        msi_reader in;
+        uint64_t number = 0, theirs = 0;
+        size_t fields = 0;
+        if (msi_message_open(frame->data, frame->bytes, &in, &number, &fields) != MS_OK ||
+            number != MSI_ENTRY || msi_unpack_uint(&in, &theirs) != MS_OK ||
+            theirs > version) {
+          continue;
+        }
+        end->broken = true;
+        sim_note(sim, proc, "is too far ahead of link", end->id, version);
+        sim_schedule(sim, 1000, SIM_BROKEN, sim->conns[i]->index, (uint64_t)side);
+        break;
+      }
+    }
+  }
+}
+
 /* ----- listeners */
 
 size_t sim_listener_open(sim_proc *proc, uint64_t term) {
@@ -293,6 +319,7 @@ static void accepted(sim_world *sim, sim_conn *conn) {
 
 static void down(sim_world *sim, sim_conn *conn, sim_end *end) {
   sim_proc *proc = end->proc;
+  if (queue_count(&end->kernel) > 0) proc->cut_off = true;
   end_close(sim, conn, end, false);
   sim_note(sim, proc, "link is down", end->id, 0);
   if (!sim_enter(proc)) return;

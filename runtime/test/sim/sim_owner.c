@@ -221,7 +221,8 @@ static void submit(sim_proc *proc, ms_update *update, int64_t wall_ms,
     bool expected = proc->readonly
                         ? status == MS_EREADONLY
                         : status == MS_EBUSY || status == MS_ENOHOST ||
-                              (status == MS_ELIMIT && sim->weather.disk_full > 0);
+                              (status == MS_ELIMIT && sim->weather.disk_full > 0) ||
+                              (status == MS_ENOMEM && sim->weather.no_memory > 0);
     if (!expected)
       sim_fail(sim, "peer %d: submit says %s", proc->index, ms_status_name(status));
     ms_update_release(receipt->update);

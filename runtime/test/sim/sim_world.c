@@ -73,6 +73,17 @@ static void *counting_resize(void *ud, void *ptr, size_t old_bytes, size_t new_b
   return block;
 }
 
+static void *failing_resize(void *ud, void *ptr, size_t old_bytes, size_t new_bytes) {
+  sim_proc *proc = ud;
+  sim_world *sim = proc->sim;
+  if (new_bytes > old_bytes && proc->in_call && !sim->calm &&
+      sim_chance(sim, sim->weather.no_memory)) {
+    sim_note(sim, proc, "has no memory for", new_bytes, 0);
+    return NULL;
+  }
+  return counting_resize(sim, ptr, old_bytes, new_bytes);
+}
+
 /* ----- the heap of events */
 
 static bool event_before(const sim_event *a, const sim_event *b) {
@@ -180,7 +191,16 @@ static unsigned live_count(const sim_world *sim, bool hosts_only) {
   return count;
 }
 
+/* A process that lives; every other time the host, if there is one. */
 static sim_proc *proc_pick(sim_world *sim) {
+  bool wants_host = sim_chance(sim, 400000);
+  for (int i = 0; wants_host && i < sim->proc_count; i++) {
+    sim_proc *proc = sim->procs[i];
+    msi_replica_info info;
+    if (!proc->alive || proc->in_call) continue;
+    msi_replica_inspect(proc->replica, &info);
+    if (info.state == MS_SHARE_HOST) return proc;
+  }
   unsigned live = live_count(sim, false);
   if (live == 0) return NULL;
   uint64_t which = sim_random_below(&sim->random, live);
@@ -203,7 +223,8 @@ sim_proc *sim_birth(sim_world *sim, bool must_host) {
   proc->readonly = sim_chance(sim, sim->weather.readonly);
   proc->can_host = must_host || !sim_chance(sim, sim->weather.no_host);
   sim_port_init(proc);
-  msi_replica_config config = {.alloc = &sim->alloc,
+  proc->alloc = (ms_alloc){failing_resize, proc};
+  msi_replica_config config = {.alloc = &proc->alloc,
                                .defaults = sim->defaults,
                                .readonly = proc->readonly,
                                .can_host = proc->can_host,
@@ -229,6 +250,18 @@ sim_proc *sim_birth(sim_world *sim, bool must_host) {
 
 static void run_until(sim_world *sim, uint64_t time);
 
+/* Groups that die all the time show little: mostly somebody complete is left. */
+static bool may_die(sim_world *sim, const sim_proc *proc) {
+  return sim->published == NULL || proc->group != sim->published || !proc->complete ||
+         sim_group_has_complete(sim, sim->published, proc) || sim_chance(sim, 100000);
+}
+
+static uint64_t hang_time(sim_world *sim) {
+  uint64_t most = sim->weather.hang_ns;
+  if (sim_chance(sim, 500000)) return sim_random_between(&sim->random, most / 2, most);
+  return sim_delay(sim, most);
+}
+
 bool sim_point(sim_proc *proc, bool critical) {
   sim_world *sim = proc->sim;
   if (!proc->alive) return false;
@@ -236,6 +269,7 @@ bool sim_point(sim_proc *proc, bool critical) {
   if (!sim_chance(sim, critical ? sim->weather.fault_critical : sim->weather.fault))
     return true;
   if (!sim_chance(sim, sim->weather.hang_share)) {
+    if (!may_die(sim, proc)) return true;
     sim->report->kills++;
     sim_kill(proc);
     return false;
@@ -261,15 +295,15 @@ static void fault(sim_world *sim) {
   uint64_t kind = sim_random_below(&sim->random, 10);
   if (proc == NULL) return;
   if (kind < 2) {
-    if (proc->in_call && !sim_chance(sim, 500000)) return;
+    if (!may_die(sim, proc) || (proc->in_call && !sim_chance(sim, 500000))) return;
     sim->report->kills++;
     sim_kill(proc);
   } else if (kind < 3) {
-    proc_stop(proc);
+    if (may_die(sim, proc)) proc_stop(proc);
   } else if (kind < 6) {
     if (proc->in_call || proc->hung_until > sim->now) return;
     sim->report->hangs++;
-    proc->hung_until = sim->now + sim_delay(sim, sim->weather.hang_ns);
+    proc->hung_until = sim->now + hang_time(sim);
     sim_note(sim, proc, "hangs until", proc->hung_until, 0);
   } else {
     sim_link_break_one(sim);
@@ -371,13 +405,15 @@ static void weather_make(sim_world *sim) {
   w->hang_share = (uint32_t)PICK(sim, 0, 300000, 700000, 1000000);
   w->hang_ns = PICK(sim, 5 * SIM_MS, 300 * SIM_MS, 6000 * SIM_MS);
   w->fault_every_ns = PICK(sim, 0, 20 * SIM_MS, 200 * SIM_MS, 1000 * SIM_MS);
+  w->no_memory = (uint32_t)PICK(sim, 0, 0, 0, 0, 0, 300, 3000);
+  w->log_records = PICK(sim, 1000000, 1000000, 30, 8);
   w->disk_full = (uint32_t)PICK(sim, 0, 0, 0, 20000);
   w->kernel_bytes = PICK(sim, 100, 2000, 65536);
   w->outbox_bytes = 1 << 20;
   w->room_bytes = PICK(sim, 64, 500, 4096, 262144);
   w->readonly = (uint32_t)PICK(sim, 0, 0, 200000);
-  w->no_host = (uint32_t)PICK(sim, 0, 0, 300000);
-  w->procs = (unsigned)sim_random_between(random, 1, 5);
+  w->no_host = (uint32_t)PICK(sim, 0, 0, 0, 300000);
+  w->procs = (unsigned)PICK(sim, 1, 2, 3, 3, 4, 5);
   w->births = (unsigned)sim_random_between(random, 0, 8);
   w->writes = (unsigned)sim_random_between(random, 5, 120);
   w->keys = (unsigned)sim_random_between(random, 1, 6);
@@ -390,6 +426,10 @@ static void weather_make(sim_world *sim) {
 static void run_active(sim_world *sim) {
   const sim_weather *w = &sim->weather;
   uint64_t span = w->poll_delay_ns * sim_random_between(&sim->random, 20, 120);
+  if (w->hang_ns > w->host_timeout_ns && w->hang_share > 0 && span < 2 * w->hang_ns &&
+      w->poll_delay_ns >= 50 * SIM_MS) {
+    span = 2 * w->hang_ns; /* so that hung hosts are replaced and wake up again */
+  }
   uint64_t spread = sim_chance(sim, 500000) ? 1000 : span / 4;
   for (unsigned i = 0; i < w->procs; i++) {
     sim_schedule(sim, i == 0 ? 0 : sim_delay(sim, spread), SIM_BIRTH, 0, 0);
