@@ -100,6 +100,8 @@ void msl_register_timer(lua_State *L);
 msl_log *msl_log_new(void); /* NULL: no memory */
 void msl_log_free(msl_log *log);
 void msl_log_write(void *ud, ms_log_level level, const char *line); /* an ms_log_fn */
+/* Whom a line wakes. */
+void msl_log_set_runtime(msl_log *log, ms_runtime *runtime);
 /* Takes the oldest line; false when there is none. */
 bool msl_log_read(msl_log *log, ms_log_level *level, char *line, size_t bytes);
 

@@ -1,11 +1,13 @@
 /*
- * Lines that the library logs. They arrive on any thread, with locks of the library
- * held, so they wait in a ring until a poll has returned. A full ring drops the newest
- * and counts them.
+ * Lines that the library logs. They arrive on any thread, with locks of the library held,
+ * so they wait in a ring until a poll has returned. Each line makes it return, and the
+ * descriptor readable, so that none waits for something else to happen: ms_runtime_wake
+ * takes no lock. A full ring drops the newest and counts them.
  */
 #include "core.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,8 @@
 enum { LINE_COUNT = 64, LINE_BYTES = 240 };
 
 struct msl_log {
-  pthread_mutex_t mutex; /* guards all below */
+  _Atomic(ms_runtime *) runtime; /* to wake; NULL before it is open and once it closes */
+  pthread_mutex_t mutex;         /* guards all below */
   unsigned first;
   unsigned count;
   unsigned dropped;
@@ -48,6 +51,12 @@ void msl_log_write(void *ud, ms_log_level level, const char *line) {
     snprintf(log->lines[slot], LINE_BYTES, "%s", line);
   }
   pthread_mutex_unlock(&log->mutex);
+  ms_runtime *runtime = atomic_load(&log->runtime);
+  if (runtime != NULL) ms_runtime_wake(runtime);
+}
+
+void msl_log_set_runtime(msl_log *log, ms_runtime *runtime) {
+  atomic_store(&log->runtime, runtime);
 }
 
 bool msl_log_read(msl_log *log, ms_log_level *level, char *line, size_t bytes) {

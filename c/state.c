@@ -142,6 +142,7 @@ ms_status msl_need_runtime(lua_State *L, msl_state *state, ms_error *error) {
   ms_status status = ms_runtime_open(&config, &state->runtime, error);
   if (status != MS_OK) return msl_finish(error, status);
   state->owns_runtime = true;
+  msl_log_set_runtime(state->log, state->runtime);
   msl_signal_runtime(state->runtime);
   return MS_OK;
 }
@@ -209,6 +210,7 @@ static int state_gc(lua_State *L) {
   }
   if (state->owns_runtime) {
     msl_signal_runtime(NULL);
+    msl_log_set_runtime(state->log, NULL);
     ms_runtime_close(state->runtime);
   }
   state->runtime = NULL;
