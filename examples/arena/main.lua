@@ -25,6 +25,7 @@ uv.os_setenv("LUA_CPATH", package.cpath)
 -- All children; none of them outlives this script.
 local children <close> = setmetatable({}, { __close = function(list)
   for _, child in ipairs(list) do child.kill() end
+  if mode == "tty" then io.stdout:write "\27[?25h" end -- the cursor that the scoreboard hid
 end })
 
 -- Starts a script. Lines that it prints go to `on_line`, or to our own output when that is nil.
