@@ -128,11 +128,12 @@ function M.run(args)
   else
     version = load_in_pieces(share, document, total, args)
   end
+  local count = memshare.count(share.data)
   if args.json then
-    output.json { version = version, keys = memshare.count(share.data) }
+    output.json { version = version, keys = count }
   else
-    output.line(("loaded %s into %s: %d keys, version %d"):format(args.file, args.name,
-      memshare.count(share.data), version))
+    output.line(("loaded %s into %s: %d %s at the top, version %d"):format(args.file, args.name,
+      count, count == 1 and "key" or "keys", version))
   end
   if args.serve then
     output.flush()

@@ -10,6 +10,21 @@ function M.where(dir)
   return dir or os.getenv "MEMSHARE_DIR" or "the default directory"
 end
 
+-- What the API raises begins with the line that called it, which is no news to whoever types.
+local function plain(problem)
+  return (tostring(problem):gsub("^[^\n]-:%d+: ", "", 1))
+end
+
+-- A share that cannot be opened is reported once, by the command.
+local function open_quietly(...)
+  local log = memshare.log
+  memshare.log = function() end
+  local opened, share, message, code = pcall(memshare.open, ...)
+  memshare.log = log
+  if not opened then output.fail(plain(share), 2) end -- a name or an option nobody can open
+  return share, message, code
+end
+
 ---@param name string
 ---@param args table dir, timeout
 ---@param options table?
@@ -17,8 +32,7 @@ end
 function M.open(name, args, options)
   local all = { dir = args.dir, timeout = args.timeout, can_host = false, must_exist = true }
   for key, value in pairs(options or {}) do all[key] = value end
-  local opened, share, message, code = pcall(memshare.open, name, nil, all)
-  if not opened then output.fail(tostring(share), 2) end -- a name or an option nobody can open
+  local share, message, code = open_quietly(name, nil, all)
   if share then return share end
   if code == "ENOENT" then
     output.fail(("no share %q lives in %s: start a program that opens it, or see `memshare ls`")
@@ -30,16 +44,17 @@ function M.open(name, args, options)
   output.fail(("%s: %s (%s)"):format(name, message, code))
 end
 
----Call into the API with what the user typed: what it raises becomes a message.
----@return any ... what fn returns
+---Call into the API with what the user typed: what it raises, or gives as nil and a message, becomes
+---a message.
+---@return any result
 function M.try(fn, ...)
-  local function finish(ok, ...)
-    if ok then return ... end
-    local problem = ...
-    if type(problem) == "table" then error(problem, 0) end
-    output.fail(tostring(problem))
+  local ok, result, message, code = pcall(fn, ...)
+  if not ok then
+    if type(result) == "table" then error(result, 0) end
+    output.fail(plain(result))
   end
-  return finish(pcall(fn, ...))
+  if result == nil and message then output.fail(("%s (%s)"):format(message, code)) end
+  return result
 end
 
 ---Wait for what became of a write.
@@ -48,12 +63,6 @@ function M.settle(receipt, args)
   local version, message, code = receipt:wait(args.timeout)
   if not version then output.fail(("%s (%s)"):format(message, code)) end
   return version
-end
-
----Leave the share; patches nobody decided in time are a failure.
-function M.close(share, args)
-  local ok, message, code = share:close(args.timeout)
-  if not ok then output.fail(("%s (%s)"):format(message, code)) end
 end
 
 return M

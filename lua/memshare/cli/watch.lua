@@ -11,8 +11,7 @@ local VALUE_BYTES <const> = 60
 
 function M.describe(parser)
   parser:argument("name", "The share.")
-  parser:argument("pattern", "A path; * stands for one key, ** for any number. Default: **")
-    :args("?"):default "**"
+  parser:argument("pattern", "A path; * stands for one key, ** for any number. Default: **"):args "?"
 end
 
 -- Who writes, by id: the program and process while the peer is known.
@@ -55,7 +54,7 @@ function M.run(args)
     end
     output.flush()
   end
-  local _ <close> = session.try(share.on, share, args.pattern, function(...)
+  local _ <close> = session.try(share.on, share, args.pattern or "**", function(...)
     local ok, problem = pcall(report, ...)
     if not ok then
       failure = failure or problem
