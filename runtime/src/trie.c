@@ -26,7 +26,6 @@ typedef struct msi_trail {
   unsigned slot[MSI_TRIE_LEVELS + 1]; /* in the collision node: the entry's position */
   unsigned last;          /* level of the node that holds, or would hold, the key */
   unsigned owned;         /* the nodes above this level may be changed in place */
-  bool held;              /* the caller holds a reference to the root it gives up */
   const msi_entry *entry; /* what stands there: the key's own entry or another's */
   bool found;
 } msi_trail;
@@ -181,7 +180,8 @@ const msi_entry *msi_trie_find(const msi_node *node, const msi_lookup *lookup) {
 static void trail_walk(msi_trail *trail, msi_node *node, bool owned,
                        const msi_lookup *lookup) {
   trail->owned = 0;
-  trail->held = owned;
+  /* Every version of an object has a root of its own. */
+  MSI_ASSERT(!owned || msi_refs_unique(&node->refs));
   trail->entry = NULL;
   trail->found = false;
   for (unsigned level = 0;; level++) {
@@ -257,7 +257,6 @@ static ms_status trail_hang(const ms_alloc *alloc, const msi_trail *trail, unsig
     node = copy;
     level = above;
   }
-  if (trail->held && trail->owned == 0) node_release(trail->node[0], 0);
   *root = node;
   return MS_OK;
 }

@@ -56,8 +56,8 @@ static void test_canonical_text_comes_back_letter_by_letter(void **state) {
       "{\"$entries\":[[\"$entries\",[[\"a\",1]]]]}",
       "{\"$entries\":[[\"$empty\",true]]}",
       "{\"$entries\":[[\"a\\u0000b\",1],[\"b\",2]]}",
-      "{\"$entries\":[[\"a\",1],[{\"$binary\":{\"base64\":\"/"
-      "w==\",\"subType\":\"00\"}},2]]}",
+      ("{\"$entries\":[[\"a\",1],[{\"$binary\":{\"base64\":\"/"
+       "w==\",\"subType\":\"00\"}},2]]}"),
       "{\"$binary\":1,\"$empty\":2}",
       "{\"$set\":{\"a\":1}}"};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
