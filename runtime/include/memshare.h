@@ -306,7 +306,8 @@ MS_API MS_CHECKED ms_status ms_update_apply(const ms_update *update, const ms_va
 typedef struct ms_runtime ms_runtime;
 
 typedef enum ms_log_level { MS_LOG_DEBUG, MS_LOG_INFO, MS_LOG_WARNING, MS_LOG_ERROR } ms_log_level;
-/* Called on any thread, with internal locks held: it must not call memshare. The line is borrowed. */
+/* Called on any thread, with internal locks held: of memshare it may call ms_runtime_wake() only. The
+ * line is borrowed. */
 typedef void (*ms_log_fn)(void *ud, ms_log_level level, const char *line);
 
 typedef struct ms_runtime_config {

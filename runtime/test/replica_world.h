@@ -117,6 +117,7 @@ struct world {
 
 static inline pipe_end *world_end(world *self, const node *owner, msi_link_id id,
                                   pipe_end **other) {
+  *other = NULL;
   for (size_t i = 0; i < self->pipe_count; i++) {
     for (int side = 0; side < 2; side++) {
       pipe_end *end = &self->pipes[i].ends[side];
