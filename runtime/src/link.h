@@ -39,7 +39,8 @@ typedef struct msi_link_events {
 } msi_link_events;
 
 /* Connect to a socket of the directory. The result comes through `done` in a later loop turn, also on
- * failure: status MS_OK (link is open and reads), MS_ENOHOST (nobody listens). Long directory paths
+ * failure: status MS_OK (link is open and reads), MS_ENOHOST (nobody listens, or the backlog is full),
+ * MS_EDENIED (another user listens), others of the system; link is NULL then. Long directory paths
  * work (bind and connect through the directory's descriptor where sun_path is too short). */
 typedef void (*msi_dial_fn)(void *ud, ms_status status, msi_link *link);
 MS_CHECKED ms_status msi_link_dial(const ms_alloc *alloc, uv_loop_t *loop,
@@ -51,14 +52,22 @@ void msi_link_send(msi_link *link, const uint8_t *data, size_t bytes);
 /* Try to write now; what the kernel does not take is written when it can. */
 void msi_link_flush(msi_link *link);
 size_t msi_link_queued(const msi_link *link); /* bytes not yet given to the kernel */
-/* Close without on_down; flush: what is queued is written first for as long as the peer takes it (at most a second). The
- * link must not be used any more. Its memory goes when libuv is done with it. */
+/* Close without on_down; flush: what is queued is written first for as long as the peer takes it (at
+ * most a second). The link must not be used any more. Its memory goes when libuv is done with it. */
 void msi_link_close(msi_link *link, bool flush);
+/* End at once what links of this loop that were closed with flush still write: for who is about to close
+ * the loop and does not want to wait. */
+void msi_link_abandon(uv_loop_t *loop);
 /* uid of the process at the other end; -1 unknown. */
 int64_t msi_link_uid(const msi_link *link);
 int64_t msi_link_pid(const msi_link *link);
 void msi_link_set_id(msi_link *link, msi_link_id id); /* the replica's name for it */
 msi_link_id msi_link_id_of(const msi_link *link);
+
+/* A link over a connected socket. The descriptor is taken. MS_EDENIED: the other end is another user's. */
+MS_CHECKED ms_status msi_link_adopt(const ms_alloc *alloc, uv_loop_t *loop, int fd,
+                                    const msi_link_events *events, void *ud, msi_link **out,
+                                    ms_error *error);
 
 /* Bind and listen, replacing a leftover socket of that name (mode 0600). Connections wait in the
  * backlog until msi_listener_accept. Links of another user are refused and logged. */
