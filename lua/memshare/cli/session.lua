@@ -44,8 +44,8 @@ function M.open(name, args, options)
   output.fail(("%s: %s (%s)"):format(name, message, code))
 end
 
----Call into the API with what the user typed: what it raises, or gives as nil and a message, becomes
----a message.
+---Call into the API with what the user typed: what it raises becomes a message, and so does a nil
+---that comes with one.
 ---@return any result
 function M.try(fn, ...)
   local ok, result, message, code = pcall(fn, ...)

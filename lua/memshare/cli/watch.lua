@@ -11,7 +11,8 @@ local VALUE_BYTES <const> = 60
 
 function M.describe(parser)
   parser:argument("name", "The share.")
-  parser:argument("pattern", "A path; * stands for one key, ** for any number. Default: **"):args "?"
+  parser:argument("pattern", "A path; * stands for one key, ** for any number. Default: **")
+    :args "?"
 end
 
 -- Who writes, by id: the program and process while the peer is known.
