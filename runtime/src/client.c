@@ -199,12 +199,22 @@ void msi_client_mark(msi_replica *self) {
   }
 }
 
+void msi_client_report(msi_replica *self) {
+  msi_uplink *uplink = &self->uplink;
+  if (!uplink->ready || uplink->reported || self->version < uplink->goal) return;
+  msi_buffer *out = msi_replica_scratch(self);
+  if (msi_ready_pack(out, self->version) != MS_OK) return; /* the next tick tries again */
+  uplink->reported = true;
+  self->port.send(self->port.ud, uplink->id, out->data, out->length);
+}
+
 static void client_ready(msi_replica *self, uint64_t now) {
   self->uplink.ready = true;
   self->uplink.since = now;
   self->grumbled = false;
   msi_client_mark(self);
   msi_replica_enter(self, MS_SHARE_CLIENT, self->uplink.term, self->uplink.host);
+  msi_client_report(self);
   for (size_t i = 0; self->uplink.ready && i < self->sync_count; i++) {
     client_send_sync(self, now, self->syncs[i]);
   }
@@ -239,6 +249,7 @@ static ms_status client_welcome(msi_replica *self, uint64_t now, msi_reader *in,
   uplink->welcomed = true;
   uplink->host = welcome.host;
   uplink->sent = welcome.decided;
+  uplink->goal = welcome.version;
   if (welcome.catch_up) client_ready(self, now);
   return MS_OK;
 }
@@ -281,27 +292,6 @@ static ms_status client_snapshot_begin(msi_replica *self, msi_reader *in, size_t
   return st;
 }
 
-/* Own numbers up to `decided` that were rejected: *count of them in a block for all up to there. */
-static ms_status snapshot_rejections(const msi_replica *self,
-                                     const msi_snapshot *snapshot, uint64_t decided,
-                                     uint64_t **out, size_t *count) {
-  uint64_t settled = client_settled(self);
-  *count = 0;
-  *out = NULL;
-  if (decided == settled) return MS_OK;
-  uint64_t *numbers =
-      msi_alloc_get(self->alloc, (size_t)(decided - settled) * sizeof *numbers);
-  if (numbers == NULL) return MS_ENOMEM;
-  for (uint64_t number = settled + 1; number <= decided; number++) {
-    ms_status status;
-    if (msi_conflicts_was_rejected(snapshot->conflicts, self->peer, number, &status)) {
-      numbers[(*count)++] = number;
-    }
-  }
-  *out = numbers;
-  return MS_OK;
-}
-
 /* Moves the state of a snapshot into the replica. Cannot fail. */
 static void snapshot_install(msi_replica *self, msi_snapshot *snapshot) {
   ms_value_release(self->root);
@@ -320,28 +310,39 @@ static void snapshot_install(msi_replica *self, msi_snapshot *snapshot) {
   self->snapshots++;
 }
 
+/* The decisions that were missed. Those about which too much time has passed to tell accepted from
+ * rejected are called unknown. */
+static void snapshot_settle(msi_replica *self, const msi_member *member) {
+  uint64_t unknown = member->rejected_floor;
+  if (unknown > client_settled(self)) {
+    msi_pending_drop(&self->pending, unknown);
+    self->port.deliver(self->port.ud,
+                       &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = unknown});
+  }
+  size_t first = 0;
+  while (first < member->rejected_count &&
+         member->rejected[first] <= client_settled(self)) {
+    first++;
+  }
+  msi_pending_drop(&self->pending, member->decided);
+  self->port.deliver(self->port.ud,
+                     &(msi_delivery){.kind = MSI_DELIVER_ROOT,
+                                     .root = self->root,
+                                     .version = self->version,
+                                     .number = member->decided,
+                                     .rejected = member->rejected + first,
+                                     .rejected_count = member->rejected_count - first});
+}
+
 static ms_status client_take_snapshot(msi_replica *self, msi_snapshot *snapshot,
                                       ms_error *error) {
   const msi_member *member = msi_members_find(&snapshot->members, self->peer);
   if (member == NULL || !decided_is_plausible(self, member->decided)) {
     return msi_fail(error, MS_ETYPE, "a snapshot that does not know this peer");
   }
-  uint64_t settled = client_settled(self), decided = member->decided;
-  uint64_t *rejected;
-  size_t rejected_count;
-  ms_status st = snapshot_rejections(self, snapshot, decided, &rejected, &rejected_count);
-  if (st != MS_OK) return msi_fail(error, st, "no memory for a snapshot");
-  snapshot_install(self, snapshot);
-  msi_pending_drop(&self->pending, decided);
-  self->uplink.sent = decided;
-  msi_delivery delivery = {.kind = MSI_DELIVER_ROOT,
-                           .root = self->root,
-                           .version = self->version,
-                           .number = decided,
-                           .rejected = rejected,
-                           .rejected_count = rejected_count};
-  self->port.deliver(self->port.ud, &delivery);
-  msi_alloc_free(self->alloc, rejected, (size_t)(decided - settled) * sizeof *rejected);
+  snapshot_install(self, snapshot); /* the table moves, its items stay where they are */
+  self->uplink.sent = member->decided;
+  snapshot_settle(self, member);
   return MS_OK;
 }
 
@@ -376,6 +377,7 @@ static ms_status client_entry(msi_replica *self, uint64_t now, const uint8_t *da
   if (st == MS_OK && msi_members_find(&self->members, self->peer) == NULL) {
     msi_replica_rejoin(self, now, "retired by the host");
   }
+  if (st == MS_OK) msi_client_report(self);
   return st;
 }
 

@@ -55,8 +55,7 @@ void msi_host_accept(msi_replica *self, uint64_t now, msi_link_id id) {
   memmove(&self->links[at + 1], &self->links[at],
           (self->link_count - at) * sizeof *self->links);
   self->link_count++;
-  self->links[at] = (msi_host_link){
-      .id = id, .since = now, .room_empty = self->port.room(self->port.ud, id)};
+  self->links[at] = (msi_host_link){.id = id, .since = now};
 }
 
 /* Forgets the link, not its peer. */
@@ -272,6 +271,15 @@ static void host_sync(msi_replica *self, uint64_t now, msi_link_id id, msi_reade
   self->port.send(self->port.ud, id, out->data, out->length);
 }
 
+static void host_ready(msi_replica *self, msi_link_id id, msi_reader *in, size_t fields) {
+  uint64_t version;
+  if (msi_ready_unpack(in, fields, &version) != MS_OK || version > self->version) {
+    host_cut(self, id, "malformed READY");
+  } else {
+    msi_host_find(self, id)->caught_up = true;
+  }
+}
+
 /* ------------------------------------------------------------------- events */
 
 void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
@@ -293,6 +301,8 @@ void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
     host_patch(self, now, id, link->peer, &in, fields);
   } else if (number == MSI_SYNC) {
     host_sync(self, now, id, &in, fields);
+  } else if (number == MSI_READY) {
+    host_ready(self, id, &in, fields);
   } else if (number == MSI_BYE && fields == 0) {
     uint64_t peer = link->peer;
     self->port.cut(self->port.ud, id, true, "the peer left");
@@ -356,22 +366,15 @@ static void host_retire_dead(msi_replica *self, uint64_t now) {
   }
 }
 
-/* Older logs go once every candidate has all that stands in them. */
+/* Older logs go once every candidate has said that it has what stands in them. */
 static void host_sweep(msi_replica *self) {
   bool needed = false;
-  for (size_t i = 0; i < self->link_count; i++) {
-    msi_host_link *link = &self->links[i];
-    if (link->peer != 0 && link->sender == NULL &&
-        self->port.room(self->port.ud, link->id) >= link->room_empty) {
-      link->drained = true;
-    }
-  }
   for (size_t i = 0; !needed && i < self->members.count; i++) {
     const msi_member *member = &self->members.items[i];
     if (member->id == self->peer || !member->info.can_host) continue;
     const msi_host_link *link =
         member->link != 0 ? msi_host_find(self, member->link) : NULL;
-    needed = link == NULL || !link->drained;
+    needed = link == NULL || !link->caught_up;
   }
   uint64_t below = self->term;
   if (needed) below = below > MSI_LOGS_KEPT ? below - MSI_LOGS_KEPT : 0;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { MEMBERS_FIRST = 8, MEMBER_FIELDS = 4 };
+enum { MEMBERS_FIRST = 8, MEMBER_FIELDS = 6 };
 
 void msi_members_init(msi_members *members, const ms_alloc *alloc) {
   memset(members, 0, sizeof *members);
@@ -76,6 +76,16 @@ static void members_add(msi_members *members, const msi_entry *entry) {
   member->info = entry->member;
 }
 
+static void member_reject(msi_member *member, uint64_t number) {
+  if (member->rejected_count == MSI_MEMBER_REJECTED) {
+    member->rejected_floor = member->rejected[0];
+    member->rejected_count--;
+    memmove(member->rejected, member->rejected + 1,
+            member->rejected_count * sizeof *member->rejected);
+  }
+  member->rejected[member->rejected_count++] = number;
+}
+
 void msi_members_note(msi_members *members, const msi_entry *entry) {
   MSI_ASSERT(msi_members_fits(members, entry));
   if (entry->kind == MSI_ENTRY_JOIN) {
@@ -86,6 +96,7 @@ void msi_members_note(msi_members *members, const msi_entry *entry) {
   if (entry->kind != MSI_ENTRY_RETIRE) {
     member->decided = entry->patch.number;
     member->base = entry->patch.base;
+    if (entry->kind == MSI_ENTRY_REJECT) member_reject(member, entry->patch.number);
     return;
   }
   size_t at = (size_t)(member - members->items);
@@ -101,9 +112,32 @@ ms_status msi_members_pack(msi_buffer *out, const msi_members *members) {
     if (st == MS_OK) st = msi_pack_uint(out, member->id);
     if (st == MS_OK) st = msi_pack_uint(out, member->decided);
     if (st == MS_OK) st = msi_pack_uint(out, member->base);
+    if (st == MS_OK) st = msi_pack_uint(out, member->rejected_floor);
+    if (st == MS_OK) st = msi_pack_array(out, member->rejected_count);
+    for (uint32_t k = 0; st == MS_OK && k < member->rejected_count; k++) {
+      st = msi_pack_uint(out, member->rejected[k]);
+    }
     if (st == MS_OK) st = msi_member_info_pack(out, &member->info);
   }
   return st;
+}
+
+static ms_status rejected_unpack(msi_reader *in, msi_member *out) {
+  size_t count;
+  ms_status st = msi_unpack_uint(in, &out->rejected_floor);
+  if (st == MS_OK && out->rejected_floor > out->decided) st = MS_ETYPE;
+  if (st == MS_OK) st = msi_unpack_array(in, &count);
+  if (st != MS_OK) return st;
+  if (count > MSI_MEMBER_REJECTED) return MS_ELIMIT;
+  uint64_t previous = out->rejected_floor;
+  for (size_t i = 0; i < count; i++) {
+    st = msi_unpack_uint(in, &out->rejected[i]);
+    if (st != MS_OK) return st;
+    if (out->rejected[i] <= previous || out->rejected[i] > out->decided) return MS_ETYPE;
+    previous = out->rejected[i];
+    out->rejected_count++;
+  }
+  return MS_OK;
 }
 
 static ms_status member_unpack(msi_reader *in, uint64_t previous, msi_member *out) {
@@ -115,6 +149,7 @@ static ms_status member_unpack(msi_reader *in, uint64_t previous, msi_member *ou
   if (st == MS_OK && (out->id <= previous || out->id > MSI_PEER_MAX)) st = MS_ETYPE;
   if (st == MS_OK) st = msi_unpack_uint(in, &out->decided);
   if (st == MS_OK) st = msi_unpack_uint(in, &out->base);
+  if (st == MS_OK) st = rejected_unpack(in, out);
   if (st == MS_OK) st = msi_member_info_unpack(in, &out->info);
   return st;
 }

@@ -4,6 +4,9 @@
  *   JOIN adds a member, PATCH and REJECT move its last decided number, RETIRE drops it. A patch with a
  *   number at or below the decided one is a duplicate.
  *
+ * The last rejected numbers of each member are kept for one that comes back to a snapshot: of numbers
+ * above `rejected_floor` it is known exactly which were rejected.
+ *
  * Sorted by id, so that walking it is the same everywhere.
  */
 #ifndef MSI_MEMBERS_H
@@ -11,13 +14,19 @@
 
 #include "entry.h"
 
-enum { MSI_MEMBERS_MAX = 16384 }; /* a snapshot's first frame holds all of them */
+enum {
+  MSI_MEMBERS_MAX = 16384, /* a snapshot's first frame holds all of them */
+  MSI_MEMBER_REJECTED = 32 /* rejected numbers kept per member: a burst of them */
+};
 
 typedef struct msi_member {
   uint64_t id;
   uint64_t decided; /* number of its last patch that was accepted or rejected */
   uint64_t base;    /* that patch's base: bases never go down */
   msi_member_info info;
+  uint64_t rejected_floor;                /* rejections up to here may be forgotten */
+  uint64_t rejected[MSI_MEMBER_REJECTED]; /* ascending, above the floor */
+  uint32_t rejected_count;
   uint32_t link; /* host only, not replicated: its link; 0: none */
 } msi_member;
 

@@ -15,15 +15,17 @@ enum {
   PATCH_FIELDS = 5,
   PIECE_FIELDS = 2,
   SYNC_FIELDS = 1,
-  SYNCED_FIELDS = 2
+  SYNCED_FIELDS = 2,
+  READY_FIELDS = 1
 };
 
 static const char *const message_names[] = {
     "message",        "HELLO",          "WELCOME",      "REFUSE", "ENTRY",  "PATCH",
-    "SNAPSHOT_BEGIN", "SNAPSHOT_PIECE", "SNAPSHOT_END", "SYNC",   "SYNCED", "BYE"};
+    "SNAPSHOT_BEGIN", "SNAPSHOT_PIECE", "SNAPSHOT_END", "SYNC",   "SYNCED", "BYE",
+    "READY"};
 
 const char *msi_message_name(uint64_t number) {
-  return message_names[number <= MSI_BYE ? number : 0];
+  return message_names[number <= MSI_READY ? number : 0];
 }
 
 ms_status msi_message_open(const uint8_t *data, size_t bytes, msi_reader *in,
@@ -215,6 +217,18 @@ ms_status msi_synced_unpack(msi_reader *in, size_t fields, uint64_t *token,
   ms_status st = msi_unpack_uint(in, token);
   if (st == MS_OK) st = msi_unpack_uint(in, version);
   return at_end(in, st);
+}
+
+ms_status msi_ready_pack(msi_buffer *out, uint64_t version) {
+  size_t start = out->length;
+  ms_status st = msi_message_begin(out, MSI_READY, READY_FIELDS);
+  if (st == MS_OK) st = msi_pack_uint(out, version);
+  return message_end(out, start, st);
+}
+
+ms_status msi_ready_unpack(msi_reader *in, size_t fields, uint64_t *version) {
+  if (fields != READY_FIELDS) return MS_ETYPE;
+  return at_end(in, msi_unpack_uint(in, version));
 }
 
 ms_status msi_piece_unpack(msi_reader *in, size_t fields, uint64_t *part,

@@ -9,6 +9,7 @@
  *                 member: [pid, since_ms, program, readonly, can_host]
  *    5 PATCH   [5, number, base, timestamp, wall_ms, update]      update: its wire form (update.h)
  *    9 SYNC    [9, token]
+ *   12 READY   [12, version]                                     everything up to there is here
  *
  *   host -> peer
  *    2 WELCOME [2, protocol, group, host, term, version, decided, catch_up]
@@ -18,7 +19,8 @@
  *    4 ENTRY   [4, ...]                                           see entry.h
  *    6 SNAPSHOT_BEGIN [6, version, clock, index_bytes, [member...]]
  *                 clock: the last timestamp seen; index_bytes: of the conflict index;
- *                 member: [id, decided, base, [pid, since_ms, program, readonly, can_host]], by id
+ *                 member, by id: [id, decided, base, rejected_floor, [rejected...],
+ *                 [pid, since_ms, program, readonly, can_host]]: see members.h
  *    7 SNAPSHOT_PIECE [7, part, bytes]
  *                 part 0: the next bytes of the conflict index; part 1, after all of these: the next
  *                 whole atoms of the document
@@ -47,7 +49,8 @@ typedef enum msi_message {
   MSI_SNAPSHOT_END = 8,
   MSI_SYNC = 9,
   MSI_SYNCED = 10,
-  MSI_BYE = 11
+  MSI_BYE = 11,
+  MSI_READY = 12
 } msi_message;
 
 /* The numbers are on the wire. */
@@ -104,6 +107,8 @@ MS_CHECKED ms_status msi_sync_unpack(msi_reader *in, size_t fields, uint64_t *to
 MS_CHECKED ms_status msi_synced_pack(msi_buffer *out, uint64_t token, uint64_t version);
 MS_CHECKED ms_status msi_synced_unpack(msi_reader *in, size_t fields, uint64_t *token,
                                        uint64_t *version);
+MS_CHECKED ms_status msi_ready_pack(msi_buffer *out, uint64_t version);
+MS_CHECKED ms_status msi_ready_unpack(msi_reader *in, size_t fields, uint64_t *version);
 MS_CHECKED ms_status msi_piece_unpack(msi_reader *in, size_t fields, uint64_t *part,
                                       const uint8_t **data, size_t *bytes);
 

@@ -31,8 +31,7 @@ typedef struct msi_host_link {
   msi_link_id id;
   uint64_t peer;      /* 0: it has not greeted yet */
   uint64_t since;     /* when it connected */
-  size_t room_empty;  /* room while nothing is queued */
-  bool drained;       /* its queue was seen empty after its welcome */
+  bool caught_up;     /* it said that it has all that was committed before its welcome */
   msi_sender *sender; /* a snapshot is under way */
 } msi_host_link;
 
@@ -44,6 +43,8 @@ typedef struct msi_uplink {
   bool welcomed;  /* the host has admitted this peer; a snapshot may still be due */
   bool ready;     /* welcomed and complete: own patches may be sent */
   uint64_t since; /* when it became ready */
+  uint64_t goal;  /* the host's version at the welcome */
+  bool reported;  /* told the host that the goal is reached */
   uint64_t sent;  /* own number up to which patches were sent */
   msi_receiver *receiver; /* a snapshot is arriving */
 } msi_uplink;
@@ -148,6 +149,8 @@ void msi_client_cut(msi_replica *self, uint64_t now, const char *reason);
 void msi_client_drop(msi_replica *self, bool flush, const char *reason);
 /* Send pending patches while the link has room. */
 void msi_client_pump(msi_replica *self, uint64_t now);
+/* Tell the host, once, that all it had at the welcome is here: it keeps older logs until then. */
+void msi_client_report(msi_replica *self);
 /* Tell the group file that this replica is complete, once it is. */
 void msi_client_mark(msi_replica *self);
 

@@ -142,5 +142,6 @@ void msi_client_tick(msi_replica *self, uint64_t now, bool punctual) {
   } else if (over && !self->uplink.ready) {
     client_watch_vacancy(self, now, term, tick_ns);
   }
+  msi_client_report(self);
   msi_client_pump(self, now);
 }

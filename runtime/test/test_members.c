@@ -66,6 +66,26 @@ static void test_only_the_next_entry_fits(void **state) {
   msi_members_fini(&members);
 }
 
+static void test_the_last_rejected_numbers_are_known(void **state) {
+  (void)state;
+  msi_members members;
+  msi_members_init(&members, msi_alloc_resolve(NULL));
+  note(&members, MSI_ENTRY_JOIN, 50, 0, 0);
+  for (uint64_t i = 1; i <= 100; i++) {
+    note(&members, i % 2 == 0 ? MSI_ENTRY_REJECT : MSI_ENTRY_PATCH, 50, i, 0);
+    const msi_member *member = msi_members_find(&members, 50);
+    uint64_t at = member->rejected_floor;
+    assert_true(at % 2 == 0);
+    for (uint32_t k = 0; k < member->rejected_count; k++) {
+      at += 2; /* no gap above the floor */
+      assert_int_equal(member->rejected[k], at);
+    }
+    assert_int_equal(at, i - i % 2);
+  }
+  assert_int_equal(msi_members_find(&members, 50)->rejected_count, MSI_MEMBER_REJECTED);
+  msi_members_fini(&members);
+}
+
 static void test_members_stand_in_the_order_of_their_ids(void **state) {
   (void)state;
   msi_members members;
@@ -90,6 +110,8 @@ static void test_members_read_back_as_written(void **state) {
   msi_members_init(&members, msi_alloc_resolve(NULL));
   for (uint64_t id = 1; id <= 40; id++) note(&members, MSI_ENTRY_JOIN, id * id, id, 0);
   note(&members, MSI_ENTRY_PATCH, 9, 4, 77);
+  for (uint64_t i = 5; i < 50; i++) note(&members, MSI_ENTRY_REJECT, 9, i, 77);
+  note(&members, MSI_ENTRY_REJECT, 16, 5, 77);
   msi_members_find(&members, 9)->link = 5; /* a host's own affair */
   msi_buffer out = rs_buffer();
   assert_int_equal(msi_members_pack(&out, &members), MS_OK);
@@ -102,6 +124,11 @@ static void test_members_read_back_as_written(void **state) {
     assert_int_equal(read.items[i].id, members.items[i].id);
     assert_int_equal(read.items[i].decided, members.items[i].decided);
     assert_int_equal(read.items[i].base, members.items[i].base);
+    assert_int_equal(read.items[i].rejected_floor, members.items[i].rejected_floor);
+    assert_int_equal(read.items[i].rejected_count, members.items[i].rejected_count);
+    for (uint32_t k = 0; k < read.items[i].rejected_count; k++) {
+      assert_int_equal(read.items[i].rejected[k], members.items[i].rejected[k]);
+    }
     assert_int_equal(read.items[i].info.pid, members.items[i].info.pid);
     assert_int_equal(read.items[i].link, 0);
   }
@@ -123,10 +150,12 @@ static void test_members_out_of_order_are_refused(void **state) {
     msi_member_info info = {.pid = 1};
     assert_int_equal(msi_pack_array(&out, 2), MS_OK);
     for (size_t k = 0; k < 2; k++) {
-      assert_int_equal(msi_pack_array(&out, 4), MS_OK);
+      assert_int_equal(msi_pack_array(&out, 6), MS_OK);
       assert_int_equal(msi_pack_uint(&out, ids[i][k]), MS_OK);
       assert_int_equal(msi_pack_uint(&out, 0), MS_OK);
       assert_int_equal(msi_pack_uint(&out, 0), MS_OK);
+      assert_int_equal(msi_pack_uint(&out, 0), MS_OK);
+      assert_int_equal(msi_pack_array(&out, 0), MS_OK);
       assert_int_equal(msi_member_info_pack(&out, &info), MS_OK);
     }
     msi_members read;
@@ -160,6 +189,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_members_follow_the_entries),
       cmocka_unit_test(test_only_the_next_entry_fits),
+      cmocka_unit_test(test_the_last_rejected_numbers_are_known),
       cmocka_unit_test(test_members_stand_in_the_order_of_their_ids),
       cmocka_unit_test(test_members_read_back_as_written),
       cmocka_unit_test(test_members_out_of_order_are_refused),

@@ -97,6 +97,11 @@ static void test_questions_and_answers_read_back_as_written(void **state) {
   assert_int_equal(msi_synced_unpack(&in, fields, &token, &version), MS_OK);
   assert_int_equal(token, 8);
   assert_int_equal(version, 9);
+  msi_buffer_clear(&out);
+  assert_int_equal(msi_ready_pack(&out, 17), MS_OK);
+  in = open_message(&out, MSI_READY, &fields);
+  assert_int_equal(msi_ready_unpack(&in, fields, &version), MS_OK);
+  assert_int_equal(version, 17);
   msi_buffer_fini(&out);
 }
 
@@ -133,6 +138,7 @@ static ms_status unpack_any(const uint8_t *data, size_t bytes) {
       if (st == MS_OK) ms_update_release(patch.update);
       return st;
     case MSI_SYNC: return msi_sync_unpack(&in, fields, &a);
+    case MSI_READY: return msi_ready_unpack(&in, fields, &a);
     case MSI_SYNCED: return msi_synced_unpack(&in, fields, &a, &b);
     case MSI_SNAPSHOT_PIECE: return msi_piece_unpack(&in, fields, &a, &piece, &length);
     default: return MS_ENOENT;
@@ -170,7 +176,7 @@ static void test_damaged_messages_are_refused(void **state) {
   msi_patch patch = {.number = 1, .base = 2, .timestamp = 3, .wall_ms = -4};
   patch.update = rs_update("a.b", 7);
   msi_buffer out = rs_buffer();
-  for (int i = 0; i < 7; i++) {
+  for (int i = 0; i < 8; i++) {
     msi_buffer_clear(&out);
     ms_status st = MS_OK;
     switch (i) {
@@ -180,6 +186,7 @@ static void test_damaged_messages_are_refused(void **state) {
       case 3: st = msi_patch_pack(&out, &patch); break;
       case 4: st = msi_sync_pack(&out, 1000); break;
       case 5: st = msi_synced_pack(&out, 1000, 2000); break;
+      case 6: st = msi_ready_pack(&out, 1000); break;
       default:
         st = msi_message_begin(&out, MSI_SNAPSHOT_PIECE, 2);
         if (st == MS_OK) st = msi_pack_uint(&out, 1);
@@ -231,7 +238,7 @@ static void test_a_message_without_memory_leaves_the_buffer_as_it_was(void **sta
 static void test_messages_have_names(void **state) {
   (void)state;
   assert_string_equal(msi_message_name(MSI_HELLO), "HELLO");
-  assert_string_equal(msi_message_name(MSI_BYE), "BYE");
+  assert_string_equal(msi_message_name(MSI_READY), "READY");
   assert_string_equal(msi_message_name(999), "message");
 }
 

@@ -89,6 +89,8 @@ static void test_a_frame_that_is_no_message_cuts_only_its_link(void **state) {
                 {"\x96\x05\x01\x01\x01\x01\xc0", 7}, /* PATCH without update */
                 {"\x91\x09", 2},                     /* SYNC without token */
                 {"\x93\x09\x01\x01", 4},             /* SYNC with two */
+                {"\x91\x0c", 2},                     /* READY without version */
+                {"\x92\x0c\xcd\xff\xff", 5},         /* READY at a version to come */
                 {"\x92\x0b\x01", 3},                 /* BYE with a field */
                 {"\xdf\xff\xff\xff\xff", 5},         /* a map of billions */
                 {"\x92\x09\x01\x01", 4}};            /* bytes after the end */

@@ -1,4 +1,5 @@
 /* The replica: founding, joining, writing, coming back, questions, lack of memory. */
+#include "members.h"
 #include "replica_drive.h"
 
 /* ----- founding and joining */
@@ -284,19 +285,8 @@ static void test_a_lost_decision_is_not_made_twice(void **state) {
   world_free(all);
 }
 
-static void test_a_snapshot_settles_what_was_decided_meanwhile(void **state) {
-  (void)state;
-  world *all = world_of(2);
-  node *host = &all->nodes[0], *peer = &all->nodes[1];
-  (void)node_write(peer, MSI_CODE_INC, "n", 1);
-  (void)node_write(peer, MSI_CODE_SET, "n.deep", 1); /* rejected */
-  (void)node_write(peer, MSI_CODE_INC, "m", 1);
-  pipe *link = &all->pipes[0];
-  for (int i = 0; i < 2; i++)
-    assert_true(end_deliver(all, &link->ends[1], &link->ends[0]));
-  peer->hung = true;
-  break_link(all, peer);
-  /* More than the tail holds. */
+/* Writes more than the tail holds. */
+static void push_tail_out(node *host) {
   char *text = malloc(1 << 20);
   assert_non_null(text);
   memset(text, 'y', 1 << 20);
@@ -310,13 +300,29 @@ static void test_a_snapshot_settles_what_was_decided_meanwhile(void **state) {
     uint64_t number;
     assert_int_equal(
         msi_update_single(NULL, MSI_CODE_SET, path, big, MS_NULL, &update, NULL), MS_OK);
-    assert_int_equal(msi_replica_submit(host->replica, all->now, node_info(host).version,
-                                        0, update, NULL, NULL, &number),
+    assert_int_equal(msi_replica_submit(host->replica, host->world->now,
+                                        node_info(host).version, 0, update, NULL, NULL,
+                                        &number),
                      MS_OK);
     ms_update_release(update);
   }
   ms_value_release(big);
   ms_path_release(path);
+}
+
+static void test_a_snapshot_settles_what_was_decided_meanwhile(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  node *host = &all->nodes[0], *peer = &all->nodes[1];
+  (void)node_write(peer, MSI_CODE_INC, "n", 1);
+  (void)node_write(peer, MSI_CODE_SET, "n.deep", 1); /* rejected */
+  (void)node_write(peer, MSI_CODE_INC, "m", 1);
+  pipe *link = &all->pipes[0];
+  for (int i = 0; i < 2; i++)
+    assert_true(end_deliver(all, &link->ends[1], &link->ends[0]));
+  peer->hung = true;
+  break_link(all, peer);
+  push_tail_out(host);
   peer->hung = false;
   size_t told_before = peer->told_count;
   world_settle(all);
@@ -333,6 +339,33 @@ static void test_a_snapshot_settles_what_was_decided_meanwhile(void **state) {
   assert_int_equal(node_info(peer).pending, 0);
   assert_int_equal(node_int(peer, "n"), 1);
   assert_int_equal(node_int(peer, "m"), 1);
+  assert_same(host, peer);
+  world_free(all);
+}
+
+static void test_decisions_too_long_ago_to_tell_are_called_unknown(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  node *host = &all->nodes[0], *peer = &all->nodes[1];
+  enum { WRITES = MSI_MEMBER_REJECTED + 8 };
+  for (int i = 0; i < WRITES; i++) (void)node_write(peer, MSI_CODE_SET, "n.deep", 1);
+  pipe *link = &all->pipes[0];
+  for (int i = 0; i < WRITES; i++) {
+    assert_true(end_deliver(all, &link->ends[1], &link->ends[0]));
+  }
+  peer->hung = true;
+  break_link(all, peer);
+  push_tail_out(host);
+  peer->hung = false;
+  size_t at = peer->told_count;
+  world_settle(all);
+  while (peer->told[at].kind != MSI_DELIVER_UNKNOWN) assert_true(++at < peer->told_count);
+  assert_int_equal(peer->told[at].number, 8);
+  assert_int_equal(peer->told[at + 1].kind, MSI_DELIVER_ROOT);
+  assert_int_equal(peer->told[at + 1].number, WRITES);
+  assert_int_equal(peer->told[at + 1].rejected_count, MSI_MEMBER_REJECTED);
+  assert_int_equal(peer->told[at + 1].rejected[0], 9);
+  assert_int_equal(node_info(peer).pending, 0);
   assert_same(host, peer);
   world_free(all);
 }
@@ -549,6 +582,7 @@ int main(void) {
       cmocka_unit_test(test_a_peer_catches_up_from_the_tail),
       cmocka_unit_test(test_a_lost_decision_is_not_made_twice),
       cmocka_unit_test(test_a_snapshot_settles_what_was_decided_meanwhile),
+      cmocka_unit_test(test_decisions_too_long_ago_to_tell_are_called_unknown),
       cmocka_unit_test(test_a_dead_peer_is_retired_and_a_living_one_is_not),
       cmocka_unit_test(test_a_retired_peer_comes_back_as_somebody_else),
       cmocka_unit_test(test_a_peer_that_stops_is_retired),

@@ -180,6 +180,28 @@ static void test_a_peer_that_hung_reads_the_logs_of_two_hosts(void **state) {
   world_free(all);
 }
 
+static void test_older_logs_stay_until_every_candidate_has_caught_up(void **state) {
+  (void)state;
+  world *all = world_of(3);
+  node *host = &all->nodes[1], *slow = &all->nodes[2];
+  slow->hung = true;
+  node_kill(&all->nodes[0]);
+  world_pass(all, SECOND);
+  assert_ptr_equal(host_of(all), host);
+  slow->hung = false;
+  while (node_info(host).links == 0) assert_true(world_turn(all));
+  assert_true(world_turn(all)); /* the greeting */
+  slow->hung = true;            /* linked, but it has not read its welcome */
+  world_pass(all, 3 * SECOND);
+  assert_int_equal(node_info(host).links, 1);
+  assert_true(all->logs[1].exists);
+  slow->hung = false;
+  world_pass(all, SECOND);
+  assert_false(all->logs[1].exists);
+  assert_same(host, slow);
+  world_free(all);
+}
+
 static void test_without_enough_history_nobody_pretends(void **state) {
   (void)state;
   world *all = world_of(2);
@@ -279,6 +301,7 @@ int main(void) {
       cmocka_unit_test(test_a_host_that_stops_hands_over_at_once),
       cmocka_unit_test(test_a_candidate_that_died_unready_is_skipped),
       cmocka_unit_test(test_a_peer_that_hung_reads_the_logs_of_two_hosts),
+      cmocka_unit_test(test_older_logs_stay_until_every_candidate_has_caught_up),
       cmocka_unit_test(test_without_enough_history_nobody_pretends),
       cmocka_unit_test(test_the_term_moves_on_while_a_candidate_reads),
       cmocka_unit_test(test_a_hung_candidate_is_passed_over),
