@@ -192,6 +192,16 @@ static void on_room(void *ud, msi_link *link) {
   station_settle(station);
 }
 
+/* Peers come and go; whatever else ends a link is worth a warning. */
+static ms_log_level level_of(const char *reason) {
+  static const char *const ENDS[] = {"end of file", "connection reset",
+                                     "the peer closed its end"};
+  for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+    if (strcmp(reason, ENDS[i]) == 0) return MS_LOG_INFO;
+  }
+  return MS_LOG_WARNING;
+}
+
 static void on_down(void *ud, msi_link *link, const char *reason) {
   msi_station *station = ud;
   size_t slot;
@@ -200,7 +210,7 @@ static void on_down(void *ud, msi_link *link, const char *reason) {
   char line[MS_MESSAGE_MAX];
   snprintf(line, sizeof line, "link to process %lld is down: %s",
            (long long)msi_link_pid(link), reason);
-  station_log(station, MS_LOG_INFO, line);
+  station_log(station, level_of(reason), line);
   msi_link_close(link, false);
   if (station->closed) return;
   msi_replica_link_down(station->replica, uv_hrtime(), id);
