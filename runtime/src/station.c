@@ -25,7 +25,8 @@ enum {
   ENROL_TRIES = 32,
   FLUSH_BYTES = 64 << 10 /* queued bytes that are not left waiting */
 };
-static const uint64_t FLUSH_PAUSE_NS = 50000; /* an owner's writes closer than this go together */
+static const uint64_t FLUSH_PAUSE_NS =
+    50000; /* an owner's writes closer than this go together */
 
 struct msi_station {
   const ms_alloc *alloc;
@@ -171,8 +172,8 @@ static void port_cut(void *ud, msi_link_id id, bool flush, const char *reason) {
   msi_link *link = links_find(station, id, &slot);
   if (link == NULL) return;
   char line[MS_MESSAGE_MAX];
-  snprintf(line, sizeof line, "link to process %lld closed: %s", (long long)msi_link_pid(link),
-           reason);
+  snprintf(line, sizeof line, "link to process %lld closed: %s",
+           (long long)msi_link_pid(link), reason);
   station_log(station, MS_LOG_DEBUG, line);
   station->links[slot] = NULL;
   msi_link_close(link, flush);
@@ -194,8 +195,8 @@ static void on_room(void *ud, msi_link *link) {
 
 /* Peers come and go; whatever else ends a link is worth a warning. */
 static ms_log_level level_of(const char *reason) {
-  static const char *const ENDS[] = {"end of file", "connection reset",
-                                     "the peer closed its end"};
+  static const char *const ENDS[] = {"end of file", "end of file inside a frame",
+                                     "connection reset", "the peer closed its end"};
   for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
     if (strcmp(reason, ENDS[i]) == 0) return MS_LOG_INFO;
   }
@@ -300,7 +301,8 @@ static ms_status own_term_make(msi_station *station, uint64_t group, uint64_t te
   msi_directory_socket_name(station->name, term, socket_name, sizeof socket_name);
   own_term_drop(station, true);
   ms_status status = (founding ? msi_log_found : msi_log_create)(
-      station->alloc, &station->directory, station->name, group, term, &station->history, error);
+      station->alloc, &station->directory, station->name, group, term, &station->history,
+      error);
   if (status != MS_OK) return status;
   station->own_term = term;
   status = msi_listener_new(station->alloc, msi_driver_loop(station->driver),
@@ -329,8 +331,8 @@ static ms_status enrol_found(msi_station *station, msi_group *stale, ms_error *e
   uint64_t term = msi_group_first_term(&station->directory, station->name, stale);
   ms_status status = own_term_make(station, group, term, true, error);
   if (status != MS_OK) return status;
-  status = msi_group_found(station->alloc, &station->directory, station->name, station->peer,
-                           group, term, stale, &station->group, error);
+  status = msi_group_found(station->alloc, &station->directory, station->name,
+                           station->peer, group, term, stale, &station->group, error);
   if (status != MS_OK) own_term_forget(station);
   return status;
 }
@@ -384,9 +386,7 @@ static bool port_mark_complete(void *ud) {
   return msi_group_mark_complete(((msi_station *)ud)->group);
 }
 
-static uint64_t port_term(void *ud) {
-  return msi_group_term(((msi_station *)ud)->group);
-}
+static uint64_t port_term(void *ud) { return msi_group_term(((msi_station *)ud)->group); }
 
 static bool port_term_lock_free(void *ud, uint64_t term) {
   return msi_group_term_lock_free(((msi_station *)ud)->group, term);
@@ -408,9 +408,7 @@ static uint64_t port_heartbeat(void *ud) {
   return msi_group_heartbeat(((msi_station *)ud)->group);
 }
 
-static void port_beat(void *ud) {
-  msi_group_beat(((msi_station *)ud)->group);
-}
+static void port_beat(void *ud) { msi_group_beat(((msi_station *)ud)->group); }
 
 static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
   return msi_group_raise_term(((msi_station *)ud)->group, from, to);
@@ -469,8 +467,8 @@ static void port_sweep(void *ud, uint64_t term) {
   msi_directory_sweep(&station->directory, station->name, term);
 }
 
-static ms_status port_commit(void *ud, uint64_t term, uint64_t version, const uint8_t *data,
-                             size_t bytes, bool *current) {
+static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
+                             const uint8_t *data, size_t bytes, bool *current) {
   msi_station *station = ud;
   if (station->own_term != term) {
     *current = false;
@@ -575,8 +573,9 @@ ms_status msi_station_new(const msi_station_config *config, msi_station **out,
   snprintf(station->name, sizeof station->name, "%s", config->name);
   snprintf(station->program, sizeof station->program, "%s", config->replica.program);
   msi_mailbox_init(&station->mailbox, station->alloc);
-  ms_status status = msi_directory_open(config->dir, config->replica.may_found && !config->must_exist,
-                                        &station->directory, error);
+  ms_status status =
+      msi_directory_open(config->dir, config->replica.may_found && !config->must_exist,
+                         &station->directory, error);
   if (status != MS_OK) {
     MSI_FREE(station->alloc, station);
     return status;
@@ -603,7 +602,8 @@ void msi_station_start(msi_station *station) {
 }
 
 static void station_free(msi_station *station) {
-  if (!station->closed || station->dial_pending || uv_is_active((uv_handle_t *)&station->timer)) {
+  if (!station->closed || station->dial_pending ||
+      uv_is_active((uv_handle_t *)&station->timer)) {
     return;
   }
   if (station->timer.data != NULL) return; /* its close callback comes first */
@@ -635,7 +635,8 @@ void msi_station_close(msi_station *station) {
     const char *name = station->name;
     bool here = msi_group_is_published(station->group, &station->directory, name);
     msi_group_unlink_if_last(station->group, &station->directory, name);
-    bool last = here && !msi_group_is_published(station->group, &station->directory, name);
+    bool last =
+        here && !msi_group_is_published(station->group, &station->directory, name);
     own_term_drop(station, last);
     /* Nobody is left who could need a log. A new group that is founded meanwhile begins above. */
     uint64_t term = msi_group_term(station->group);
@@ -648,13 +649,9 @@ void msi_station_close(msi_station *station) {
   uv_close((uv_handle_t *)&station->timer, on_timer_closed);
 }
 
-msi_mailbox *msi_station_mailbox(msi_station *station) {
-  return &station->mailbox;
-}
+msi_mailbox *msi_station_mailbox(msi_station *station) { return &station->mailbox; }
 
-msi_replica *msi_station_replica(msi_station *station) {
-  return station->replica;
-}
+msi_replica *msi_station_replica(msi_station *station) { return station->replica; }
 
 /* ------------------------------------------------------------- owner's calls */
 
