@@ -1,7 +1,8 @@
 /*
- * The directory of the shares. Whoever can write into it could pose as a host, so it is used only when
- * it belongs to this user and nobody else gets in. All later work goes through its descriptor: the
- * directory that was checked is the one that is used, whatever becomes of its path.
+ * The directory of the shares. Whoever can write into it could pose as a host, so it is
+ * used only when it belongs to this user and nobody else gets in. All later work goes
+ * through its descriptor: the directory that was checked is the one that is used,
+ * whatever becomes of its path.
  */
 #include "directory.h"
 
@@ -47,8 +48,8 @@ ms_status msi_name_check(const char *name, ms_error *error) {
 
 /* ------------------------------------------------------------------ opening */
 
-/* Where the directory is, before it is made absolute. secure_getenv: a setuid program must not let
- * its caller choose. */
+/* Where the directory is, before it is made absolute. secure_getenv: a setuid program
+ * must not let its caller choose. */
 static bool directory_choose(const char *dir, char *out, size_t bytes) {
   int written;
   const char *from;

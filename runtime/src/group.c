@@ -1,8 +1,9 @@
 /*
- * The group file (see group.h): locks of open file descriptions and three atomics in a mapped page.
+ * The group file (see group.h): locks of open file descriptions and three atomics in a
+ * mapped page.
  *
- * What is asked of the kernel never waits. A lock is taken or it is not; who did not get it learns so
- * at once and starts over.
+ * What is asked of the kernel never waits. A lock is taken or it is not; who did not get
+ * it learns so at once and starts over.
  */
 #include "group.h"
 
@@ -61,8 +62,8 @@ static bool lock_set(int fd, short type, int64_t start, int64_t bytes) {
   return result == 0;
 }
 
-/* Does another description hold a byte of the range? *held_bytes: the length of a lock found there. A
- * kernel that cannot answer counts as "held": then nothing is replaced. */
+/* Does another description hold a byte of the range? *held_bytes: the length of a lock
+ * found there. A kernel that cannot answer counts as "held": then nothing is replaced. */
 static bool lock_held(int fd, int64_t start, int64_t bytes, int64_t *held_bytes) {
   struct flock lock = {
       .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = bytes};
@@ -73,7 +74,8 @@ static bool lock_held(int fd, int64_t start, int64_t bytes, int64_t *held_bytes)
   return true;
 }
 
-/* Another description holds a complete byte; a founder, who holds them all, does not count. */
+/* Another description holds a complete byte; a founder, who holds them all, does not
+ * count. */
 static bool complete_member_lives(int fd, const group_page *page) {
   int64_t held_bytes;
   if (atomic_load(&page->dead) != 0) return false;
@@ -284,8 +286,8 @@ static ms_status temporary_make(const ms_alloc *alloc, const msi_directory *dire
   return st;
 }
 
-/* Take the dead group's file away from `file`. The founding lock is held only in here: between its
- * return and link(2) the name is free for the fastest. */
+/* Take the dead group's file away from `file`. The founding lock is held only in here:
+ * between its return and link(2) the name is free for the fastest. */
 static ms_status stale_remove(const msi_directory *directory, const char *file,
                               msi_group *stale, ms_error *error) {
   if (!lock_set(stale->fd, F_WRLCK, LOCK_COMPLETE, LOCK_FOUNDING_BYTES)) {
@@ -309,8 +311,9 @@ typedef struct leftover_search {
   const char *name;
 } leftover_search;
 
-/* Unlink a temporary of a founder that died: nobody holds a lock on it. One that was made an instant
- * ago may not have its locks yet: its maker finds it gone and starts over. */
+/* Unlink a temporary of a founder that died: nobody holds a lock on it. One that was
+ * made an instant ago may not have its locks yet: its maker finds it gone and starts
+ * over. */
 static bool leftover_file(void *ud, const char *file) {
   const leftover_search *search = ud;
   size_t length = strlen(search->name);
@@ -383,8 +386,8 @@ void msi_group_unlink_if_last(msi_group *group, const msi_directory *directory,
   char file[MSI_FILE_NAME_MAX];
   int64_t held_bytes;
   msi_directory_group_name(name, file, sizeof file);
-  /* Members and complete members; one who opens the file from now on finds that it was replaced, or
-   * that nobody lives in it. */
+  /* Members and complete members; one who opens the file from now on finds that it was
+   * replaced, or that nobody lives in it. */
   if (lock_held(group->fd, LOCK_MEMBER, 0, &held_bytes)) return;
   if (!file_names(directory, file, group->fd)) return;
   if (unlinkat(directory->fd, file, 0) == 0) atomic_store(&group->page->dead, 1);
@@ -420,7 +423,8 @@ void msi_group_drop_term_lock(msi_group *group, uint64_t term) {
 bool msi_group_mark_complete(msi_group *group) {
   int64_t at = LOCK_COMPLETE + (int64_t)group->peer;
   if (!lock_set(group->fd, F_WRLCK, at, 1)) return false;
-  /* A founder marks the file before it lets go of this byte: nobody completes after that. */
+  /* A founder marks the file before it lets go of this byte: nobody completes after
+   * that. */
   if (atomic_load(&group->page->dead) == 0) return true;
   lock_set(group->fd, F_UNLCK, at, 1);
   return false;

@@ -1,27 +1,29 @@
 /*
- * The group file of a share and its locks: what the kernel guarantees among processes of one machine.
+ * The group file of a share and its locks: what the kernel guarantees among processes of
+ * one machine.
  *
- *   file (4096 bytes, mapped shared): magic, format, group id, _Atomic term, _Atomic heartbeat
+ *   file (4096 bytes, mapped): magic, format, group id, _Atomic term, heartbeat, dead
  *   lock bytes (open-file-description locks, beyond the end of the file):
- *     term t                   at             t   (t < 2^61)  held by the host, or candidate, of term t
- *     member id                at   2^61 +    id  (id < 2^61) held by every member while it lives
- *     complete member id       at   2^62 +    id              held once its replica is complete
- *     founding                 2^62 up to and with 2^62 + 2^61, held while a dead group is replaced
+ *     term t               t           t < 2^61: its host or candidate holds it
+ *     member id            2^61 + id   id < 2^61: every member holds it while it lives
+ *     complete member id   2^62 + id   held once its replica is complete
+ *     founding             2^62 up to and with 2^62 + 2^61, while a dead group is replaced
  *
- * The kernel frees a lock the instant the last descriptor of its open file description is gone, so
- * nothing here trusts process ids. The file is made complete under a temporary name and published by
- * link(2); it is replaced only under the founding lock and when the path still names the locked inode.
+ * The kernel frees a lock the instant the last descriptor of its open file description is
+ * gone, so nothing here trusts process ids. The file is made complete under a temporary
+ * name and published by link(2); it is replaced only under the founding lock and when the
+ * path still names the locked inode.
  *
- * The founding lock spans all complete bytes: it cannot be had while a complete member lives, and while
- * it is held nobody becomes complete. Before it is given back the old file is marked dead, so that a
- * member that still has it open cannot complete in a group that was replaced.
+ * The founding lock spans all complete bytes: it cannot be had while a complete member
+ * lives, and while it is held nobody becomes complete. Before it is given back the old
+ * file is marked dead, so that a member that still has it open cannot complete in a group
+ * that was replaced.
  *
- * A founder publishes first and makes log and socket afterwards. Between the two it is the only complete
- * member and holds the term lock, so nobody misses them: joiners dial again. The other order would let
- * founders that start at the same instant replace each other's files.
+ * Log and socket of the first term are made before the file is published, under a term
+ * that no other founder uses: msi_log_found claims it by making the log exclusively.
  *
- * OFD locks of one description do not exclude each other: asking (F_OFD_GETLK) on the own descriptor
- * does not see own locks, which is what member_alive and term_lock_free want.
+ * OFD locks of one description do not exclude each other: asking (F_OFD_GETLK) on the own
+ * descriptor does not see own locks, which is what member_alive and term_lock_free want.
  */
 #ifndef MSI_GROUP_H
 #define MSI_GROUP_H
@@ -33,28 +35,30 @@ typedef struct msi_group msi_group;
 #define MSI_PEER_ID_MAX ((UINT64_C(1) << 61) - 1)
 
 /*
- * Open the group under `name`, take the member lock of `peer` and see whether a complete member lives.
- * *alive false: the caller may found (msi_group_found). MS_ENOENT: no group file; MS_EVERSION: another
- * format; MS_EDENIED: not a regular file of ours with mode 0600; MS_EBUSY: the file was replaced
- * meanwhile (start over), or somebody holds the member lock of `peer`. Never follows symbolic links.
+ * Open the group under `name`, take the member lock of `peer` and see whether a complete
+ * member lives. *alive false: the caller may found (msi_group_found). MS_ENOENT: no group
+ * file; MS_EVERSION: another format; MS_EDENIED: not a regular file of ours with mode
+ * 0600; MS_EBUSY: the file was replaced meanwhile (start over), or somebody holds the
+ * member lock of `peer`. Never follows symbolic links.
  */
 MS_CHECKED ms_status msi_group_open(const ms_alloc *alloc, const msi_directory *directory,
-                                    const char *name, uint64_t peer, msi_group **out, bool *alive,
-                                    ms_error *error);
+                                    const char *name, uint64_t peer, msi_group **out,
+                                    bool *alive, ms_error *error);
 /*
- * The first term a new group should use: above the stale group's (may be NULL) and above every
- * leftover log or socket of that name in the directory; at least 1.
+ * The first term a new group should use: above the stale group's (may be NULL) and above
+ * every leftover log or socket of that name in the directory; at least 1.
  */
 uint64_t msi_group_first_term(const msi_directory *directory, const char *name,
                               const msi_group *stale);
 /*
- * Publish a new group whose host is the caller: term lock, member lock and complete lock are held
- * before the file appears. Log and socket of `term` are made after this succeeded. `stale` (may be
- * NULL) is the dead group's file this replaces; it stays the caller's. MS_EBUSY: somebody else was
- * faster: start over with msi_group_open.
+ * Publish a new group whose host is the caller: term lock, member lock and complete lock
+ * are held before the file appears. `term` is claimed by its log (msi_log_found). `stale`
+ * (may be NULL) is the dead group's file this replaces; it stays the caller's. MS_EBUSY:
+ * somebody else was faster: start over with msi_group_open.
  */
-MS_CHECKED ms_status msi_group_found(const ms_alloc *alloc, const msi_directory *directory,
-                                     const char *name, uint64_t peer, uint64_t group, uint64_t term,
+MS_CHECKED ms_status msi_group_found(const ms_alloc *alloc,
+                                     const msi_directory *directory, const char *name,
+                                     uint64_t peer, uint64_t group, uint64_t term,
                                      msi_group *stale, msi_group **out, ms_error *error);
 /* Unmaps, closes, and so frees all locks. Accepts NULL. */
 void msi_group_close(msi_group *group);
@@ -65,14 +69,17 @@ typedef struct msi_group_glimpse {
 } msi_group_glimpse;
 MS_CHECKED ms_status msi_group_peek(const msi_directory *directory, const char *name,
                                     msi_group_glimpse *out, ms_error *error);
-/* Does the path still name this file? (The directory may have been removed or replaced.) */
+/* Does the path still name this file? (The directory may have been removed or
+ * replaced.) */
 bool msi_group_is_published(const msi_group *group, const msi_directory *directory,
                             const char *name);
-/* The last complete member is leaving: unlink the file if no other member holds a lock. */
-void msi_group_unlink_if_last(msi_group *group, const msi_directory *directory, const char *name);
+/* The last complete member is leaving: unlink the file if no other member holds a
+ * lock. */
+void msi_group_unlink_if_last(msi_group *group, const msi_directory *directory,
+                              const char *name);
 
 uint64_t msi_group_id(const msi_group *group);
-uint64_t msi_group_term(const msi_group *group); /* seq_cst */
+uint64_t msi_group_term(const msi_group *group);                         /* seq_cst */
 bool msi_group_raise_term(msi_group *group, uint64_t from, uint64_t to); /* seq_cst CAS */
 bool msi_group_term_lock_free(const msi_group *group, uint64_t term);
 bool msi_group_take_term_lock(msi_group *group, uint64_t term);

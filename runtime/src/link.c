@@ -1,20 +1,22 @@
 /*
  * Links (see link.h), over uv_poll_t and our own send and recv.
  *
- * libuv's streams write with write(2) and sendmsg(2) without MSG_NOSIGNAL, so a peer's death would
- * raise SIGPIPE in the host program, and a guest installs no signal handlers. Therefore libuv only
- * tells when the socket is ready. That also lets bytes wait in one buffer, which may move, since no
- * request of libuv's points into it, and bounds what one link reads in a turn.
+ * libuv's streams write with write(2) and sendmsg(2) without MSG_NOSIGNAL, so a peer's
+ * death would raise SIGPIPE in the host program, and a guest installs no signal handlers.
+ * Therefore libuv only tells when the socket is ready. That also lets bytes wait in one
+ * buffer, which may move, since no request of libuv's points into it, and bounds what one
+ * link reads in a turn.
  *
- *   DIALLING --timer--> OPEN --error, end, bound--> DOWN --close--> CLOSED --both handles--> freed
- *                        '---------------close with bytes---------> LINGERING ----'
+ *   DIALLING --timer--> OPEN --error, end, bound--> DOWN --close--> CLOSED --> freed
+ *                        '------close with bytes--> LINGERING ---------'
  *
- * Inside OPEN two flags stand for trouble that is not reported yet: `broken` (bound or memory: the
- * timer reports it) and `deaf` (the other end takes no bytes any more: what it sent before is read, up
- * to the first EAGAIN or the end of file, since a closed peer sends nothing later).
+ * Inside OPEN two flags stand for trouble that is not reported yet: `broken` (bound or
+ * memory: the timer reports it) and `deaf` (the other end takes no bytes any more: what
+ * it sent before is read, up to the first EAGAIN or the end of file, since a closed peer
+ * sends nothing later).
  *
- * A callback of the user may close the link: after each one the state is looked at again. The struct
- * stays until the close callbacks, so that is always possible.
+ * A callback of the user may close the link: after each one the state is looked at again.
+ * The struct stays until the close callbacks, so that is always possible.
  */
 #include "link.h"
 
@@ -202,8 +204,8 @@ static bool link_writes(const msi_link *link) {
   return link->state == LINK_OPEN && !link->broken && !link->deaf;
 }
 
-/* Write, and watch for what follows: room in the socket, a turn in which on_room can be called, or
- * the rest of what a dead peer had sent. */
+/* Write, and watch for what follows: room in the socket, a turn in which on_room can
+ * be called, or the rest of what a dead peer had sent. */
 static void link_write(msi_link *link) {
   if (!outbox_write(link)) {
     link->deaf = true;
@@ -271,8 +273,8 @@ static size_t frame_bytes(const uint8_t *prefix) {
          prefix[3];
 }
 
-/* Make room for the next read: for a frame that is under way at most as much as came of it so far, so
- * that who announces a lot must send it. */
+/* Make room for the next read: for a frame that is under way at most as much as came
+ * of it so far, so that who announces a lot must send it. */
 static ms_status inbox_reserve(msi_link *link, size_t *room) {
   msi_buffer *inbox = &link->inbox;
   size_t want = link->read_bytes;
@@ -366,8 +368,8 @@ static void link_read(msi_link *link) {
 static void link_on_poll(uv_poll_t *poll, int status, int events) {
   msi_link *link = poll->data;
   if (status < 0) {
-    /* libuv has stopped watching. The error lies before the bytes that still wait: take it off, and
-     * read; the end of file follows them. */
+    /* libuv has stopped watching. The error lies before the bytes that still wait:
+     * take it off, and read; the end of file follows them. */
     int code;
     socklen_t bytes = sizeof code;
     int watched = link->watched;

@@ -1,4 +1,5 @@
-/* The listener (see link.h): accepts a few links per turn of the loop, refuses those of others. */
+/* The listener (see link.h): accepts a few links per turn of the loop, refuses those
+ * of others. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

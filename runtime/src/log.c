@@ -4,8 +4,9 @@
  *   record           | bytes | checksum | version          | data ... | padding to 8 |
  *   filler           | ~0    | 0        |   up to the ring's end
  *
- * The writer trusts its own copies of head and tail; what it reads back from the ring (lengths, to
- * move head) is checked, since another process could have scribbled on it. A reader trusts nothing.
+ * The writer trusts its own copies of head and tail; what it reads back from the ring
+ * (lengths, to move head) is checked, since another process could have scribbled on it. A
+ * reader trusts nothing.
  */
 #include "log.h"
 
@@ -105,8 +106,8 @@ static int zeros_write(int fd, uint64_t offset, uint64_t bytes) {
   return 0;
 }
 
-/* Give blocks to a part of the file that nothing was written to yet. Signals that come in quick
- * succession may interrupt fallocate for ever; writing always gets on. */
+/* Give blocks to a part of the file that nothing was written to yet. Signals that come
+ * in quick succession may interrupt fallocate for ever; writing always gets on. */
 static int blocks_allocate(int fd, uint64_t offset, uint64_t bytes) {
   for (int i = 0; i < 8; i++) {
     if (fallocate(fd, 0, (off_t)offset, (off_t)bytes) == 0) return 0;
@@ -307,8 +308,8 @@ void msi_log_mark_ready(msi_log *log, uint64_t base) {
   atomic_store(&log->page->ready, 1);
 }
 
-/* Move head to the first record at or above `least`. Lengths that make no sense were not written by
- * us: then everything older is given up. */
+/* Move head to the first record at or above `least`. Lengths that make no sense were
+ * not written by us: then everything older is given up. */
 static void head_advance(msi_log *log, uint64_t least) {
   uint64_t head = log->head;
   if (head >= least) return;

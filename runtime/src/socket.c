@@ -1,9 +1,10 @@
 /*
  * Unix sockets by name inside a directory.
  *
- * sun_path holds 108 bytes, directories may be longer. So names are resolved through the descriptor of
- * the directory, as /proc/self/fd/<n>/<name>, and an existing socket through a descriptor of its own.
- * Where /proc is not mounted the plain path serves, as long as it fits.
+ * sun_path holds 108 bytes, directories may be longer. So names are resolved through the
+ * descriptor of the directory, as /proc/self/fd/<n>/<name>, and an existing socket
+ * through a descriptor of its own. Where /proc is not mounted the plain path serves, as
+ * long as it fits.
  */
 #include "socket.h"
 
@@ -26,7 +27,8 @@ static bool address_write(struct sockaddr_un *out, const char *folder, const cha
 
 typedef int (*socket_fn)(int fd, const struct sockaddr *address, socklen_t bytes);
 
-/* bind or connect to /proc/self/fd/<via>/<name>, or, without /proc, to the plain path. 0 or errno. */
+/* bind or connect to /proc/self/fd/<via>/<name>, or, without /proc, to the plain path.
+ * 0 or errno. */
 static int address_use(socket_fn fn, int fd, const struct sockaddr_un *address) {
   int result;
   do {

@@ -1,4 +1,5 @@
-/* Codes of the system and of libuv. On POSIX a libuv status is an errno with its sign turned. */
+/* Codes of the system and of libuv. On POSIX a libuv status is an errno with its sign
+ * turned. */
 #include "system_status.h"
 
 #include <errno.h>

@@ -8,7 +8,8 @@
 ms_status msi_from_errno(int code);
 /* The same for a libuv status: 0 or a negative UV_E... */
 ms_status msi_from_uv(int uv_error);
-/* Fills *error (may be NULL) with the line and, after a colon, the system's words for `code`. */
+/* Fills *error (may be NULL) with the line and, after a colon, the system's words for
+ * `code`. */
 ms_status msi_fail_errno(ms_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,4 +1,5 @@
-/* What the tests of files, locks and sockets share: a directory of their own and child processes. */
+/* What the tests of files, locks and sockets share: a directory of their own and child
+ * processes. */
 #ifndef RENDEZVOUS_SUPPORT_H
 #define RENDEZVOUS_SUPPORT_H
 
@@ -75,8 +76,8 @@ static inline void scratch_put(const scratch *it, const char *file, const void *
   close(fd);
 }
 
-/* A child process and a pair of pipes to speak with it, one byte at a time. In the child no cmocka
- * assertion is used: it reports by its exit status. */
+/* A child process and a pair of pipes to speak with it, one byte at a time. In the
+ * child no cmocka assertion is used: it reports by its exit status. */
 typedef struct child {
   pid_t pid;
   int to, from;

@@ -177,8 +177,8 @@ static void test_of_two_founders_over_a_stale_file_one_wins(void **state) {
   scratch_close(&home);
 }
 
-/* Enrols as a share does, waits for 'g', tries until it is in, says 'h' (host) or 'm' (member) and
- * lives until told. */
+/* Enrols as a share does, waits for 'g', tries until it is in, says 'h' (host) or 'm'
+ * (member) and lives until told. */
 typedef struct contender {
   scratch *home;
   uint64_t peer;

@@ -501,7 +501,8 @@ static void test_one_flooding_link_does_not_keep_another_from_its_turn(void **st
   (void)state;
   fixture it;
   fixture_pair(&it);
-  /* b gets 8 MiB in one go from a; the frames seen in one turn of the loop stay bounded. */
+  /* b gets 8 MiB in one go from a; the frames seen in one turn of the loop stay
+   * bounded. */
   static uint8_t piece[1000];
   for (int i = 0; i < 8000; i++) msi_link_send(it.a.link, piece, sizeof piece);
   msi_link_flush(it.a.link);
@@ -666,7 +667,8 @@ static void test_another_user_is_refused_by_the_listener(void **state) {
   fixture_open(&it);
   fixture_listen(&it, "arena.1.sock");
   assert_int_equal(msi_listener_accept(it.listener), MS_OK);
-  /* Let the stranger as far as the socket: the directory is not the last line of defence. */
+  /* Let the stranger as far as the socket: the directory is not the last line of
+   * defence. */
   assert_int_equal(chmod(it.home.path, 0755), 0);
   assert_int_equal(fchmodat(it.home.directory.fd, "arena.1.sock", 0666, 0), 0);
   child other = child_start(stranger, &it.home);

@@ -1,4 +1,5 @@
-/* The mapped log: what the writer stored is what readers find, whatever happens in between. */
+/* The mapped log: what the writer stored is what readers find, whatever happens in
+ * between. */
 #include "rendezvous_support.h"
 
 #include <sched.h>
@@ -21,7 +22,8 @@ static ms_status look(const scratch *home, msi_log **out) {
   return msi_log_open(NULL, &home->directory, NAME, GROUP, TERM, out, &error);
 }
 
-/* What stands in a version follows from its number: sizes mostly small, now and then large. */
+/* What stands in a version follows from its number: sizes mostly small, now and then
+ * large. */
 static size_t content_bytes(uint64_t version, size_t largest) {
   uint64_t random = version * UINT64_C(0x9e3779b97f4a7c15) + 1;
   random_next(&random);
@@ -256,7 +258,8 @@ static void test_everything_a_killed_writer_stored_is_read(void **state) {
     uint64_t stored = atomic_load(&shared->stored);
     msi_log *log;
     assert_int_equal(look(&home, &log), MS_OK);
-    /* What lies within the last frames is there, up to at most one that was not told of. */
+    /* What lies within the last frames is there, up to at most one that was not told
+     * of. */
     uint64_t bytes = 0, after = stored;
     while (after > 0 && bytes < 40 << 20) bytes += content_bytes(after--, 1 << 20) + 24;
     reader self = {.largest = 1 << 20, .expected = expected};
@@ -419,8 +422,78 @@ test_logs_of_another_group_or_term_and_foreign_files_are_refused(void **state) {
   scratch_close(&home);
 }
 
-/* Runs in a child, in a mount namespace of its own with a small file system. Exit status 77: cannot
- * mount here; 0: as expected. */
+/* While it reads, so much is stored that the writer laps it. */
+typedef struct lapped {
+  msi_log *log;
+  uint64_t next; /* version to store */
+  uint64_t bytes;
+  reader seen;
+  uint8_t *space;
+} lapped;
+
+static bool on_record_then_lap(void *ud, uint64_t version, const uint8_t *data,
+                               size_t bytes) {
+  lapped *self = ud;
+  on_record(&self->seen, version, data, bytes);
+  for (uint64_t stored = 0; stored < self->bytes;) {
+    stored += content_bytes(self->next, self->seen.largest) + 16;
+    ms_status st = append_next(self->log, self->next++, self->seen.largest, self->space);
+    if (st != MS_OK) self->seen.wrong = true;
+  }
+  return true;
+}
+
+static void test_a_reader_that_is_lapped_notices(void **state) {
+  (void)state;
+  enum { LARGEST = 60000 };
+  static uint8_t space[LARGEST], expected[LARGEST];
+  /* How much is stored during each record that is read: the last ones go over the
+   * ring's end. */
+  static const uint64_t bytes[] = {100000, 3000000, 30000000, 68000000, 150000000};
+  for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+    scratch home;
+    scratch_open(&home);
+    lapped self = {.next = 1, .space = space};
+    msi_log *other;
+    assert_int_equal(make(&home, &self.log), MS_OK);
+    assert_int_equal(look(&home, &other), MS_OK);
+    while (self.next <= 9000) {
+      assert_int_equal(append_next(self.log, self.next++, LARGEST, space), MS_OK);
+    }
+    self.bytes = bytes[i];
+    self.seen = (reader){.largest = LARGEST, .expected = expected};
+    bool whole = msi_log_read(other, NULL, 8960, on_record_then_lap, &self);
+    assert_false(self.seen.wrong);
+    assert_int_equal(self.seen.first, 8961);
+    assert_int_equal(whole, bytes[i] == 100000);
+    if (whole)
+      assert_int_equal(self.seen.last, 9000); /* the tail it began with */
+    else
+      assert_true(self.seen.last < 9000);
+    msi_log_close(other);
+    msi_log_close(self.log);
+    scratch_close(&home);
+  }
+}
+
+static void test_a_founder_claims_a_term_that_nobody_else_has(void **state) {
+  (void)state;
+  scratch home;
+  scratch_open(&home);
+  msi_log *log, *other;
+  ms_error error;
+  ms_status st = msi_log_found(NULL, &home.directory, NAME, GROUP, TERM, &log, &error);
+  assert_int_equal(st, MS_OK);
+  st = msi_log_found(NULL, &home.directory, NAME, GROUP, TERM, &other, &error);
+  assert_int_equal(st, MS_EBUSY);
+  assert_int_equal(look(&home, &other), MS_OK);
+  msi_log_close(other);
+  msi_log_close(log);
+  scratch_close(&home);
+}
+
+/* Runs in a child, in a mount namespace of its own with a small file system. Exit
+ * status 77: cannot mount here; 0: as expected. */
 static int on_a_small_disk(void *ud, int in, int out) {
   scratch *home = ud;
   (void)in;
@@ -510,6 +583,8 @@ int main(void) {
       cmocka_unit_test(test_the_ring_keeps_what_fits_through_many_laps),
       cmocka_unit_test(test_everything_a_killed_writer_stored_is_read),
       cmocka_unit_test(test_a_reader_beside_a_writer_never_takes_damaged_data),
+      cmocka_unit_test(test_a_reader_that_is_lapped_notices),
+      cmocka_unit_test(test_a_founder_claims_a_term_that_nobody_else_has),
       cmocka_unit_test(test_damaged_logs_are_refused_and_never_crash_the_reader),
       cmocka_unit_test(test_logs_of_another_group_or_term_and_foreign_files_are_refused),
       cmocka_unit_test(test_a_full_disk_is_a_status_and_stores_nothing),
