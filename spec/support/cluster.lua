@@ -292,6 +292,7 @@ function M.start(options)
   end)
   if not ok then
     self:close()
+    if not package.loaded.busted then failure = failure .. "\n" .. self:logs() end
     error(failure, 2)
   end
   return self

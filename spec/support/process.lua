@@ -24,6 +24,11 @@ local function arm(ms, on_time)
   timer:start(ms, ms, on_time)
 end
 
+-- Writing to a child that has died must not end this process.
+local pipe_signal = uv.new_signal()
+pipe_signal:start("sigpipe", function() end)
+pipe_signal:unref()
+
 ---Run the loop until `done()` is true.
 ---@param done fun(): any
 ---@param within_ms integer
