@@ -57,7 +57,7 @@ ctests() {
   local build=$1 log=$1/Testing/Temporary/LastTest.log good bad
   shift
   rm -f "$log"
-  ctest --test-dir "$build" --output-on-failure --timeout 300 "$@" || true
+  ctest --test-dir "$build" --output-on-failure --timeout 300 -j "$(nproc)" "$@" || true
   good=0 bad=1 # no log: ctest itself did not run
   if [ -e "$log" ]; then
     read -r good bad < <(awk -f "${BASH_SOURCE[0]%/*}/count-cases.awk" "$log")
