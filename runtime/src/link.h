@@ -20,10 +20,10 @@
 #include "replica.h"
 
 enum {
-  MSI_LINK_OUTBOX_MAX =
-      2 * MSI_FRAME_MAX, /* below MSI_LOG_CAPACITY - MSI_FRAME_MAX, see log.h */
-  MSI_LINK_ROOM_BYTES =
-      256 << 10, /* snapshot pieces are queued while less than this waits */
+  /* Below MSI_LOG_CAPACITY - MSI_FRAME_MAX, see log.h. */
+  MSI_LINK_OUTBOX_MAX = 2 * MSI_FRAME_MAX,
+  /* Snapshot pieces are queued while less than this waits. */
+  MSI_LINK_ROOM_BYTES = 256 << 10,
   MSI_LINK_READ_BYTES = 64 << 10,
   MSI_LISTEN_BACKLOG = 512
 };
