@@ -52,7 +52,7 @@ uint64_t msi_group_first_term(const msi_directory *directory, const char *name,
                               const msi_group *stale);
 /*
  * Publish a new group whose host is the caller: term lock, member lock and complete lock
- * are held before the file appears. `term` is claimed by its log (msi_log_found). `stale`
+ * are held before the file appears; its log and socket are made after that. `stale`
  * (may be NULL) is the dead group's file this replaces; it stays the caller's. MS_EBUSY:
  * somebody else was faster: start over with msi_group_open.
  */

@@ -325,15 +325,22 @@ static uint64_t port_random(void *ud) {
   return random_number();
 }
 
-/* MS_EBUSY: somebody was faster, with this term's log or with the group. */
+/*
+ * MS_EBUSY: somebody was faster. The group is published before its log and socket are made: who holds its
+ * locks is alone with its names, however long it is stopped in between, and joiners dial again.
+ */
 static ms_status enrol_found(msi_station *station, msi_group *stale, ms_error *error) {
   uint64_t group = random_number() | 1;
   uint64_t term = msi_group_first_term(&station->directory, station->name, stale);
-  ms_status status = own_term_make(station, group, term, true, error);
+  ms_status status =
+      msi_group_found(station->alloc, &station->directory, station->name, station->peer,
+                      group, term, stale, &station->group, error);
   if (status != MS_OK) return status;
-  status = msi_group_found(station->alloc, &station->directory, station->name,
-                           station->peer, group, term, stale, &station->group, error);
-  if (status != MS_OK) own_term_forget(station);
+  status = own_term_make(station, group, term, true, error);
+  if (status == MS_OK) return MS_OK;
+  msi_group_unlink_if_last(station->group, &station->directory, station->name);
+  msi_group_close(station->group);
+  station->group = NULL;
   return status;
 }
 
