@@ -241,8 +241,7 @@ static void replica_enrolled(msi_replica *self, uint64_t now, bool founded,
   if (founded) {
     replica_found(self, now);
   } else {
-    self->watch = (msi_watch){
-        .term = term, .heartbeat = self->port.heartbeat(self->port.ud), .reach = 1};
+    self->watch = (msi_watch){0};
     msi_client_dial(self, term);
   }
 }

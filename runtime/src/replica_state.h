@@ -49,15 +49,16 @@ typedef struct msi_uplink {
   msi_receiver *receiver; /* a snapshot is arriving */
 } msi_uplink;
 
-/* What a peer without host has seen of the group file. Times are counted in punctual ticks, so that a
- * peer that was stopped itself blames nobody. */
+/* What a peer has seen of the group file. A tick that is late starts it anew, so that a peer that was
+ * stopped itself blames nobody. */
 typedef struct msi_watch {
-  uint64_t term;      /* the term this is about */
-  uint64_t heartbeat; /* as last seen */
-  uint64_t quiet_ns;  /* the heartbeat has not moved */
-  uint64_t stall_ns;  /* the term should have been replaced by now */
-  uint64_t vacant_ns; /* nobody hosts and nobody tries to */
-  uint64_t reach;     /* candidates for term + 1 ... term + reach */
+  uint64_t term;         /* the term this is about; 0: nothing seen yet */
+  uint64_t heartbeat;    /* as last seen */
+  uint64_t moved_at;     /* when it was seen to have moved */
+  uint64_t quiet_ns;     /* from then to the last punctual tick */
+  uint64_t stall_since;  /* a candidate should have replaced the term by now; 0: none */
+  uint64_t vacant_since; /* nobody hosts and nobody tries to; 0: somebody does */
+  uint64_t reach;        /* candidates for term + 1 ... term + reach */
 } msi_watch;
 
 struct msi_replica {

@@ -20,21 +20,19 @@ static bool term_is_free(const msi_replica *self, uint64_t term) {
   return self->port.term_lock_free(self->port.ud, term);
 }
 
-/* Takes note of the group file; `tick_ns` have passed for sure. */
-static void client_look(msi_replica *self, uint64_t term, uint64_t tick_ns) {
+/* Takes note of the group file. */
+static void client_look(msi_replica *self, uint64_t now, uint64_t term) {
   msi_watch *watch = &self->watch;
   uint64_t heartbeat = self->port.heartbeat(self->port.ud);
   if (term != watch->term) {
-    *watch = (msi_watch){.term = term, .heartbeat = heartbeat, .reach = 1};
+    *watch =
+        (msi_watch){.term = term, .heartbeat = heartbeat, .moved_at = now, .reach = 1};
     self->grumbled = false;
-    return;
-  }
-  if (heartbeat != watch->heartbeat) {
+  } else if (heartbeat != watch->heartbeat) {
     watch->heartbeat = heartbeat;
+    watch->moved_at = now;
     watch->quiet_ns = 0;
-    watch->stall_ns = 0;
-  } else {
-    watch->quiet_ns += tick_ns;
+    watch->stall_since = 0;
   }
 }
 
@@ -73,7 +71,7 @@ void msi_client_step(msi_replica *self, uint64_t now) {
   }
   if (self->uplink.id != 0 || self->dialling != 0) return; /* ticks watch it */
   uint64_t term = self->port.term(self->port.ud);
-  client_look(self, term, 0);
+  client_look(self, now, term);
   msi_replica_enter(self, self->state, term, 0);
   msi_client_mark(self);
   if (term_is_free(self, term) || host_is_suspect(self)) {
@@ -83,46 +81,48 @@ void msi_client_step(msi_replica *self, uint64_t now) {
   }
 }
 
+/* Has something lasted for the host's timeout? *since is 0 until it is first seen. */
+static bool lasts(const msi_replica *self, uint64_t now, uint64_t *since) {
+  if (*since == 0) *since = now;
+  if (now - *since < self->config.host_timeout_ns) return false;
+  *since = 0;
+  return true;
+}
+
 /* A candidate that holds its lock without getting anywhere is passed over. */
-static void client_watch_rivals(msi_replica *self, uint64_t now, uint64_t term,
-                                uint64_t tick_ns) {
+static void client_watch_rivals(msi_replica *self, uint64_t now, uint64_t term) {
   msi_watch *watch = &self->watch;
   if (term_is_free(self, term + watch->reach)) {
-    watch->stall_ns = 0;
+    watch->stall_since = 0;
     return;
   }
-  watch->stall_ns += tick_ns;
-  if (watch->stall_ns < self->config.host_timeout_ns) return;
-  watch->stall_ns = 0;
-  watch->reach++;
+  if (!lasts(self, now, &watch->stall_since)) return;
   msi_replica_log(self, MS_LOG_WARNING, "the candidate for term %" PRIu64 " hangs",
-                  term + watch->reach - 1);
+                  term + watch->reach);
+  watch->reach++;
   msi_client_drop(self, false, "the candidate hangs");
   self->retry_at = now;
 }
 
 /* Nobody who could host lives: perhaps a new group can be founded. */
-static void client_watch_vacancy(msi_replica *self, uint64_t now, uint64_t term,
-                                 uint64_t tick_ns) {
+static void client_watch_vacancy(msi_replica *self, uint64_t now, uint64_t term) {
   msi_watch *watch = &self->watch;
   if (!term_is_free(self, term) || !term_is_free(self, term + 1) || self->dialling != 0) {
-    watch->vacant_ns = 0;
+    watch->vacant_since = 0;
     return;
   }
-  watch->vacant_ns += tick_ns;
-  if (watch->vacant_ns < self->config.host_timeout_ns) return;
-  watch->vacant_ns = 0;
+  if (!lasts(self, now, &watch->vacant_since)) return;
   msi_client_drop(self, false, "nobody hosts");
   self->enrolled = false;
   self->retry_at = now;
 }
 
 void msi_client_tick(msi_replica *self, uint64_t now, bool punctual) {
-  uint64_t tick_ns = punctual ? MSI_TICK_NS : 0;
   if (!self->enrolled || self->founding) return;
   uint64_t term = self->port.term(self->port.ud);
-  if (!punctual) self->watch = (msi_watch){.reach = 1};
-  client_look(self, term, tick_ns);
+  if (!punctual) self->watch = (msi_watch){0};
+  client_look(self, now, term);
+  self->watch.quiet_ns = now - self->watch.moved_at;
   msi_client_mark(self);
   if (self->uplink.ready && now - self->uplink.since >= MSI_TICK_NS) self->backoff_ns = 0;
   if (self->uplink.id != 0 && self->uplink.term < term) {
@@ -138,9 +138,11 @@ void msi_client_tick(msi_replica *self, uint64_t now, bool punctual) {
     return;
   }
   if (over && eligible && !self->uplink.ready) {
-    client_watch_rivals(self, now, term, tick_ns);
+    client_watch_rivals(self, now, term);
   } else if (over && !self->uplink.ready) {
-    client_watch_vacancy(self, now, term, tick_ns);
+    client_watch_vacancy(self, now, term);
+  } else {
+    self->watch.stall_since = self->watch.vacant_since = 0;
   }
   msi_client_report(self);
   msi_client_pump(self, now);
