@@ -15,7 +15,8 @@ int main(void) {
   ms_share *share;
   int64_t round;
   if (ms_runtime_open(NULL, &runtime, &error) != MS_OK) return complain(&error);
-  if (ms_share_open(runtime, "outside", NULL, &share, &error) != MS_OK) return complain(&error);
+  if (ms_share_open(runtime, "outside", NULL, &share, &error) != MS_OK)
+    return complain(&error);
   if (ms_share_set_int(share, "round", 41) != MS_OK) return 1;
   if (ms_share_inc(share, "round", 1, NULL, &error) != MS_OK) return complain(&error);
   if (ms_share_get_int(share, "round", &round) != MS_OK) return 1;
