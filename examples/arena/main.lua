@@ -214,11 +214,12 @@ check(all(survivors(), function(zone) return zone.document == document end),
 
 -- ------------------------------------------------------ a JSON file, loaded
 
--- The command that runs this script, else that of the build tree, else the installed one.
+-- The installed command, else that of the build tree.
 local function find_command()
-  if arg[-1] and arg[-1]:find "memshare$" then return arg[-1] end
-  local built = here .. "/../../build/bin/memshare"
-  return uv.fs_access(built, "X") and built or "memshare"
+  for folder in os.getenv "PATH":gmatch "[^:]+" do
+    if uv.fs_access(folder .. "/memshare", "X") then return "memshare" end
+  end
+  return here .. "/../../build/bin/memshare"
 end
 
 local function find_json()

@@ -18,7 +18,11 @@ end
 ---@return support.Process
 function Stage:start(program, ...)
   local child = process.spawn(program or M.build .. "/bin/memshare", { ... }, {
-    env = { MEMSHARE_DIR = self.directory, XDG_RUNTIME_DIR = false },
+    env = {
+      MEMSHARE_DIR = self.directory,
+      XDG_RUNTIME_DIR = false,
+      PATH = M.build .. "/bin:" .. os.getenv "PATH",
+    },
     cwd = root,
   })
   self.running[#self.running + 1] = child
