@@ -2,7 +2,8 @@
  * The simulator: several replicas, each with a view and an owner, in a fake world whose time, links,
  * group file and logs come from a seed. The same seed gives the same run, so a failing one replays.
  *
- *   sim_world.c    time, events, processes: their birth, death and hanging
+ *   sim_world.c    time, events, weather, faults
+ *   sim_proc.c     processes: their birth, death and hanging
  *   sim_link.c     links: bounded queues, delays, listeners with a backlog
  *   sim_group.c    group file, locks and logs; the port of a replica
  *   sim_owner.c    the owner of a replica: mailbox, view, writes, receipts
@@ -10,9 +11,9 @@
  *   sim_check.c    the one history there may be, and what must hold of everybody
  *   sim_main.c     the command line
  *
- * A process dies or hangs between events and inside port calls. While it hangs inside a call, the
- * events of the others run nested in that call; it gets none itself. A process that dies inside a call
- * does nothing to the world any more, and its replica is discarded after the call.
+ * A process dies or hangs between events and inside port calls. While it hangs it gets no events. Each
+ * has its own stack, so that several may hang inside calls and wake up in any order. A process that
+ * dies inside a call does nothing to the world any more; its replica is discarded after the call.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -29,7 +30,6 @@ enum {
   SIM_PROCS_MAX = 64, /* processes of one run, the dead included */
   SIM_LIVE_MAX = 6,   /* at once */
   SIM_IDS_MAX = 64,
-  SIM_NEST_MAX = 3, /* processes that hang inside calls at once */
   SIM_MESSAGE_MAX = 512
 };
 #define SIM_MS UINT64_C(1000000)
@@ -95,6 +95,7 @@ typedef struct sim_weather {
   uint32_t disk_full;         /* chance per commit and prepare */
   uint32_t no_memory;         /* chance per allocation of a replica */
   size_t log_records;         /* that a log holds before the oldest are overwritten */
+  uint64_t clock_skew_ns;     /* between processes, at most */
   size_t kernel_bytes;        /* of a socket's buffer */
   size_t outbox_bytes;        /* a link with more is cut */
   size_t room_bytes;          /* of port.room */
@@ -119,7 +120,10 @@ typedef enum sim_event_kind {
   SIM_ACCEPT,  /* a: connection */
   SIM_DIALLED, /* a: process, b: term */
   SIM_FAULT,
-  SIM_BIRTH
+  SIM_BIRTH,
+  SIM_START, /* a: process, as are those of the next two */
+  SIM_STOP,
+  SIM_RESUME /* out of the call it hangs in */
 } sim_event_kind;
 
 typedef struct sim_event {
@@ -199,6 +203,7 @@ typedef struct sim_version {
 struct sim_group {
   size_t index;
   uint64_t id, term, heartbeat;
+  uint64_t beat_time;
   uint64_t overwritten; /* the last version that a log has lost */
   sim_lock *locks;
   size_t lock_count, lock_capacity;
@@ -234,7 +239,10 @@ struct sim_proc {
   sim_world *sim;
   int index;
   bool alive;          /* else it does nothing to the world any more */
-  bool in_call;        /* inside an event of its replica */
+  bool busy;           /* handles an event, on its own stack */
+  bool in_call;        /* inside a call of its replica */
+  bool hangs;          /* and there in a call of its port */
+  bool hung_in_call;   /* at any time in this call */
   bool freed;          /* replica and view are gone */
   bool failed;         /* its enrolment failed for good */
   uint64_t hung_until; /* no event of its own before */
@@ -242,6 +250,8 @@ struct sim_proc {
   ms_alloc alloc; /* of the replica: it may fail */
   msi_replica *replica;
   msi_view *view;
+  struct sim_fiber *fiber;
+  uint64_t clock_behind_ns; /* its clock behind the world's */
   msi_port port;
   uint64_t tick_serial, tick_time;
   msi_link_id last_link;
@@ -282,9 +292,7 @@ struct sim_world {
   uint64_t now, serial, hash;
   sim_event *heap;
   size_t heap_count, heap_capacity;
-  bool calm;           /* no more faults, no more writes: things shall settle */
-  unsigned nest;       /* nested runs */
-  uint64_t nest_until; /* the end of the innermost one */
+  bool calm; /* no more faults, no more writes: things shall settle */
   unsigned births_left, writes_left;
   uint64_t markers;
   sim_proc *procs[SIM_PROCS_MAX];
@@ -311,16 +319,28 @@ void sim_fail(sim_world *sim, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Room for one more item. Aborts without memory: the simulator's own needs are small. */
 void *sim_grow(void *items, size_t *capacity, size_t count, size_t item_bytes);
+bool sim_chance(sim_world *sim, uint32_t millionths);
+/* Up to `most`, small ones more often. */
+uint64_t sim_delay(sim_world *sim, uint64_t most);
+/* One event of a process that is not hung; on its stack. */
+void sim_handle(sim_proc *proc, const sim_event *event);
+
+/* ----- sim_proc.c */
+void sim_birth(sim_world *sim, bool must_host);
+void sim_run_event(sim_proc *proc, const sim_event *event);
+void sim_resume(sim_proc *proc);
+uint64_t sim_clock(const sim_proc *proc);
 /* Before and after every call into a replica. False: the process cannot be called now. */
 bool sim_enter(sim_proc *proc);
 void sim_leave(sim_proc *proc);
 /* In a port call: may kill or hang the process. False: it is dead, do nothing. */
 bool sim_point(sim_proc *proc, bool critical);
 void sim_kill(sim_proc *proc);
-bool sim_chance(sim_world *sim, uint32_t millionths);
-/* Up to `most`, small ones more often. */
-uint64_t sim_delay(sim_world *sim, uint64_t most);
-sim_proc *sim_birth(sim_world *sim, bool must_host);
+void sim_stop(sim_proc *proc);
+bool sim_may_die(sim_world *sim, const sim_proc *proc);
+uint64_t sim_hang_time(sim_world *sim);
+/* Kills it and frees what it holds. */
+void sim_proc_forget(sim_proc *proc);
 
 /* ----- sim_link.c */
 void sim_link_send(sim_proc *proc, msi_link_id link, const uint8_t *data, size_t bytes);
@@ -370,6 +390,8 @@ void sim_check_committed(sim_proc *proc, uint64_t term, uint64_t version,
 void sim_check_delivery(sim_proc *proc, const msi_delivery *delivery);
 /* A process replaces a group: nobody who was complete in it may be alive. */
 void sim_check_given_up(sim_proc *proc, const sim_group *stale);
+/* A host that holds its lock is replaced: its heart must have stood still for long. */
+void sim_check_suspicion(sim_proc *proc, const sim_proc *host);
 /* A frame leaves: entries in it must be part of the history. */
 void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes);
 /* After an event of a process. */

@@ -293,6 +293,16 @@ void sim_check_given_up(sim_proc *proc, const sim_group *stale) {
   }
 }
 
+void sim_check_suspicion(sim_proc *proc, const sim_proc *host) {
+  sim_world *sim = proc->sim;
+  if (proc->hung_in_call) return; /* its decision is old, its term is not */
+  /* Counted in ticks: the first says little, and each may come half a tick late. */
+  uint64_t age = sim->now - proc->group->beat_time, slack = MSI_TICK_NS + MSI_TICK_NS / 2;
+  if (age + slack >= sim->weather.host_timeout_ns) return;
+  sim_fail(sim, "peer %d replaces peer %d, whose heart beat %llu ms ago", proc->index,
+           host->index, ULL((sim->now - proc->group->beat_time) / SIM_MS));
+}
+
 /* ----- deliveries */
 
 static void check_unknown(sim_proc *proc) {

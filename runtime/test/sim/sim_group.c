@@ -275,7 +275,9 @@ static uint64_t port_heartbeat(void *ud) {
 
 static void port_beat(void *ud) {
   sim_proc *proc = ud;
-  if (sim_point(proc, false) && proc->group != NULL) proc->group->heartbeat++;
+  if (!sim_point(proc, false) || proc->group == NULL) return;
+  proc->group->heartbeat++;
+  proc->group->beat_time = proc->sim->now;
 }
 
 static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
@@ -284,7 +286,11 @@ static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
   if (!sim_point(proc, true) || proc->group == NULL) return false;
   bool won = proc->group->term == from || sim->options.bug == SIM_BUG_TERM_STORE;
   sim_note(sim, proc, won ? "raises the term to" : "does not raise the term to", to, 0);
-  if (won) proc->group->term = to;
+  if (won) {
+    const sim_proc *host = lock_holder(proc->group, from);
+    if (host != NULL && host != proc) sim_check_suspicion(proc, host);
+    proc->group->term = to;
+  }
   return sim_point(proc, true) && won;
 }
 

@@ -298,7 +298,7 @@ static void dialled(sim_world *sim, sim_proc *proc, uint64_t term) {
   }
   sim_note(sim, proc, "dialled term, link", term, id);
   if (!sim_enter(proc)) return;
-  msi_replica_dialled(proc->replica, sim->now, term, id);
+  msi_replica_dialled(proc->replica, sim_clock(proc), term, id);
   sim_leave(proc);
 }
 
@@ -313,7 +313,7 @@ static void accepted(sim_world *sim, sim_conn *conn) {
   sim_note(sim, proc, "accepts link", end->id, 0);
   read_schedule(sim, conn, end);
   if (!sim_enter(proc)) return;
-  msi_replica_accepted(proc->replica, sim->now, end->id);
+  msi_replica_accepted(proc->replica, sim_clock(proc), end->id);
   sim_leave(proc);
 }
 
@@ -323,7 +323,7 @@ static void down(sim_world *sim, sim_conn *conn, sim_end *end) {
   end_close(sim, conn, end, false);
   sim_note(sim, proc, "link is down", end->id, 0);
   if (!sim_enter(proc)) return;
-  msi_replica_link_down(proc->replica, sim->now, end->id);
+  msi_replica_link_down(proc->replica, sim_clock(proc), end->id);
   sim_leave(proc);
 }
 
@@ -336,7 +336,8 @@ static void readable(sim_world *sim, sim_conn *conn, sim_end *end) {
     sim_note(sim, proc, "reads link, message", end->id,
              frame.bytes > 1 ? frame.data[1] : 0);
     if (sim_enter(proc)) {
-      msi_replica_message(proc->replica, sim->now, end->id, frame.data, frame.bytes);
+      msi_replica_message(proc->replica, sim_clock(proc), end->id, frame.data,
+                          frame.bytes);
       sim_leave(proc);
     }
     free(frame.data);
@@ -373,7 +374,7 @@ void sim_link_event(sim_world *sim, const sim_event *event) {
     case SIM_ROOM:
       if (end->broken || !sim_enter(end->proc)) return;
       sim_note(sim, end->proc, "has room on link", end->id, 0);
-      msi_replica_writable(end->proc->replica, sim->now, end->id);
+      msi_replica_writable(end->proc->replica, sim_clock(end->proc), end->id);
       sim_leave(end->proc);
       break;
     default: break;

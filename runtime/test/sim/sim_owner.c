@@ -206,7 +206,7 @@ static void submit(sim_proc *proc, ms_update *update, int64_t wall_ms,
   if (msi_view_reserve(proc->view) != MS_OK) abort();
   if (!sim_enter(proc)) return;
   ms_status status =
-      msi_replica_submit(proc->replica, sim->now, receipt->base, wall_ms, update,
+      msi_replica_submit(proc->replica, sim_clock(proc), receipt->base, wall_ms, update,
                          msi_view_root(proc->view), after, &number);
   receipt = &proc->receipts[proc->receipt_count - 1];
   if (status == MS_OK && number != receipt->number) {
@@ -268,7 +268,7 @@ static void ask_sync(sim_proc *proc) {
   proc->sync_version = proc->group->version_count;
   if (!sim_enter(proc)) return;
   sim_note(sim, proc, "asks to sync, at", proc->sync_token, proc->sync_version);
-  if (msi_replica_sync(proc->replica, sim->now, proc->sync_token) != MS_OK) {
+  if (msi_replica_sync(proc->replica, sim_clock(proc), proc->sync_token) != MS_OK) {
     proc->syncs_done = proc->sync_token;
   }
   sim_leave(proc);

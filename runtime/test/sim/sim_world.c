@@ -1,5 +1,5 @@
 /*
- * Time, events and processes. Nothing happens at the same time: events run one by one in the order of
+ * Time, events and weather. Nothing happens at the same time: events run one by one in the order of
  * their time, and of their making when the times are equal.
  */
 #include <stdarg.h>
@@ -24,7 +24,7 @@ void sim_note(sim_world *sim, const sim_proc *proc, const char *what, uint64_t a
   for (const char *at = what; *at != '\0'; at++) hash = hash * 31 + (uint8_t)*at;
   sim->hash = mix(mix(hash, a), b);
   if (!sim->options.trace) return;
-  printf("%12.6f ms %*s", (double)sim->now / 1e6, (int)(2 * sim->nest), "");
+  printf("%12.6f ms ", (double)sim->now / 1e6);
   if (proc != NULL) printf("peer %d ", proc->index);
   printf("%s %llu %llu\n", what, (unsigned long long)a, (unsigned long long)b);
 }
@@ -73,17 +73,6 @@ static void *counting_resize(void *ud, void *ptr, size_t old_bytes, size_t new_b
   return block;
 }
 
-static void *failing_resize(void *ud, void *ptr, size_t old_bytes, size_t new_bytes) {
-  sim_proc *proc = ud;
-  sim_world *sim = proc->sim;
-  if (new_bytes > old_bytes && proc->in_call && !sim->calm &&
-      sim_chance(sim, sim->weather.no_memory)) {
-    sim_note(sim, proc, "has no memory for", new_bytes, 0);
-    return NULL;
-  }
-  return counting_resize(sim, ptr, old_bytes, new_bytes);
-}
-
 /* ----- the heap of events */
 
 static bool event_before(const sim_event *a, const sim_event *b) {
@@ -121,66 +110,7 @@ static sim_event heap_pop(sim_world *sim) {
   return first;
 }
 
-/* ----- processes */
-
-static void proc_free(sim_proc *proc) {
-  if (proc->freed) return;
-  proc->freed = true;
-  msi_replica_free(proc->replica);
-  proc->replica = NULL;
-  sim_owner_fini(proc);
-}
-
-static void tick_schedule(sim_proc *proc) {
-  sim_world *sim = proc->sim;
-  uint64_t deadline = msi_replica_deadline(proc->replica);
-  if (deadline == proc->tick_time || deadline == SIM_NEVER) return;
-  proc->tick_time = deadline;
-  uint64_t delay = deadline > sim->now ? deadline - sim->now : 0;
-  delay += 1000 + sim_delay(sim, 100000);
-  if (!sim->calm && sim_chance(sim, sim->weather.late_tick)) {
-    delay += sim_delay(sim, sim->weather.late_tick_ns);
-  }
-  sim_schedule(sim, delay, SIM_TICK, (uint64_t)proc->index, ++proc->tick_serial);
-}
-
-bool sim_enter(sim_proc *proc) {
-  if (!proc->alive || proc->in_call) return false;
-  proc->in_call = true;
-  return true;
-}
-
-void sim_leave(sim_proc *proc) {
-  proc->in_call = false;
-  if (proc->alive && proc->failed) sim_kill(proc);
-  if (!proc->alive) {
-    proc_free(proc);
-    return;
-  }
-  sim_check_proc(proc);
-  tick_schedule(proc);
-}
-
-void sim_kill(sim_proc *proc) {
-  if (!proc->alive) return;
-  sim_note(proc->sim, proc, "dies", proc->in_call, 0);
-  proc->alive = false;
-  sim_link_end_all(proc, false);
-  sim_group_release(proc);
-  if (!proc->in_call) proc_free(proc);
-}
-
-static void proc_stop(sim_proc *proc) {
-  if (!sim_enter(proc)) return;
-  sim_note(proc->sim, proc, "stops", 0, 0);
-  msi_replica_stop(proc->replica, proc->sim->now);
-  if (proc->alive) {
-    proc->alive = false;
-    sim_link_end_all(proc, true);
-    sim_group_release(proc);
-  }
-  sim_leave(proc);
-}
+/* ----- faults */
 
 static unsigned live_count(const sim_world *sim, bool hosts_only) {
   unsigned count = 0;
@@ -210,84 +140,9 @@ static sim_proc *proc_pick(sim_world *sim) {
   return NULL;
 }
 
-sim_proc *sim_birth(sim_world *sim, bool must_host) {
-  if (sim->proc_count == SIM_PROCS_MAX || live_count(sim, false) >= SIM_LIVE_MAX)
-    return NULL;
-  sim_proc *proc = calloc(1, sizeof *proc);
-  if (proc == NULL) abort();
-  proc->sim = sim;
-  proc->index = sim->proc_count;
-  sim->procs[sim->proc_count++] = proc;
-  proc->alive = true;
-  proc->tick_time = SIM_NEVER;
-  proc->readonly = sim_chance(sim, sim->weather.readonly);
-  proc->can_host = must_host || !sim_chance(sim, sim->weather.no_host);
-  sim_port_init(proc);
-  proc->alloc = (ms_alloc){failing_resize, proc};
-  msi_replica_config config = {.alloc = &proc->alloc,
-                               .defaults = sim->defaults,
-                               .readonly = proc->readonly,
-                               .can_host = proc->can_host,
-                               .may_found = proc->can_host,
-                               .host_timeout_ns = sim->weather.host_timeout_ns,
-                               .document_bytes_max = MS_DOCUMENT_MAX,
-                               .patch_bytes_max = MS_PATCH_MAX,
-                               .queue_max = 64,
-                               .pid = proc->index,
-                               .program = "sim"};
-  if (msi_replica_new(&config, &proc->port, &proc->replica) != MS_OK) abort();
-  if (msi_view_new(&sim->alloc, MS_DOCUMENT_MAX, &proc->view) != MS_OK) abort();
-  sim_note(sim, proc, "starts", proc->can_host, proc->readonly);
-  sim_enter(proc);
-  msi_replica_start(proc->replica, sim->now);
-  sim_leave(proc);
-  sim_schedule(sim, sim_delay(sim, sim->weather.poll_delay_ns), SIM_POLL,
-               (uint64_t)proc->index, 0);
-  return proc;
-}
-
-/* ----- faults */
-
-static void run_until(sim_world *sim, uint64_t time);
-
-/* Groups that die all the time show little: mostly somebody complete is left. */
-static bool may_die(sim_world *sim, const sim_proc *proc) {
-  return sim->published == NULL || proc->group != sim->published || !proc->complete ||
-         sim_group_has_complete(sim, sim->published, proc) || sim_chance(sim, 100000);
-}
-
-static uint64_t hang_time(sim_world *sim) {
-  uint64_t most = sim->weather.hang_ns;
-  if (sim_chance(sim, 500000)) return sim_random_between(&sim->random, most / 2, most);
-  return sim_delay(sim, most);
-}
-
-bool sim_point(sim_proc *proc, bool critical) {
-  sim_world *sim = proc->sim;
-  if (!proc->alive) return false;
-  if (sim->calm || sim->report->failed) return true;
-  if (!sim_chance(sim, critical ? sim->weather.fault_critical : sim->weather.fault))
-    return true;
-  if (!sim_chance(sim, sim->weather.hang_share)) {
-    if (!may_die(sim, proc)) return true;
-    sim->report->kills++;
-    sim_kill(proc);
-    return false;
-  }
-  if (sim->nest >= SIM_NEST_MAX) return true;
-  sim->report->hangs++;
-  uint64_t until = sim->now + sim_delay(sim, sim->weather.hang_ns),
-           outer = sim->nest_until;
-  if (sim->nest > 0 && until > outer) until = outer;
-  sim_note(sim, proc, "hangs in a call until", until, critical);
-  proc->hung_until = until;
-  sim->nest++;
-  sim->nest_until = until;
-  run_until(sim, until);
-  sim->nest_until = outer;
-  sim->nest--;
-  sim_note(sim, proc, "goes on", proc->alive, 0);
-  return proc->alive;
+static void stop_now(sim_world *sim, sim_proc *proc) {
+  (void)sim;
+  sim_run_event(proc, &(sim_event){.kind = SIM_STOP, .a = (uint64_t)proc->index});
 }
 
 static void fault(sim_world *sim) {
@@ -295,15 +150,15 @@ static void fault(sim_world *sim) {
   uint64_t kind = sim_random_below(&sim->random, 10);
   if (proc == NULL) return;
   if (kind < 2) {
-    if (!may_die(sim, proc) || (proc->in_call && !sim_chance(sim, 500000))) return;
+    if (!sim_may_die(sim, proc) || (proc->in_call && !sim_chance(sim, 500000))) return;
     sim->report->kills++;
     sim_kill(proc);
   } else if (kind < 3) {
-    if (may_die(sim, proc)) proc_stop(proc);
+    if (!proc->busy && sim_may_die(sim, proc)) stop_now(sim, proc);
   } else if (kind < 6) {
-    if (proc->in_call || proc->hung_until > sim->now) return;
+    if (proc->busy || proc->hung_until > sim->now) return;
     sim->report->hangs++;
-    proc->hung_until = sim->now + hang_time(sim);
+    proc->hung_until = sim->now + sim_hang_time(sim);
     sim_note(sim, proc, "hangs until", proc->hung_until, 0);
   } else {
     sim_link_break_one(sim);
@@ -319,7 +174,7 @@ static void fault_event(sim_world *sim) {
 static void birth_event(sim_world *sim) {
   if (sim->calm || sim->births_left == 0) return;
   sim->births_left--;
-  sim_birth(sim, false);
+  if (live_count(sim, false) < SIM_LIVE_MAX) sim_birth(sim, false);
 }
 
 /* ----- running */
@@ -349,29 +204,47 @@ static void poll_event(sim_world *sim, sim_proc *proc) {
   sim_schedule(sim, 1000 + sim_delay(sim, 4 * delay), SIM_POLL, (uint64_t)proc->index, 0);
 }
 
-static void event_run(sim_world *sim, const sim_event *event) {
-  sim_proc *proc = event_proc(sim, event);
-  sim->report->events++;
-  if (proc != NULL && proc->alive && (proc->in_call || proc->hung_until > sim->now)) {
-    uint64_t until = proc->hung_until > sim->now ? proc->hung_until : sim->now;
-    sim_schedule(sim, until - sim->now + 1 + sim_delay(sim, 20000), event->kind, event->a,
-                 event->b);
-    return;
-  }
+void sim_handle(sim_proc *proc, const sim_event *event) {
+  sim_world *sim = proc->sim;
   switch (event->kind) {
+    case SIM_START:
+      if (!sim_enter(proc)) return;
+      msi_replica_start(proc->replica, sim_clock(proc));
+      sim_leave(proc);
+      return;
+    case SIM_STOP: sim_stop(proc); return;
     case SIM_TICK:
       if (event->b != proc->tick_serial || !sim_enter(proc)) return;
       sim_note(sim, proc, "tick", 0, 0);
       proc->tick_time = SIM_NEVER;
-      msi_replica_tick(proc->replica, sim->now);
+      msi_replica_tick(proc->replica, sim_clock(proc));
       sim_leave(proc);
       return;
     case SIM_POLL:
       if (proc->alive) poll_event(sim, proc);
       return;
-    case SIM_FAULT: fault_event(sim); return;
-    case SIM_BIRTH: birth_event(sim); return;
     default: sim_link_event(sim, event); return;
+  }
+}
+
+static void event_run(sim_world *sim, const sim_event *event) {
+  sim_proc *proc = event_proc(sim, event);
+  sim->report->events++;
+  if (event->kind == SIM_RESUME) {
+    if (sim->procs[event->a]->hangs) sim_resume(sim->procs[event->a]);
+  } else if (event->kind == SIM_FAULT) {
+    fault_event(sim);
+  } else if (event->kind == SIM_BIRTH) {
+    birth_event(sim);
+  } else if (proc == NULL || !proc->alive) {
+    if (event->kind >= SIM_READ)
+      sim_link_event(sim, event); /* nobody's: it only tidies up */
+  } else if (proc->busy || proc->hung_until > sim->now) {
+    uint64_t until = proc->hung_until > sim->now ? proc->hung_until : sim->now;
+    sim_schedule(sim, until - sim->now + 1 + sim_delay(sim, 20000), event->kind, event->a,
+                 event->b);
+  } else {
+    sim_run_event(proc, event);
   }
 }
 
@@ -407,6 +280,7 @@ static void weather_make(sim_world *sim) {
   w->fault_every_ns = PICK(sim, 0, 20 * SIM_MS, 200 * SIM_MS, 1000 * SIM_MS);
   w->no_memory = (uint32_t)PICK(sim, 0, 0, 0, 0, 0, 300, 3000);
   w->log_records = PICK(sim, 1000000, 1000000, 30, 8);
+  w->clock_skew_ns = PICK(sim, 0, 0, 2 * SIM_MS, 900 * SIM_MS);
   w->disk_full = (uint32_t)PICK(sim, 0, 0, 0, 20000);
   w->kernel_bytes = PICK(sim, 100, 2000, 65536);
   w->outbox_bytes = 1 << 20;
@@ -461,18 +335,13 @@ static void run_calm(sim_world *sim) {
 
 static void run_stop(sim_world *sim) {
   for (int i = 0; i < sim->proc_count && !sim->report->failed; i++) {
-    if (sim->procs[i]->alive) proc_stop(sim->procs[i]);
+    if (sim->procs[i]->alive && !sim->procs[i]->busy) stop_now(sim, sim->procs[i]);
     run_until(sim, sim->now + sim_delay(sim, 2 * SIM_MS));
   }
 }
 
 static void sim_fini(sim_world *sim) {
-  for (int i = 0; i < sim->proc_count; i++) {
-    sim_proc *proc = sim->procs[i];
-    sim_kill(proc);
-    proc_free(proc);
-    sim_owner_forget(proc);
-  }
+  for (int i = 0; i < sim->proc_count; i++) sim_proc_forget(sim->procs[i]);
   sim_link_fini(sim);
   sim_group_fini(sim);
   for (int i = 0; i < sim->proc_count; i++) free(sim->procs[i]);
