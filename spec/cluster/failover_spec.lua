@@ -122,6 +122,30 @@ describe("when the host stops in good order #cluster", function()
   end)
 end)
 
+describe("when the host hangs #cluster", function()
+  it("another peer takes over, and the old host steps down once it goes on", function()
+    local peers <close> = cluster.start {
+      count = 3, defaults = journals.DEFAULTS, options = { host_timeout = 1 },
+    }
+    local writers = journals.new(peers)
+    for _, peer in ipairs(peers) do writers.begin(peer) end
+    writers.await_accepted(20)
+    local host, clients = peers:host(), peers:clients()
+    for _, peer in ipairs(clients) do peer:eval "term = share:stats().term" end
+    host:kill "SIGSTOP"
+    for _, peer in ipairs(clients) do
+      peer:await "share:stats().term > term"
+      peer:eval "base = share:stats().accepted"
+      peer:await "share:stats().accepted >= base + 50"
+    end
+    host:kill "SIGCONT"
+    writers.await_accepted(50) -- of all three
+    assert.not_equal(host, peers:host())
+    writers.stop()
+    assert.truthy(writers.check() >= 3 * 70 + 2 * 50)
+  end)
+end)
+
 describe("a process that #cluster", function()
   it("computes without polling goes on hosting", function()
     local peers <close> = cluster.start { count = 3, defaults = { n = 0 } }
