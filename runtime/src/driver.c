@@ -8,10 +8,16 @@
  *   place     where the stand-in is: DEEP (asleep until nudged), NAP, or WATCH (in poll on the loop's
  *             descriptor, with the timeout the loop had when it last turned)
  *
- * Two handshakes need care. The stand-in announces DEEP and then looks at `away` again; the owner sets
- * `away` and then looks at `place`: with sequentially consistent accesses one of them sees the other.
- * Likewise a visit that starts a timer sees WATCH and nudges, or the stand-in sees the new timeout,
- * because it announces WATCH while it still holds the mutex.
+ * Three handshakes need care. The stand-in announces DEEP and then looks at `away` again; the owner
+ * sets `away` and then looks at `place`: with sequentially consistent accesses one of them sees the
+ * other. Likewise a wake sets `woken` and then looks at `away`, the leaving owner the other way round:
+ * what went to a loop that the owner has just left shows in its descriptor. A visit that starts a timer
+ * sees WATCH and nudges, or the stand-in sees the new timeout, because it announces WATCH while it
+ * still holds the mutex.
+ *
+ * The stand-in in WATCH knows what the loop wanted when it turned last. A poll of the owner changes
+ * that, so leaving one nudges it; it then takes a nap before it drives again, so that an owner that
+ * polls without pause is not disturbed at every turn.
  *
  * Seen with libuv 1.44: a stale loop time makes timers fire at once, so the time is updated whenever
  * the loop changes hands; UV_RUN_ONCE may block past its last timer, so the deadline's callback calls
@@ -43,14 +49,15 @@ struct msi_driver {
   void *ud;
 
   pthread_mutex_t mutex;
-  uv_loop_t loop;          /* under mutex */
-  uv_prepare_t prepare;    /* under mutex */
-  uv_check_t check;        /* under mutex */
-  uv_timer_t deadline;     /* under mutex */
-  uv_async_t async;        /* uv_async_send: any thread */
-  bool turning;            /* under mutex: the owner is inside uv_run */
+  uv_loop_t loop;       /* under mutex */
+  uv_prepare_t prepare; /* under mutex */
+  uv_check_t check;     /* under mutex */
+  uv_timer_t deadline;  /* under mutex */
+  uv_async_t async;     /* uv_async_send: any thread */
+  bool turning;         /* under mutex: the owner is inside uv_run */
 
   pthread_t thread;
+  bool has_thread;
   int nudge_fd;  /* wakes the stand-in */
   int notice_fd; /* tells the owner's event loop */
   _Atomic bool away;
@@ -60,8 +67,8 @@ struct msi_driver {
   _Atomic bool wants;    /* the stand-in waits for the mutex */
   _Atomic bool quit;
   _Atomic bool woken;
-  _Atomic bool noticed;  /* notice_fd is readable */
-  _Atomic bool watched;  /* somebody asked for notice_fd */
+  _Atomic bool noticed; /* notice_fd is readable */
+  _Atomic bool watched; /* somebody asked for notice_fd */
   _Atomic uint64_t standin_turns;
 };
 
@@ -79,6 +86,10 @@ static void drain_fd(int fd) {
   while (n < 0 && errno == EINTR);
 }
 
+static void notice(msi_driver *driver) {
+  if (!atomic_exchange(&driver->noticed, true)) raise_fd(driver->notice_fd);
+}
+
 /* ------------------------------------------------------------ the loop side */
 
 static void on_prepare(uv_prepare_t *handle) {
@@ -91,17 +102,12 @@ static void on_check(uv_check_t *handle) {
   driver->on_turn(driver->ud);
 }
 
-static void on_deadline(uv_timer_t *handle) {
-  uv_stop(handle->loop);
-}
+static void on_deadline(uv_timer_t *handle) { uv_stop(handle->loop); }
 
-static void on_async(uv_async_t *handle) {
-  uv_stop(handle->loop);
-}
+static void on_async(uv_async_t *handle) { uv_stop(handle->loop); }
 
 /* ------------------------------------------------------------- the stand-in */
 
-/* False when it has to end. */
 static void standin_nap(msi_driver *driver, int timeout_ms) {
   struct pollfd nudge = {.fd = driver->nudge_fd, .events = POLLIN};
   if (poll(&nudge, 1, timeout_ms) > 0) drain_fd(driver->nudge_fd);
@@ -123,7 +129,8 @@ static void standin_lock(msi_driver *driver) {
 /* One turn, then wait for the loop's next event. */
 static void standin_turn(msi_driver *driver) {
   standin_lock(driver);
-  if (!atomic_load(&driver->away)) { /* the owner drives: it was asleep with the mutex until now */
+  if (!atomic_load(
+          &driver->away)) { /* the owner drives: it was asleep with the mutex until now */
     pthread_mutex_unlock(&driver->mutex);
     return;
   }
@@ -168,7 +175,10 @@ static void *standin_main(void *arg) {
       standin_nap(driver, NAP_MS);
       continue;
     }
-    while (!atomic_load(&driver->quit) && atomic_load(&driver->away)) standin_turn(driver);
+    while (!atomic_load(&driver->quit) && atomic_load(&driver->away) &&
+           atomic_load(&driver->epoch) == seen) {
+      standin_turn(driver);
+    }
   }
   return NULL;
 }
@@ -179,7 +189,8 @@ static bool standin_start(msi_driver *driver) {
   if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
   int failed = pthread_create(&driver->thread, NULL, standin_main, driver);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return failed == 0;
+  driver->has_thread = failed == 0;
+  return driver->has_thread;
 }
 
 /* ------------------------------------------------------------------ lifetime */
@@ -203,8 +214,8 @@ static void close_fds(msi_driver *driver) {
   if (driver->notice_fd >= 0) close(driver->notice_fd);
 }
 
-ms_status msi_driver_new(const ms_alloc *alloc, msi_turn_fn on_turn, void *ud, msi_driver **out,
-                         ms_error *error) {
+ms_status msi_driver_new(const ms_alloc *alloc, msi_turn_fn on_turn, void *ud,
+                         msi_driver **out, ms_error *error) {
   alloc = msi_alloc_resolve(alloc);
   msi_driver *driver = MSI_NEW(alloc, msi_driver);
   if (driver == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
@@ -238,7 +249,7 @@ fail:
 
 void msi_driver_free(msi_driver *driver) {
   if (driver == NULL) return;
-  if (driver->thread != 0) {
+  if (driver->has_thread) {
     atomic_store(&driver->quit, true);
     raise_fd(driver->nudge_fd);
     pthread_join(driver->thread, NULL);
@@ -256,9 +267,7 @@ void msi_driver_free(msi_driver *driver) {
   MSI_FREE(driver->alloc, driver);
 }
 
-uv_loop_t *msi_driver_loop(msi_driver *driver) {
-  return &driver->loop;
-}
+uv_loop_t *msi_driver_loop(msi_driver *driver) { return &driver->loop; }
 
 /* --------------------------------------------------------------------- owner */
 
@@ -287,12 +296,15 @@ void msi_driver_leave(msi_driver *driver) {
   pthread_mutex_unlock(&driver->mutex);
   atomic_fetch_add(&driver->epoch, 1);
   atomic_store(&driver->away, true);
-  if (atomic_load(&driver->place) == PLACE_DEEP) raise_fd(driver->nudge_fd);
+  if (atomic_load(&driver->place) != PLACE_NAP) raise_fd(driver->nudge_fd);
+  if (atomic_load(&driver->woken)) notice(driver);
 }
 
 void msi_driver_visit(msi_driver *driver) {
   /* The mutex is not fair: a loop of visits would starve the stand-in. */
-  for (int i = 0; i < YIELDS_MAX && atomic_load_explicit(&driver->wants, memory_order_relaxed); i++) {
+  for (int i = 0;
+       i < YIELDS_MAX && atomic_load_explicit(&driver->wants, memory_order_relaxed);
+       i++) {
     sched_yield();
   }
   pthread_mutex_lock(&driver->mutex);
@@ -310,19 +322,24 @@ void msi_driver_depart(msi_driver *driver, msi_departure what) {
 void msi_driver_interrupt(msi_driver *driver) {
   if (driver->turning) {
     uv_stop(&driver->loop);
-  } else if (atomic_load_explicit(&driver->watched, memory_order_relaxed) &&
-             !atomic_exchange(&driver->noticed, true)) {
-    raise_fd(driver->notice_fd);
+  } else {
+    msi_driver_notice(driver);
   }
 }
 
+void msi_driver_notice(msi_driver *driver) {
+  if (atomic_load_explicit(&driver->watched, memory_order_relaxed)) notice(driver);
+}
+
 void msi_driver_wake(msi_driver *driver) {
+  int before = errno; /* a signal handler leaves it alone */
   atomic_store(&driver->woken, true);
   if (!atomic_load(&driver->away)) {
     uv_async_send(&driver->async);
-  } else if (!atomic_exchange(&driver->noticed, true)) {
-    raise_fd(driver->notice_fd);
+  } else {
+    notice(driver);
   }
+  errno = before;
 }
 
 bool msi_driver_take_wake(msi_driver *driver) {
@@ -334,14 +351,16 @@ int msi_driver_fd(msi_driver *driver) {
   return driver->notice_fd;
 }
 
+bool msi_driver_is_watched(const msi_driver *driver) {
+  return atomic_load_explicit(&driver->watched, memory_order_relaxed);
+}
+
 void msi_driver_calm(msi_driver *driver) {
   if (!atomic_load_explicit(&driver->noticed, memory_order_relaxed)) return;
-  atomic_store(&driver->noticed, false);
   drain_fd(driver->notice_fd);
-  /* A wake that came between the two lines was drained with the rest. */
-  if (atomic_load(&driver->woken) && !atomic_exchange(&driver->noticed, true)) {
-    raise_fd(driver->notice_fd);
-  }
+  atomic_store(&driver->noticed, false);
+  /* A wake up to here raised nothing, or what was drained. */
+  if (atomic_load(&driver->woken)) notice(driver);
 }
 
 uint64_t msi_driver_standin_turns(const msi_driver *driver) {

@@ -56,9 +56,13 @@ void msi_driver_wake(msi_driver *driver);
 /* Owner: was it woken since the last call? */
 bool msi_driver_take_wake(msi_driver *driver);
 
-/* Readable after msi_driver_interrupt or msi_driver_wake until msi_driver_calm. */
+/* Readable after msi_driver_interrupt, _notice or _wake until msi_driver_calm. */
 int msi_driver_fd(msi_driver *driver);
-/* Owner, between enter and leave: nothing is left to do. */
+/* Did somebody ask for it? */
+bool msi_driver_is_watched(const msi_driver *driver);
+/* Owner: work is left; the descriptor, if somebody asked for it, becomes readable. */
+void msi_driver_notice(msi_driver *driver);
+/* Owner, between enter and leave: it has taken everything. */
 void msi_driver_calm(msi_driver *driver);
 
 /* Turns driven by the stand-in so far: for tests. */

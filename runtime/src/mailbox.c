@@ -29,7 +29,8 @@ void msi_mailbox_clear(msi_mailbox *mailbox) {
 
 void msi_mailbox_fini(msi_mailbox *mailbox) {
   msi_mailbox_clear(mailbox);
-  msi_alloc_free(mailbox->alloc, mailbox->items, mailbox->capacity * sizeof *mailbox->items);
+  msi_alloc_free(mailbox->alloc, mailbox->items,
+                 mailbox->capacity * sizeof *mailbox->items);
   mailbox->items = NULL;
   mailbox->capacity = 0;
 }
@@ -78,27 +79,30 @@ static bool melted_settle(const ms_alloc *alloc, msi_mail *mail, uint64_t number
                           uint64_t version) {
   if (mail->settled_count == mail->settled_capacity) {
     size_t capacity = mail->settled_capacity == 0 ? 16 : mail->settled_capacity * 2;
-    msi_settled *settled = msi_alloc_resize(alloc, mail->settled,
-                                            mail->settled_capacity * sizeof *settled,
-                                            capacity * sizeof *settled);
+    msi_settled *settled =
+        msi_alloc_resize(alloc, mail->settled, mail->settled_capacity * sizeof *settled,
+                         capacity * sizeof *settled);
     if (settled == NULL) return false;
     mail->settled = settled;
     mail->settled_capacity = capacity;
   }
-  mail->settled[mail->settled_count++] = (msi_settled){.number = number, .version = version};
+  mail->settled[mail->settled_count++] =
+      (msi_settled){.number = number, .version = version};
   mail->number = number;
   return true;
 }
 
 /* True when the delivery went into the last item. */
-static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
+static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self,
+                         const msi_delivery *delivery) {
   if (mailbox->count < MSI_MAILBOX_ITEMS) return false;
   const msi_entry *entry = delivery->entry;
   if (entry->kind == MSI_ENTRY_REJECT && entry->patch.origin == self) return false;
   msi_mail *last = &mailbox->items[mailbox->first + mailbox->count - 1];
   if (last->kind != MSI_MAIL_MELTED) return false;
   bool own = entry->kind == MSI_ENTRY_PATCH && entry->patch.origin == self;
-  if (own && !melted_settle(mailbox->alloc, last, entry->patch.number, delivery->version)) {
+  if (own &&
+      !melted_settle(mailbox->alloc, last, entry->patch.number, delivery->version)) {
     return false;
   }
   ms_value_release(last->root);
@@ -109,7 +113,8 @@ static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self, const msi_delivery
 
 /* ------------------------------------------------------------------- putting */
 
-static bool put_refusal(msi_mailbox *mailbox, msi_mail *mail, const msi_refusal *refusal) {
+static bool put_refusal(msi_mailbox *mailbox, msi_mail *mail,
+                        const msi_refusal *refusal) {
   mail->refusal = MSI_NEW(mailbox->alloc, msi_refusal);
   if (mail->refusal == NULL) return false;
   *mail->refusal = *refusal;
@@ -182,12 +187,16 @@ void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *de
     mailbox->breaks++;
   }
   switch (delivery->kind) {
-    case MSI_DELIVER_ENTRY: done = mailbox->broken || put_entry(mailbox, self, delivery); break;
+    case MSI_DELIVER_ENTRY:
+      done = mailbox->broken || put_entry(mailbox, self, delivery);
+      break;
     case MSI_DELIVER_ROOT: done = mailbox->broken || put_root(mailbox, delivery); break;
     case MSI_DELIVER_UNKNOWN:
       done = mailbox->broken || put_unknown(mailbox, delivery->number);
       break;
-    case MSI_DELIVER_SYNCED: mailbox->synced = delivery->token; break;
+    case MSI_DELIVER_SYNCED:
+      if (delivery->token > mailbox->synced) mailbox->synced = delivery->token;
+      break;
     case MSI_DELIVER_STATE: mailbox->state_changed = true; break;
     case MSI_DELIVER_FAILED:
       mailbox->failed = true;
@@ -199,6 +208,7 @@ void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *de
 
 void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from) {
   MSI_ASSERT(to->count == 0);
+  MSI_ASSERT(!from->broken);
   msi_mail *items = to->items;
   size_t capacity = to->capacity;
   to->items = from->items;
@@ -209,8 +219,7 @@ void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from) {
   from->capacity = capacity;
   from->first = from->count = 0;
   to->state_changed |= from->state_changed;
-  to->broken |= from->broken;
-  from->state_changed = from->broken = false;
+  from->state_changed = false;
   if (from->failed) {
     to->failed = true;
     to->error = from->error;

@@ -32,11 +32,11 @@ typedef struct msi_mail {
   msi_entry_kind entry_kind; /* ENTRY */
   uint64_t self;             /* this peer's id when it was delivered */
   uint64_t version;
-  msi_patch patch;         /* ENTRY: update retained */
-  msi_refusal *refusal;    /* ENTRY of kind REJECT and of this peer, else NULL; owned */
-  const ms_value *root;    /* retained; NULL for UNKNOWN */
-  uint64_t number;         /* ROOT, UNKNOWN, MELTED: own numbers up to this one are settled */
-  uint64_t *rejected;      /* ROOT; owned */
+  msi_patch patch;      /* ENTRY: update retained */
+  msi_refusal *refusal; /* ENTRY of kind REJECT and of this peer, else NULL; owned */
+  const ms_value *root; /* retained; NULL for UNKNOWN */
+  uint64_t number;    /* ROOT, UNKNOWN, MELTED: own numbers up to this one are settled */
+  uint64_t *rejected; /* ROOT; owned */
   size_t rejected_count;
   msi_settled *settled; /* MELTED: own accepted patches, ascending; owned */
   size_t settled_count, settled_capacity;
@@ -51,7 +51,8 @@ typedef struct msi_mailbox {
   bool failed; /* enrolment failed for good: error */
   ms_error error;
   uint64_t synced; /* the highest token that was answered */
-  uint64_t breaks; /* ROOT and UNKNOWN deliveries so far: what was based on the view before one of
+  uint64_t
+      breaks; /* ROOT and UNKNOWN deliveries so far: what was based on the view before one of
                       them means another document */
 } msi_mailbox;
 
@@ -59,12 +60,17 @@ void msi_mailbox_init(msi_mailbox *mailbox, const ms_alloc *alloc);
 void msi_mailbox_fini(msi_mailbox *mailbox);
 /* `self`: this peer's id. */
 void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery);
-/* Move everything from `from` to the empty items of `to`; flags are or-ed. */
+/* Move everything from `from`, which is not broken, to the empty items of `to`; flags are or-ed. */
 void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from);
 /* Forget items and the lost ones: the owner took the state as a whole. */
 void msi_mailbox_clear(msi_mailbox *mailbox);
 static inline bool msi_mailbox_is_empty(const msi_mailbox *mailbox) {
-  return mailbox->count == 0 && !mailbox->state_changed && !mailbox->broken && !mailbox->failed;
+  return mailbox->count == 0 && !mailbox->state_changed && !mailbox->broken &&
+         !mailbox->failed;
+}
+/* Items in order, borrowed; index < count. */
+static inline const msi_mail *msi_mailbox_at(const msi_mailbox *mailbox, size_t index) {
+  return &mailbox->items[mailbox->first + index];
 }
 /* The first item, borrowed, NULL when there is none; pop drops it. */
 msi_mail *msi_mailbox_first(msi_mailbox *mailbox);

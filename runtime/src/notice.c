@@ -29,7 +29,8 @@ void msi_notices_fini(msi_notices *notices) {
 
 ms_status msi_notices_reserve(msi_notices *notices, size_t count) {
   if (notices->first + notices->count + count <= notices->capacity) return MS_OK;
-  if (notices->first >= notices->capacity / 2 && notices->count + count <= notices->capacity) {
+  if (notices->first >= notices->capacity / 2 &&
+      notices->count + count <= notices->capacity) {
     memmove(notices->items, notices->items + notices->first,
             notices->count * sizeof *notices->items);
     notices->first = 0;
@@ -37,9 +38,9 @@ ms_status msi_notices_reserve(msi_notices *notices, size_t count) {
   }
   size_t capacity = notices->capacity == 0 ? 16 : notices->capacity * 2;
   while (capacity < notices->first + notices->count + count) capacity *= 2;
-  msi_notice *items = msi_alloc_resize(notices->alloc, notices->items,
-                                       notices->capacity * sizeof *items,
-                                       capacity * sizeof *items);
+  msi_notice *items =
+      msi_alloc_resize(notices->alloc, notices->items, notices->capacity * sizeof *items,
+                       capacity * sizeof *items);
   if (items == NULL) return MS_ENOMEM;
   notices->items = items;
   notices->capacity = capacity;
@@ -54,6 +55,7 @@ static void notice_melt(msi_notice *last, msi_notice *notice) {
   ms_update_release(notice->update);
   ms_update_release(last->update);
   last->update = NULL;
+  if (last->change != notice->change) last->change = MS_CHANGE_SET;
   last->is_local = last->is_local && notice->is_local;
   if (last->origin != notice->origin) last->origin = 0;
   last->version = notice->version;
@@ -63,7 +65,7 @@ static void notice_melt(msi_notice *last, msi_notice *notice) {
 void msi_notices_add(msi_notices *notices, const msi_notice *notice) {
   if (notices->count >= MSI_NOTICES_MAX && notice->kind == MSI_NOTICE_CHANGE) {
     msi_notice *last = &notices->items[notices->first + notices->count - 1];
-    if (last->kind == MSI_NOTICE_CHANGE) {
+    if (last->kind == MSI_NOTICE_CHANGE && last->listeners == notice->listeners) {
       msi_notice copy = *notice;
       notice_melt(last, &copy);
       return;

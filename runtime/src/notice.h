@@ -2,8 +2,11 @@
  * Notices: what an owner's callbacks are still to hear, in order. Owner side.
  *
  * Every change of the view and every refusal becomes a notice; polls tell them one by one. A write
- * that has to wait for room takes deliveries without telling them, so the two steps are apart.
- * Beyond MSI_NOTICES_MAX changes melt into the last one, which then stands for all of them.
+ * that has to wait for room takes deliveries without telling them, so the two steps are apart. Who
+ * subscribes in between hears nothing of what was before: a notice knows who is to hear it.
+ *
+ * Beyond MSI_NOTICES_MAX changes melt into the last one, which then stands for all of them. One that
+ * others are to hear does not: there are no more of these than subscriptions.
  */
 #ifndef MSI_NOTICE_H
 #define MSI_NOTICE_H
@@ -16,17 +19,18 @@ enum { MSI_NOTICES_MAX = 4096 };
 typedef enum msi_notice_kind {
   MSI_NOTICE_CHANGE,
   MSI_NOTICE_REFUSAL,
-  MSI_NOTICE_IMMEDIATE /* one subscription hears of all that matches now */
+  MSI_NOTICE_IMMEDIATE /* one subscription hears of all that matches in new_root */
 } msi_notice_kind;
 
 typedef struct msi_notice {
   msi_notice_kind kind;
-  ms_change_kind change; /* SET, ROLLBACK or JOIN */
+  ms_change_kind change;               /* SET, ROLLBACK or JOIN */
   const ms_value *old_root, *new_root; /* retained */
   ms_update *update; /* retained; its paths tell where to look; NULL: everywhere */
   uint64_t origin, version;
   int64_t wall_ms;
   bool is_local;
+  uint64_t listeners;   /* CHANGE: subscriptions up to this number */
   uint64_t number;      /* REFUSAL */
   msi_refusal *refusal; /* REFUSAL; owned, path retained */
   const ms_value *standing;

@@ -20,7 +20,8 @@ void msi_receipts_fini(msi_receipts *receipts) {
     receipt->share = NULL;
     ms_receipt_release(receipt);
   }
-  msi_alloc_free(receipts->alloc, receipts->ring, receipts->capacity * sizeof(ms_receipt *));
+  msi_alloc_free(receipts->alloc, receipts->ring,
+                 receipts->capacity * sizeof(ms_receipt *));
   receipts->ring = NULL;
   receipts->capacity = receipts->count = 0;
 }
@@ -119,13 +120,9 @@ ms_receipt_state ms_receipt_get_state(const ms_receipt *receipt) {
   return receipt->state;
 }
 
-uint64_t ms_receipt_version(const ms_receipt *receipt) {
-  return receipt->version;
-}
+uint64_t ms_receipt_version(const ms_receipt *receipt) { return receipt->version; }
 
-uint64_t ms_receipt_number(const ms_receipt *receipt) {
-  return receipt->number;
-}
+uint64_t ms_receipt_number(const ms_receipt *receipt) { return receipt->number; }
 
 bool ms_receipt_rejection(const ms_receipt *receipt, ms_rejection *out) {
   if (receipt->state != MS_REJECTED && receipt->state != MS_UNKNOWN) return false;

@@ -39,7 +39,8 @@ void msi_receipts_push(msi_receipts *receipts, uint64_t number, ms_receipt *rece
 bool msi_receipts_pop(msi_receipts *receipts, uint64_t number, uint64_t *popped,
                       ms_receipt **receipt);
 
-MS_CHECKED ms_status msi_receipt_new(const ms_alloc *alloc, ms_share *share, ms_receipt **out);
+MS_CHECKED ms_status msi_receipt_new(const ms_alloc *alloc, ms_share *share,
+                                     ms_receipt **out);
 /* receipt may be NULL. */
 void msi_receipt_accept(ms_receipt *receipt, uint64_t version);
 /* refusal is copied (its paths are not), standing (may be NULL) retained. */

@@ -15,6 +15,9 @@
 
 #include "share.h"
 
+static const int64_t BUDGET_MAX_US = INT64_C(1)
+                                     << 50; /* more is none: no sum overflows */
+
 void ms_runtime_config_init(ms_runtime_config *config) {
   *config = (ms_runtime_config){.bytes = sizeof *config, .log_level = MS_LOG_WARNING};
 }
@@ -45,7 +48,8 @@ ms_status msi_runtime_may_poll(const ms_runtime *runtime, ms_error *error) {
   return MS_OK;
 }
 
-void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *format, ...) {
+void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *format,
+                     ...) {
   if (runtime->log == NULL || level < runtime->log_level) return;
   char line[2 * MS_MESSAGE_MAX];
   va_list arguments;
@@ -84,20 +88,24 @@ static void runtime_configure(ms_runtime *runtime, const ms_runtime_config *conf
   }
 }
 
-ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out, ms_error *error) {
-  ms_runtime_config defaults;
-  ms_runtime_config_init(&defaults);
-  if (config == NULL) config = &defaults;
-  if (config->bytes != sizeof *config) {
-    return msi_fail(error, MS_EARGUMENT, "config of %zu bytes: call ms_runtime_config_init",
-                    config->bytes);
+ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out,
+                          ms_error *error) {
+  ms_runtime_config whole;
+  ms_runtime_config_init(&whole);
+  if (config != NULL) {
+    size_t bytes = config->bytes; /* fewer: of an older header */
+    if (bytes <= sizeof bytes || bytes > sizeof whole) {
+      return msi_fail(error, MS_EARGUMENT,
+                      "config of %zu bytes: call ms_runtime_config_init", bytes);
+    }
+    memcpy(&whole, config, bytes);
   }
-  const ms_alloc *alloc = msi_alloc_resolve(config->alloc);
+  const ms_alloc *alloc = msi_alloc_resolve(whole.alloc);
   ms_runtime *runtime = MSI_NEW(alloc, ms_runtime);
   if (runtime == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
   runtime->alloc = alloc;
   runtime->owner = pthread_self();
-  runtime_configure(runtime, config);
+  runtime_configure(runtime, &whole);
   runtime->alive = alive_page();
   if (runtime->alive == NULL) {
     MSI_FREE(alloc, runtime);
@@ -117,13 +125,16 @@ void ms_runtime_close(ms_runtime *runtime) {
   if (runtime == NULL) return;
   /* A forked child must leave descriptors, locks and threads alone: they are its parent's. */
   if (msi_runtime_guard(runtime) != MS_OK) return;
-  MSI_ASSERT(!runtime->polling);
+  if (runtime->polling) {
+    msi_runtime_log(runtime, MS_LOG_ERROR, "a callback cannot close its runtime");
+    return;
+  }
   while (runtime->shares != NULL) {
     ms_share *share = runtime->shares;
     share->users = share->references = 1;
     ms_share_free(share);
   }
-  while (runtime->timers != NULL) ms_timer_close(runtime->timers);
+  msi_timers_fini(runtime);
   msi_driver_free(runtime->driver);
   munmap((void *)(uintptr_t)runtime->alive, (size_t)sysconf(_SC_PAGESIZE));
   MSI_FREE(runtime->alloc, runtime);
@@ -138,16 +149,16 @@ static bool runtime_has_work(const ms_runtime *runtime) {
   return false;
 }
 
-/* True when something came, or is left from before. */
+/* True when something came. */
 static bool runtime_collect(ms_runtime *runtime) {
   bool came = false;
   for (ms_share *share = runtime->shares; share != NULL; share = share->next) {
     came |= msi_share_collect(share);
   }
-  return came || runtime_has_work(runtime);
+  return came;
 }
 
-static uint64_t deadline_after(int64_t timeout_ms) {
+uint64_t msi_deadline_after(int64_t timeout_ms) {
   if (timeout_ms < 0) return UINT64_MAX;
   return uv_hrtime() + (uint64_t)timeout_ms * 1000000;
 }
@@ -159,53 +170,83 @@ static int64_t remaining_ms(uint64_t deadline) {
   return now >= deadline ? 0 : (int64_t)((deadline - now + 999999) / 1000000);
 }
 
-/* The first half of a poll. Returns false when it was woken by ms_runtime_wake. */
-static bool runtime_turn_until(ms_runtime *runtime, uint64_t deadline) {
-  bool woken = false;
-  int64_t timer_ms = msi_timers_wait_ms(runtime);
-  if (timer_ms >= 0 && uv_hrtime() + (uint64_t)timer_ms * 1000000 < deadline) {
-    deadline = uv_hrtime() + (uint64_t)timer_ms * 1000000;
+/* What ends a turn before its time. */
+typedef enum turn_end {
+  TURN_FOR_MAIL, /* mail */
+  TURN_FOR_WORK, /* mail, a timer, or what is still to be told */
+  TURN_FOR_POLL  /* the same, or a wake */
+} turn_end;
+
+/* The first half of a poll. */
+static void runtime_turn(ms_runtime *runtime, uint64_t deadline, turn_end end) {
+  bool over = false;
+  if (end != TURN_FOR_MAIL) {
+    uint64_t timer = msi_timers_due(runtime);
+    if (timer < deadline) deadline = timer;
+    over = runtime_has_work(runtime) || (end == TURN_FOR_POLL && runtime->woken);
   }
-  int64_t left = remaining_ms(deadline);
   msi_driver_enter(runtime->driver);
-  bool work = runtime_collect(runtime);
-  if (work) left = 0;
-  for (;;) {
+  over |= runtime_collect(runtime);
+  int64_t left;
+  do {
+    left = over ? 0 : remaining_ms(deadline);
     msi_driver_turn(runtime->driver, left);
-    work = runtime_collect(runtime);
-    woken = msi_driver_take_wake(runtime->driver);
-    if (work || woken || left == 0) break;
-    left = remaining_ms(deadline);
-  }
-  if (!work) msi_driver_calm(runtime->driver);
+    over |= runtime_collect(runtime);
+    runtime->woken |= msi_driver_take_wake(runtime->driver);
+    over |= end == TURN_FOR_POLL && runtime->woken;
+  } while (!over && left != 0);
+  if (end == TURN_FOR_POLL) runtime->woken = false;
+  msi_driver_calm(
+      runtime->driver); /* what is left to tell shows again when the poll is over */
   msi_driver_leave(runtime->driver);
-  return !woken;
 }
 
-void msi_runtime_turn(ms_runtime *runtime, int64_t timeout_ms) {
-  runtime_turn_until(runtime, deadline_after(timeout_ms));
+/* The descriptor shows what is left for the next poll. */
+static void runtime_show_work(ms_runtime *runtime) {
+  if (runtime->woken || runtime_has_work(runtime)) msi_driver_notice(runtime->driver);
+}
+
+void msi_runtime_fetch(ms_runtime *runtime, uint64_t deadline) {
+  runtime_turn(runtime, deadline, TURN_FOR_MAIL);
+  runtime_show_work(runtime);
 }
 
 /* What callbacks closed or freed goes now. */
 static void runtime_sweep(ms_runtime *runtime) {
+  if (!runtime->sweep_due) return;
+  runtime->sweep_due = false;
   ms_share *next;
   for (ms_share *share = runtime->shares; share != NULL; share = next) {
     next = share->next;
-    msi_share_sweep_subs(share, false);
-    if (share->references == 0) msi_share_destroy(share);
+    msi_share_sweep_subs(share);
+    if (share->references == 0 && share->pins == 0) msi_share_destroy(share);
   }
 }
 
-/* Notices that callbacks make while they run wait for the next poll: each share tells as many as it
- * had, plus what its mail makes of itself. */
-static bool runtime_tell_all(ms_runtime *runtime, uint64_t budget_end) {
-  for (ms_share *share = runtime->shares; share != NULL; share = share->next) {
-    size_t turns = share->notices.count + 2 * share->mail.count + 1;
-    while (turns-- > 0 && msi_share_tell(share)) {
-      if (budget_end != UINT64_MAX && uv_hrtime() >= budget_end) return false;
-    }
+/* Notices that callbacks make while they run wait for the next poll: the share tells as many as it had,
+ * plus what its mail makes of itself. False: the budget is used up. */
+static bool share_tell_all(ms_share *share, uint64_t budget_end) {
+  size_t turns = share->notices.count + 2 * share->mail.count + 1;
+  while (turns-- > 0 && msi_share_tell(share)) {
+    if (budget_end != UINT64_MAX && uv_hrtime() >= budget_end) return false;
   }
   return true;
+}
+
+/* Begins with another share each time, so that none uses up the budget of all others for ever. */
+static void runtime_tell_all(ms_runtime *runtime, uint64_t budget_end) {
+  uint32_t count = 0;
+  for (const ms_share *share = runtime->shares; share != NULL; share = share->next)
+    count++;
+  if (count == 0) return;
+  ms_share *head = runtime->shares, *first = head;
+  for (uint32_t skip = runtime->rounds++ % count; skip > 0; skip--) first = first->next;
+  for (ms_share *share = first; share != NULL; share = share->next) {
+    if (!share_tell_all(share, budget_end)) return;
+  }
+  for (ms_share *share = head; share != first; share = share->next) {
+    if (!share_tell_all(share, budget_end)) return;
+  }
 }
 
 /* The second half: false when work is left, for want of budget or because callbacks made some. */
@@ -218,40 +259,62 @@ static bool runtime_tell(ms_runtime *runtime, uint64_t budget_end) {
   return !runtime_has_work(runtime);
 }
 
-ms_status ms_runtime_poll(ms_runtime *runtime, int timeout_ms, int64_t budget_us, bool *more) {
+ms_status ms_runtime_poll(ms_runtime *runtime, int timeout_ms, int64_t budget_us,
+                          bool *more) {
   ms_status status = msi_runtime_may_poll(runtime, NULL);
   if (status != MS_OK) return status;
-  uint64_t deadline = deadline_after(timeout_ms);
-  uint64_t budget_end = budget_us <= 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)budget_us * 1000;
-  runtime_turn_until(runtime, deadline);
+  uint64_t deadline = msi_deadline_after(timeout_ms);
+  bool has_budget = budget_us > 0 && budget_us < BUDGET_MAX_US;
+  uint64_t budget_end =
+      has_budget ? uv_hrtime() + (uint64_t)budget_us * 1000 : UINT64_MAX;
+  runtime_turn(runtime, deadline, TURN_FOR_POLL);
   bool done = runtime_tell(runtime, budget_end);
+  if (!done) msi_driver_notice(runtime->driver);
   if (more != NULL) *more = !done;
   return MS_OK;
 }
 
-ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms, msi_done_fn done, void *ud) {
-  uint64_t deadline = deadline_after(timeout_ms);
-  bool woken = false;
-  while (!done(ud)) {
-    if (deadline != UINT64_MAX && uv_hrtime() >= deadline) break;
-    woken |= !runtime_turn_until(runtime, deadline);
+ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms, msi_done_fn done,
+                           void *ud) {
+  uint64_t deadline = msi_deadline_after(timeout_ms);
+  bool is_done = done(ud);
+  while (!is_done) {
+    runtime_turn(runtime, deadline, TURN_FOR_WORK);
     runtime_tell(runtime, UINT64_MAX);
-    if (woken) break; /* a signal, say: the caller wants its thread back */
+    is_done = done(ud);
+    if (uv_hrtime() >= deadline) break;
   }
-  if (woken) msi_driver_wake(runtime->driver); /* it is for the owner's own poll, too */
-  return done(ud) ? MS_OK : MS_ETIMEDOUT;
+  runtime_show_work(runtime);
+  return is_done ? MS_OK : MS_ETIMEDOUT;
 }
 
-void ms_runtime_wake(ms_runtime *runtime) {
-  msi_driver_wake(runtime->driver);
+void ms_runtime_wake(ms_runtime *runtime) { msi_driver_wake(runtime->driver); }
+
+/* False: the stations' mailboxes are empty. */
+static bool runtime_has_mail(ms_runtime *runtime) {
+  bool found = false;
+  msi_driver_visit(runtime->driver);
+  for (const ms_share *share = runtime->shares; share != NULL; share = share->next) {
+    found |= share->station != NULL &&
+             !msi_mailbox_is_empty(msi_station_mailbox(share->station));
+  }
+  msi_driver_depart(runtime->driver, MSI_DEPART_QUIET);
+  return found;
 }
 
 int ms_runtime_fd(ms_runtime *runtime) {
-  return msi_driver_fd(runtime->driver);
+  bool first = !msi_driver_is_watched(runtime->driver);
+  int fd = msi_driver_fd(runtime->driver);
+  /* What came while nobody watched raised nothing. */
+  if (first && msi_runtime_guard(runtime) == MS_OK) {
+    if (runtime_has_mail(runtime)) msi_driver_notice(runtime->driver);
+    runtime_show_work(runtime);
+  }
+  return fd;
 }
 
 int ms_runtime_timeout(ms_runtime *runtime) {
-  if (runtime_has_work(runtime)) return 0;
-  int64_t wait_ms = msi_timers_wait_ms(runtime);
-  return wait_ms > INT_MAX ? INT_MAX : (int)wait_ms;
+  if (runtime->woken || runtime_has_work(runtime)) return 0;
+  int64_t left_ms = remaining_ms(msi_timers_due(runtime));
+  return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
 }

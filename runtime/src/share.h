@@ -1,7 +1,7 @@
 /*
- * The owner's side of runtimes and shares: what the files runtime.c, timer.c, share.c, write.c
- * and subscription.c have in common. Everything here belongs to the owner thread; the loop side is reached through
- * `station` only, inside a visit or a turn of the driver.
+ * The owner's side of runtimes and shares: what the files runtime.c, timer.c, share.c, mail.c, write.c
+ * and subscription.c have in common. Everything here belongs to the owner thread; the loop side is
+ * reached through `station` only, inside a visit or a turn of the driver.
  */
 #ifndef MSI_SHARE_H
 #define MSI_SHARE_H
@@ -12,28 +12,51 @@
 #include "station.h"
 #include "view.h"
 
+typedef struct msi_timers {
+  ms_timer **heap; /* by time */
+  size_t count, capacity;
+  uint64_t last_number;
+} msi_timers;
+
 struct ms_runtime {
   const ms_alloc *alloc;
   msi_driver *driver;
   pthread_t owner;
-  const unsigned char *alive; /* one page that the kernel wipes in a forked child; 1 means ours */
+  const unsigned char
+      *alive; /* one page that the kernel wipes in a forked child; 1 means ours */
   ms_log_fn log;
   void *log_ud;
   ms_log_level log_level;
   char program[64];
   ms_share *shares;
-  ms_timer *timers; /* by time */
+  msi_timers timers;
   uint32_t batches; /* open ones: no polling meanwhile */
+  uint32_t rounds;  /* of telling, counted: each begins with another share */
   bool polling;     /* inside a poll: callbacks may not poll */
+  bool sweep_due;   /* callbacks closed or freed something */
+  bool woken;       /* a wake that is still to end a poll */
 };
 
 typedef enum msi_phase { MSI_PHASE_NEW, MSI_PHASE_STARTED, MSI_PHASE_CLOSED } msi_phase;
+
+typedef enum msi_sub_kind {
+  MSI_SUB_CHANGE,
+  MSI_SUB_REFUSAL,
+  MSI_SUB_STATE,
+  MSI_SUB_KINDS
+} msi_sub_kind;
+
+/* In the order of their making. */
+typedef struct msi_subs {
+  ms_sub *first, *last;
+} msi_subs;
 
 struct ms_share {
   ms_runtime *runtime;
   ms_share *next;
   uint32_t users;      /* holders that did not close */
   uint32_t references; /* holders; at 0 the memory goes */
+  uint32_t pins;       /* calls that wait on it: the memory stays */
   msi_phase phase;
   char name[MS_NAME_MAX + 1];
   char *dir; /* NULL: the default */
@@ -45,8 +68,12 @@ struct ms_share {
   msi_mailbox mail; /* taken from the station, not yet from the mailbox into the view */
   msi_receipts receipts;
   msi_notices notices;
+  size_t refusals; /* among the notices: they count against max_queue */
   msi_hooks *hooks;
-  ms_sub *subs; /* in the order of their making */
+  msi_subs subs[MSI_SUB_KINDS];
+  ms_sub *closed_subs; /* while callbacks ran: their memory goes when the poll is over */
+  uint64_t sub_count;  /* made so far */
+  uint64_t telling; /* subscriptions of a later number do not hear what is being told */
 
   bool state_changed;
   bool defaults_due; /* merge_defaults, once the replica is complete */
@@ -55,7 +82,7 @@ struct ms_share {
 
   ms_batch *batch;
   uint64_t draft_changes; /* of batches, counted: part of the view's number */
-  uint64_t breaks; /* of the mailbox, as far as the view took them */
+  uint64_t breaks;        /* of the mailbox, as far as the view took them */
   uint64_t sync_token;
   ms_share_info last; /* what msi_replica_inspect said last; kept after close */
   uint64_t submitted, accepted, rejected, unknown;
@@ -63,47 +90,52 @@ struct ms_share {
 
 /* MS_ECLOSED in a forked child, MS_EWRONGTHREAD, else MS_OK. */
 ms_status msi_runtime_guard(const ms_runtime *runtime);
-void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *format,
+                     ...) __attribute__((format(printf, 3, 4)));
 /* MS_OK when the runtime may poll now; else MS_EBUSY, MS_EWRONGTHREAD, MS_ECLOSED. */
 ms_status msi_runtime_may_poll(const ms_runtime *runtime, ms_error *error);
 
-/* Poll in rounds until `done` says so or the time is up (MS_ETIMEDOUT). Negative: without end. */
+/* Poll in rounds, at least once, until `done` says so or the time is up (MS_ETIMEDOUT). Negative:
+ * without end. A wake does not end it, but is kept for the owner's own poll. */
 typedef bool (*msi_done_fn)(void *ud);
-MS_CHECKED ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms, msi_done_fn done,
-                                      void *ud);
-/* Let the loop run up to timeout_ms and take what it has; callbacks are not run. */
-void msi_runtime_turn(ms_runtime *runtime, int64_t timeout_ms);
-
-/* Loop side: move the station's mail over, and look at the replica. False: nothing new. */
-bool msi_share_collect(ms_share *share);
-/* Is there mail or a notice to work on? */
-bool msi_share_has_work(const ms_share *share);
-/* One piece of mail goes into the view; makes notices. False when there is none (or no memory). */
-bool msi_share_take(ms_share *share);
-/* Tell one notice, taking mail first when there is none: false when nothing is left. */
-bool msi_share_tell(ms_share *share);
-/* Leave: the station closes, the view stays readable. */
-void msi_share_leave(ms_share *share);
-/* Take deliveries, without callbacks, until fewer than max_queue own patches are unsettled. */
-bool msi_share_make_room(ms_share *share);
-void msi_share_merge_defaults(ms_share *share);
-
-/* write.c: parse nothing, apply to the view, hand to the replica. `update` is borrowed. */
-MS_CHECKED ms_status msi_share_submit(ms_share *share, ms_update *update, ms_receipt **receipt,
-                                      ms_error *error);
-
-/* subscription.c */
-void msi_share_tell_notice(ms_share *share, const msi_notice *notice);
-void msi_share_tell_state(ms_share *share);
-/* Frees subscriptions that were closed while callbacks ran; `all`: every one. */
-void msi_share_sweep_subs(ms_share *share, bool all);
+MS_CHECKED ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms,
+                                      msi_done_fn done, void *ud);
+/* uv_hrtime() then; UINT64_MAX: without end. */
+uint64_t msi_deadline_after(int64_t timeout_ms);
+/* Let the loop run until mail comes or the deadline, at least once; callbacks are not run. */
+void msi_runtime_fetch(ms_runtime *runtime, uint64_t deadline);
 
 /* share.c: the memory of a share that lost its last holder inside a callback. */
 void msi_share_destroy(ms_share *share);
 
-/* timer.c: run what is due; true when something ran. Milliseconds until the next one; -1: none. */
-bool msi_timers_run(ms_runtime *runtime);
-int64_t msi_timers_wait_ms(const ms_runtime *runtime);
+/* mail.c: loop side: move the station's mail over, and look at the replica. False: nothing new. */
+bool msi_share_collect(ms_share *share);
+void msi_share_note_info(ms_share *share, const msi_replica_info *info);
+/* Is there mail or a notice to work on? */
+bool msi_share_has_work(const ms_share *share);
+/* One piece of mail goes into the view; makes notices. False when there is none (or no memory). */
+bool msi_share_take(ms_share *share);
+/* Own patches up to `number` are settled: nobody knows how. */
+void msi_share_settle_unknown(ms_share *share, uint64_t number, const char *why);
+
+/* write.c: parse nothing, apply to the view, hand to the replica. `update` is borrowed. */
+MS_CHECKED ms_status msi_share_submit(ms_share *share, ms_update *update,
+                                      ms_receipt **receipt, ms_error *error);
+void msi_share_merge_defaults(ms_share *share);
+/* The share closes: its open batch, if any, is discarded; the batch's holder still frees it. */
+void msi_share_drop_batch(ms_share *share);
+
+/* subscription.c: tell one notice, taking mail first when there is none: false when nothing is left. */
+bool msi_share_tell(ms_share *share);
+/* Nobody is called any more. */
+void msi_share_close_subs(ms_share *share);
+/* Frees subscriptions that were closed while callbacks ran. */
+void msi_share_sweep_subs(ms_share *share);
+
+/* timer.c: run what is due. */
+void msi_timers_run(ms_runtime *runtime);
+/* When the next one is; UINT64_MAX: there is none. */
+uint64_t msi_timers_due(const ms_runtime *runtime);
+void msi_timers_fini(ms_runtime *runtime);
 
 #endif

@@ -36,8 +36,9 @@ void msi_station_close(msi_station *station);
 msi_mailbox *msi_station_mailbox(msi_station *station);
 msi_replica *msi_station_replica(msi_station *station);
 /* msi_replica_submit and _sync at the present time; *departure tells the driver what was left to do. */
-MS_CHECKED ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_ms,
-                                        ms_update *update, const ms_value *root_before,
+MS_CHECKED ms_status msi_station_submit(msi_station *station, uint64_t base,
+                                        int64_t wall_ms, ms_update *update,
+                                        const ms_value *root_before,
                                         const ms_value *root_after, uint64_t *number,
                                         msi_departure *departure);
 MS_CHECKED ms_status msi_station_sync(msi_station *station, uint64_t token);

@@ -1,97 +1,157 @@
 /*
- * Subscriptions of a share: to changes (hook.h finds whom they concern), to refusals, to the state.
+ * Subscriptions of a share: to changes (hook.h finds whom they concern), to refusals, to the state; and
+ * the telling of notices to them.
  *
- * A subscription that is closed while callbacks run stays in the list, closed, until the poll is over,
- * so that who walks the list meets no freed memory.
+ * A subscription that is closed while callbacks run leaves its list at once but keeps its memory and
+ * its `next` until the poll is over, so that who walks the list meets no freed memory and finds on.
+ * What is being told is for those only that were there when it happened: `telling` is the number of
+ * the last one of them.
  */
 #include <string.h>
 
 #include "share.h"
 
-typedef enum sub_kind { SUB_CHANGE, SUB_REFUSAL, SUB_STATE } sub_kind;
-
 struct ms_sub {
   ms_share *share;
-  ms_sub *next;
-  sub_kind kind;
+  ms_sub *next, *previous;
+  ms_sub *next_closed;
+  msi_sub_kind kind;
   bool closed;
+  bool is_due; /* CHANGE: a notice of kind IMMEDIATE is about it */
+  uint64_t number;
   msi_hook *hook; /* CHANGE */
-  ms_reject_fn on_reject;
-  ms_state_fn on_state;
+  union {
+    ms_change_fn change;
+    ms_reject_fn reject;
+    ms_state_fn state;
+  } fn;
   void *ud;
 };
 
-static ms_status sub_new(ms_share *share, sub_kind kind, void *ud, ms_sub **out) {
+static void sub_link(ms_sub *sub) {
+  msi_subs *list = &sub->share->subs[sub->kind];
+  sub->previous = list->last;
+  if (list->last != NULL)
+    list->last->next = sub;
+  else
+    list->first = sub;
+  list->last = sub;
+}
+
+static void sub_unlink(const ms_sub *sub) {
+  msi_subs *list = &sub->share->subs[sub->kind];
+  if (sub->previous != NULL)
+    sub->previous->next = sub->next;
+  else
+    list->first = sub->next;
+  if (sub->next != NULL)
+    sub->next->previous = sub->previous;
+  else
+    list->last = sub->previous;
+}
+
+static ms_status sub_new(ms_share *share, msi_sub_kind kind, bool has_fn, void *ud,
+                         ms_sub **out) {
   ms_status status = msi_runtime_guard(share->runtime);
   if (status != MS_OK) return status;
+  if (share->phase == MSI_PHASE_CLOSED) return MS_ECLOSED;
+  if (!has_fn) return MS_EARGUMENT;
   ms_sub *sub = MSI_NEW(share->runtime->alloc, ms_sub);
   if (sub == NULL) return MS_ENOMEM;
   sub->share = share;
   sub->kind = kind;
+  sub->number = ++share->sub_count;
   sub->ud = ud;
-  ms_sub **at = &share->subs;
-  while (*at != NULL) at = &(*at)->next;
-  *at = sub;
   *out = sub;
   return MS_OK;
 }
 
-static void sub_free(ms_sub *sub) {
-  ms_sub **at = &sub->share->subs;
-  while (*at != sub) at = &(*at)->next;
-  *at = sub->next;
-  MSI_FREE(sub->share->runtime->alloc, sub);
+static void sub_free(ms_sub *sub) { MSI_FREE(sub->share->runtime->alloc, sub); }
+
+static void on_change(void *ud, const ms_change *change) {
+  const ms_sub *sub = ud;
+  if (sub->number <= sub->share->telling) sub->fn.change(sub->ud, change);
 }
 
-ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags, ms_change_fn fn,
-                      void *ud, ms_sub **out) {
+/* What is there now; nothing while there is no document: then its coming is a change. */
+static void note_immediate(ms_sub *sub) {
+  ms_share *share = sub->share;
+  const ms_value *root = ms_share_root(share);
+  if (root == NULL) return;
+  sub->is_due = true;
+  msi_notices_add(&share->notices, &(msi_notice){.kind = MSI_NOTICE_IMMEDIATE,
+                                                 .new_root = root,
+                                                 .version = msi_view_version(share->view),
+                                                 .sub = sub});
+  msi_driver_notice(share->runtime->driver);
+}
+
+ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags,
+                      ms_change_fn fn, void *ud, ms_sub **out) {
   ms_sub *sub;
-  ms_status status = sub_new(share, SUB_CHANGE, ud, &sub);
+  ms_status status =
+      sub_new(share, MSI_SUB_CHANGE, fn != NULL && pattern != NULL, ud, &sub);
   if (status != MS_OK) return status;
-  if ((flags & MS_ON_IMMEDIATE) != 0) status = msi_notices_reserve(&share->notices, 1);
+  sub->fn.change = fn;
+  bool immediate = (flags & MS_ON_IMMEDIATE) != 0;
+  if (immediate) status = msi_notices_reserve(&share->notices, 1);
   if (status == MS_OK) {
-    status = msi_hooks_add(share->hooks, pattern, flags, fn, ud, &sub->hook);
+    status = msi_hooks_add(share->hooks, pattern, flags, on_change, sub, &sub->hook);
   }
   if (status != MS_OK) {
     sub_free(sub);
     return status;
   }
-  if ((flags & MS_ON_IMMEDIATE) != 0) {
-    msi_notices_add(&share->notices, &(msi_notice){.kind = MSI_NOTICE_IMMEDIATE, .sub = sub});
-  }
+  sub_link(sub);
+  if (immediate) note_immediate(sub);
   *out = sub;
   return MS_OK;
 }
 
 ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud, ms_sub **out) {
-  ms_status status = sub_new(share, SUB_REFUSAL, ud, out);
-  if (status == MS_OK) (*out)->on_reject = fn;
-  return status;
+  ms_status status = sub_new(share, MSI_SUB_REFUSAL, fn != NULL, ud, out);
+  if (status != MS_OK) return status;
+  (*out)->fn.reject = fn;
+  sub_link(*out);
+  return MS_OK;
 }
 
 ms_status ms_share_on_state(ms_share *share, ms_state_fn fn, void *ud, ms_sub **out) {
-  ms_status status = sub_new(share, SUB_STATE, ud, out);
-  if (status == MS_OK) (*out)->on_state = fn;
-  return status;
+  ms_status status = sub_new(share, MSI_SUB_STATE, fn != NULL, ud, out);
+  if (status != MS_OK) return status;
+  (*out)->fn.state = fn;
+  sub_link(*out);
+  return MS_OK;
 }
 
 void ms_sub_close(ms_sub *sub) {
   if (sub == NULL || sub->closed) return;
   ms_share *share = sub->share;
+  if (msi_runtime_guard(share->runtime) != MS_OK) return;
   sub->closed = true;
-  if (sub->kind == SUB_CHANGE) {
-    msi_hooks_remove(share->hooks, sub->hook);
-    msi_notices_forget_sub(&share->notices, sub);
+  sub_unlink(sub);
+  if (sub->hook != NULL) msi_hooks_remove(share->hooks, sub->hook);
+  if (sub->is_due) msi_notices_forget_sub(&share->notices, sub);
+  if (!share->runtime->polling) {
+    sub_free(sub);
+    return;
   }
-  if (!share->runtime->polling) sub_free(sub);
+  sub->next_closed = share->closed_subs;
+  share->closed_subs = sub;
+  share->runtime->sweep_due = true;
 }
 
-void msi_share_sweep_subs(ms_share *share, bool all) {
-  ms_sub *next;
-  for (ms_sub *sub = share->subs; sub != NULL; sub = next) {
-    next = sub->next;
-    if (all) ms_sub_close(sub);
-    else if (sub->closed) sub_free(sub);
+void msi_share_close_subs(ms_share *share) {
+  for (int kind = 0; kind < MSI_SUB_KINDS; kind++) {
+    while (share->subs[kind].first != NULL) ms_sub_close(share->subs[kind].first);
+  }
+}
+
+void msi_share_sweep_subs(ms_share *share) {
+  while (share->closed_subs != NULL) {
+    ms_sub *sub = share->closed_subs;
+    share->closed_subs = sub->next_closed;
+    sub_free(sub);
   }
 }
 
@@ -109,44 +169,56 @@ static void tell_change(ms_share *share, const msi_notice *notice) {
                       .version = notice->version,
                       .wall_ms = notice->wall_ms,
                       .is_local = notice->is_local};
+  share->telling = notice->listeners;
   ms_status status = msi_hooks_dispatch_update(share->hooks, notice->old_root,
                                                notice->new_root, notice->update, &change);
   if (status == MS_OK) return;
-  msi_runtime_log(share->runtime, MS_LOG_ERROR, "%s: a change was not told: %s", share->name,
-                  ms_status_text(status));
+  msi_runtime_log(share->runtime, MS_LOG_ERROR, "%s: a change was not told: %s",
+                  share->name, ms_status_text(status));
 }
 
 static void tell_immediate(ms_share *share, const msi_notice *notice) {
   if (notice->sub == NULL) return; /* closed meanwhile */
-  const ms_value *root = msi_view_root(share->view);
-  if (root == NULL) return;
-  ms_value_retain(root);
-  ms_change change = {.bytes = sizeof change,
-                      .kind = MS_CHANGE_SET,
-                      .version = msi_view_version(share->view)};
-  ms_status status = msi_hooks_visit(share->hooks, notice->sub->hook, root, &change);
-  ms_value_release(root);
+  notice->sub->is_due = false;
+  ms_change change = {
+      .bytes = sizeof change, .kind = MS_CHANGE_SET, .version = notice->version};
+  share->telling = notice->sub->number;
+  ms_status status =
+      msi_hooks_visit(share->hooks, notice->sub->hook, notice->new_root, &change);
   if (status == MS_OK) return;
   msi_runtime_log(share->runtime, MS_LOG_ERROR, "%s: a subscription missed its start: %s",
                   share->name, ms_status_text(status));
 }
 
+/* Refusals and states are for whoever listens when they are told; yet not for those that join while
+ * that goes on. */
 static void tell_refusal(ms_share *share, const msi_notice *notice) {
   ms_rejection rejection;
   msi_rejection_fill(&rejection, notice->number, notice->refusal, notice->standing);
+  uint64_t last = share->sub_count;
   bool heard = false;
-  for (ms_sub *sub = share->subs; sub != NULL; sub = sub->next) {
-    if (sub->closed || sub->kind != SUB_REFUSAL) continue;
-    sub->on_reject(sub->ud, &rejection);
+  share->refusals--;
+  for (ms_sub *sub = share->subs[MSI_SUB_REFUSAL].first; sub != NULL; sub = sub->next) {
+    if (sub->closed || sub->number > last) continue;
+    sub->fn.reject(sub->ud, &rejection);
     heard = true;
   }
   if (heard) return;
   msi_runtime_log(share->runtime, MS_LOG_WARNING, "%s: patch %llu was refused: %s (%s)",
-                  share->name, (unsigned long long)notice->number, notice->refusal->message,
-                  ms_status_name(notice->refusal->status));
+                  share->name, (unsigned long long)notice->number,
+                  notice->refusal->message, ms_status_name(notice->refusal->status));
 }
 
-void msi_share_tell_notice(ms_share *share, const msi_notice *notice) {
+static void tell_state(ms_share *share) {
+  ms_share_info info = {.bytes = sizeof info};
+  uint64_t last = share->sub_count;
+  ms_share_inspect(share, &info);
+  for (ms_sub *sub = share->subs[MSI_SUB_STATE].first; sub != NULL; sub = sub->next) {
+    if (!sub->closed && sub->number <= last) sub->fn.state(sub->ud, &info);
+  }
+}
+
+static void tell_notice(ms_share *share, const msi_notice *notice) {
   switch (notice->kind) {
     case MSI_NOTICE_CHANGE: tell_change(share, notice); break;
     case MSI_NOTICE_REFUSAL: tell_refusal(share, notice); break;
@@ -154,10 +226,17 @@ void msi_share_tell_notice(ms_share *share, const msi_notice *notice) {
   }
 }
 
-void msi_share_tell_state(ms_share *share) {
-  ms_share_info info = {.bytes = sizeof info};
-  ms_share_inspect(share, &info);
-  for (ms_sub *sub = share->subs; sub != NULL; sub = sub->next) {
-    if (!sub->closed && sub->kind == SUB_STATE) sub->on_state(sub->ud, &info);
+bool msi_share_tell(ms_share *share) {
+  /* Who hears that the share is complete finds its document there. */
+  if (share->state_changed &&
+      (msi_view_root(share->view) != NULL || share->mail.count == 0)) {
+    share->state_changed = false;
+    tell_state(share);
+    return true;
   }
+  msi_notice notice;
+  if (!msi_notices_take(&share->notices, &notice)) return msi_share_take(share);
+  tell_notice(share, &notice);
+  msi_notice_fini(&notice, share->runtime->alloc);
+  return true;
 }

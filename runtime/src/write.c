@@ -11,7 +11,8 @@
 enum { STALE_TRIES = 8 };
 
 struct ms_batch {
-  ms_share *share;
+  const ms_alloc *alloc;
+  ms_share *share;     /* NULL once it is closed */
   ms_update **updates; /* retained */
   size_t count, capacity;
   const ms_value *root; /* retained: the view with the batch's writes */
@@ -34,11 +35,14 @@ static ms_status share_may_write(ms_share *share, ms_error *error) {
   if (share->phase == MSI_PHASE_CLOSED) {
     return msi_fail(error, MS_ECLOSED, "share \"%s\" is closed", share->name);
   }
+  if (share->failed) return msi_fail(error, MS_ECLOSED, "%s", share->error.message);
   if (share->config.readonly) {
-    return msi_fail(error, MS_EREADONLY, "share \"%s\" was opened read-only", share->name);
+    return msi_fail(error, MS_EREADONLY, "share \"%s\" was opened read-only",
+                    share->name);
   }
   if (share_root(share) == NULL) {
-    return msi_fail(error, MS_ENOHOST, "share \"%s\" has no complete replica yet", share->name);
+    return msi_fail(error, MS_ENOHOST, "share \"%s\" has no complete replica yet",
+                    share->name);
   }
   return MS_OK;
 }
@@ -47,14 +51,14 @@ static ms_status share_may_write(ms_share *share, ms_error *error) {
 
 static ms_status batch_apply(const ms_batch *batch, const ms_update *update,
                              const ms_value **out, ms_error *error) {
-  msi_apply context = {.alloc = batch->share->runtime->alloc,
+  msi_apply context = {.alloc = batch->alloc,
                        .wall_ms = batch->wall_ms,
                        .document_bytes_max = batch->share->config.max_document};
   return msi_update_apply(&context, update, batch->root, out, NULL, error);
 }
 
 static ms_status batch_add(ms_batch *batch, ms_update *update, ms_error *error) {
-  const ms_alloc *alloc = batch->share->runtime->alloc;
+  const ms_alloc *alloc = batch->alloc;
   if (batch->count == batch->capacity) {
     size_t capacity = batch->capacity == 0 ? 8 : batch->capacity * 2;
     ms_update **updates =
@@ -80,6 +84,7 @@ ms_status ms_batch_new(ms_share *share, ms_batch **out) {
   if (share->batch != NULL) return MS_EBUSY;
   ms_batch *batch = MSI_NEW(share->runtime->alloc, ms_batch);
   if (batch == NULL) return MS_ENOMEM;
+  batch->alloc = share->runtime->alloc;
   batch->share = share;
   batch->root = ms_value_retain(msi_view_root(share->view));
   batch->wall_ms = wall_ms_now();
@@ -106,34 +111,52 @@ static void batch_clear(ms_batch *batch) {
   batch->count = 0;
 }
 
-ms_status ms_batch_commit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
-  ms_share *share = batch->share;
-  if (receipt != NULL) *receipt = NULL;
-  if (batch->count == 0) return MS_OK;
+static ms_status batch_submit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
   ms_update *update = NULL;
-  ms_status status =
-      msi_update_concat(share->runtime->alloc, (const ms_update *const *)batch->updates,
-                        batch->count, &update);
+  ms_status status = msi_update_concat(
+      batch->alloc, (const ms_update *const *)batch->updates, batch->count, &update);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   batch_detach(batch);
-  status = msi_share_submit(share, update, receipt, error);
+  status = msi_share_submit(batch->share, update, receipt, error);
   batch_attach(batch);
   ms_update_release(update);
+  return status;
+}
+
+ms_status ms_batch_commit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
+  if (batch->share == NULL) return msi_fail(error, MS_ECLOSED, "the share is closed");
+  ms_status status = share_may_write(batch->share, error);
+  if (status != MS_OK) return status;
+  if (batch->count == 0) {
+    if (receipt != NULL) *receipt = NULL;
+    return MS_OK;
+  }
+  status = batch_submit(batch, receipt, error);
   if (status != MS_OK) return status;
   batch_clear(batch);
   ms_value_release(batch->root);
-  batch->root = ms_value_retain(msi_view_root(share->view));
+  batch->root = ms_value_retain(msi_view_root(batch->share->view));
   return MS_OK;
+}
+
+void msi_share_drop_batch(ms_share *share) {
+  ms_batch *batch = share->batch;
+  if (batch == NULL) return;
+  batch_detach(batch);
+  batch_clear(batch);
+  ms_value_release(batch->root);
+  batch->root = NULL;
+  batch->share = NULL;
 }
 
 void ms_batch_free(ms_batch *batch) {
   if (batch == NULL) return;
-  const ms_alloc *alloc = batch->share->runtime->alloc;
-  batch_detach(batch);
-  batch_clear(batch);
-  msi_alloc_free(alloc, batch->updates, batch->capacity * sizeof(ms_update *));
-  ms_value_release(batch->root);
-  MSI_FREE(alloc, batch);
+  if (batch->share != NULL) {
+    if (msi_runtime_guard(batch->share->runtime) != MS_OK) return;
+    msi_share_drop_batch(batch->share);
+  }
+  msi_alloc_free(batch->alloc, batch->updates, batch->capacity * sizeof(ms_update *));
+  MSI_FREE(batch->alloc, batch);
 }
 
 /* ---------------------------------------------------------------- submitting */
@@ -149,8 +172,10 @@ static void note_own(ms_share *share, ms_update *update, const ms_value *old_roo
                        .update = ms_update_retain(update),
                        .origin = share->peer,
                        .wall_ms = wall_ms,
-                       .is_local = true};
+                       .is_local = true,
+                       .listeners = share->sub_count};
   msi_notices_add(&share->notices, &notice);
+  msi_driver_notice(share->runtime->driver);
 }
 
 /* A snapshot, or the end of a group, waits in the mailbox: what is based on the present view would mean
@@ -189,14 +214,33 @@ static ms_status submit_reserve(ms_share *share, ms_error *error) {
   return MS_OK;
 }
 
+/* What waits to be told counts too: a writer that never polls finds the end of its queue. */
+static bool share_has_room(const ms_share *share) {
+  return share->receipts.count + share->refusals < share->config.max_queue;
+}
+
+/* Take deliveries, without callbacks, until there is room. */
+static bool share_make_room(ms_share *share) {
+  if (share->config.write_timeout_ms == 0) return false;
+  uint64_t deadline = msi_deadline_after(share->config.write_timeout_ms);
+  while (share->refusals < share->config.max_queue) {
+    while (!share_has_room(share) && msi_share_take(share)) continue;
+    if (share_has_room(share)) return true;
+    if (share->mail.count > 0 || uv_hrtime() >= deadline) return false;
+    msi_runtime_fetch(share->runtime, deadline);
+  }
+  return false;
+}
+
 static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *receipt,
                                 ms_error *error) {
-  if (share->receipts.count >= share->config.max_queue && !msi_share_make_room(share)) {
-    return msi_fail(error, MS_EBUSY, "%zu patches are not settled yet", share->receipts.count);
-  }
   if (update->wire_bytes > share->config.max_patch) {
     return msi_fail(error, MS_ELIMIT, "patch of %zu bytes, max_patch is %zu",
                     update->wire_bytes, share->config.max_patch);
+  }
+  if (!share_has_room(share) && !share_make_room(share)) {
+    return msi_fail(error, MS_EBUSY, "%zu patches are not settled yet",
+                    share->receipts.count);
   }
   for (int i = 0; i < STALE_TRIES; i++) {
     ms_status status = submit_reserve(share, error);
@@ -208,7 +252,8 @@ static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *
     status = submit_root(share, update, root, wall_ms, receipt, error);
     ms_value_release(root);
     if (status != MS_EVERSION) return status;
-    msi_runtime_turn(share->runtime, 0);
+    while (msi_share_take(share)) continue;
+    msi_runtime_fetch(share->runtime, 0);
     while (msi_share_take(share)) continue;
   }
   return msi_fail(error, MS_ENOHOST, "the share changes its group");
@@ -258,8 +303,8 @@ ms_status ms_share_patch(ms_share *share, const ms_value *document, ms_receipt *
   return submit_taken(share, status, update, receipt, error);
 }
 
-ms_status ms_share_replace(ms_share *share, const ms_value *document, ms_receipt **receipt,
-                           ms_error *error) {
+ms_status ms_share_replace(ms_share *share, const ms_value *document,
+                           ms_receipt **receipt, ms_error *error) {
   ms_update *update = NULL;
   ms_status status = msi_update_replace(share->runtime->alloc, document, &update, error);
   return submit_taken(share, status, update, receipt, error);
@@ -279,13 +324,14 @@ ms_status ms_share_write(ms_share *share, const ms_path *path, ms_operator op,
     default: return msi_fail(error, MS_EARGUMENT, "unknown operator number %d", (int)op);
   }
   ms_update *update = NULL;
-  ms_status status = msi_update_single(share->runtime->alloc, code, path, operand, container,
-                                       &update, error);
+  ms_status status = msi_update_single(share->runtime->alloc, code, path, operand,
+                                       container, &update, error);
   return submit_taken(share, status, update, receipt, error);
 }
 
 static ms_status write_at(ms_share *share, const char *path, ms_operator op,
-                          const ms_value *operand, ms_receipt **receipt, ms_error *error) {
+                          const ms_value *operand, ms_receipt **receipt,
+                          ms_error *error) {
   ms_path *compiled = NULL;
   ms_status status =
       ms_path_parse(share->runtime->alloc, path, strlen(path), &compiled, error);
@@ -315,16 +361,17 @@ ms_status ms_share_push(ms_share *share, const char *path, const ms_value *value
 }
 
 /* Writes a value that was made for the call, or passes on why it could not be made. */
-static ms_status write_made(ms_share *share, const char *path, ms_operator op, ms_status made,
-                            const ms_value *value, ms_receipt **receipt, ms_error *error) {
+static ms_status write_made(ms_share *share, const char *path, ms_operator op,
+                            ms_status made, const ms_value *value, ms_receipt **receipt,
+                            ms_error *error) {
   if (made != MS_OK) return msi_fail(error, made, "%s", ms_status_text(made));
   ms_status status = write_at(share, path, op, value, receipt, error);
   ms_value_release(value);
   return status;
 }
 
-ms_status ms_share_inc(ms_share *share, const char *path, int64_t by, ms_receipt **receipt,
-                       ms_error *error) {
+ms_status ms_share_inc(ms_share *share, const char *path, int64_t by,
+                       ms_receipt **receipt, ms_error *error) {
   const ms_value *value = NULL;
   ms_status made = ms_value_new_int(share->runtime->alloc, by, &value);
   return write_made(share, path, MS_OP_INC, made, value, receipt, error);
@@ -355,40 +402,48 @@ ms_status ms_share_set_string(ms_share *share, const char *path, const char *byt
 
 /* ------------------------------------------------------------ merged defaults */
 
-/* One patch that adds the top-level keys that are missing. */
-void msi_share_merge_defaults(ms_share *share) {
-  share->defaults_due = false;
+static ms_status defaults_write(ms_share *share, ms_error *error) {
   const ms_value *root = msi_view_root(share->view);
-  const ms_value *defaults = share->config.defaults;
-  if (defaults == NULL || share->config.readonly || share->station == NULL) return;
-  ms_batch *batch = NULL;
-  if (ms_batch_new(share, &batch) != MS_OK) return;
   ms_cursor cursor;
   const char *key;
   size_t length;
   const ms_value *value;
-  ms_error error;
   ms_status status = MS_OK;
-  ms_cursor_init(&cursor, defaults);
+  ms_cursor_init(&cursor, share->config.defaults);
   while (status == MS_OK && ms_cursor_next(&cursor, &key, &length, &value)) {
     if (ms_value_get(root, key, length) != NULL) continue;
     ms_path *path = NULL;
     ms_key keys[1] = {{.bytes = key, .length = length}};
-    status = ms_path_new(share->runtime->alloc, keys, 1, &path, &error);
+    status = ms_path_new(share->runtime->alloc, keys, 1, &path, error);
     if (status != MS_OK) break;
-    status = ms_share_write(share, path, MS_OP_SET, value, MS_NULL, NULL, &error);
+    status = ms_share_write(share, path, MS_OP_SET, value, MS_NULL, NULL, error);
     ms_path_release(path);
   }
+  return status;
+}
+
+/* One patch that adds the top-level keys that are missing. */
+void msi_share_merge_defaults(ms_share *share) {
+  if (share->batch != NULL) return; /* the next time */
+  share->defaults_due = false;
+  if (share->config.defaults == NULL || share->config.readonly) return;
+  ms_batch *batch = NULL;
+  ms_error error;
+  ms_status status = ms_batch_new(share, &batch);
+  if (status != MS_OK) msi_fail(&error, status, "%s", ms_status_text(status));
+  if (status == MS_OK) status = defaults_write(share, &error);
   if (status == MS_OK) status = ms_batch_commit(batch, NULL, &error);
   ms_batch_free(batch);
   if (status == MS_OK) return;
-  msi_runtime_log(share->runtime, MS_LOG_WARNING, "%s: defaults were not merged: %s",
-                  share->name, error.message);
+  share->defaults_due = status == MS_ENOMEM || status == MS_EBUSY || status == MS_ENOHOST;
+  msi_runtime_log(share->runtime, MS_LOG_WARNING, "%s: defaults were not merged%s: %s",
+                  share->name, share->defaults_due ? " yet" : "", error.message);
 }
 
 /* -------------------------------------------------------------------- reading */
 
 const ms_value *ms_share_root(const ms_share *share) {
+  if (msi_runtime_guard(share->runtime) != MS_OK) return NULL;
   return ms_value_retain(share_root(share));
 }
 
@@ -397,11 +452,12 @@ uint64_t ms_share_view_number(const ms_share *share) {
 }
 
 ms_status ms_share_get(const ms_share *share, const char *path, const ms_value **out) {
+  ms_status status = msi_runtime_guard(share->runtime);
+  if (status != MS_OK) return status;
   ms_path *compiled = NULL;
   const ms_value *root = share_root(share);
   if (root == NULL) return MS_ENOENT;
-  ms_status status =
-      ms_path_parse(share->runtime->alloc, path, strlen(path), &compiled, NULL);
+  status = ms_path_parse(share->runtime->alloc, path, strlen(path), &compiled, NULL);
   if (status != MS_OK) return status;
   const ms_value *value = ms_path_find(compiled, root);
   ms_path_release(compiled);

@@ -1,0 +1,301 @@
+/*
+ * Mail: the way of a delivery to the owner. Polls move it from the station's mailbox, with the mutex
+ * held, and then take it into the view piece by piece, without; settling receipts and making notices
+ * of what there is to hear.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "share.h"
+
+enum {
+  RUN_MAX = 1024,   /* pieces of mail taken at once */
+  RUN_PENDING = 64, /* pending patches that are applied again for one piece of mail */
+  RUN_COST_MAX =
+      1 << 18 /* patches applied again, with listeners; beyond, entries merge for them */
+};
+
+/* ---------------------------------------------------------------- collecting */
+
+void msi_share_note_info(ms_share *share, const msi_replica_info *from) {
+  ms_share_info *info = &share->last;
+  info->state = from->state;
+  info->peer = from->peer;
+  info->host = from->host;
+  info->group = from->group;
+  info->term = from->term;
+  info->entries = from->entries;
+  info->takeovers = from->takeovers;
+  info->snapshots = from->snapshots;
+  info->links = from->links;
+}
+
+/* What was lost in the mailbox for want of memory is made up for by the state as a whole. */
+static void collect_whole(ms_share *share, msi_mailbox *box,
+                          const msi_replica_info *info) {
+  const ms_value *root = msi_replica_root(msi_station_replica(share->station));
+  uint64_t settled = share->submitted - info->pending; /* numbers have no gaps */
+  msi_mailbox_clear(box);
+  msi_mailbox_put(box, info->peer,
+                  &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = settled});
+  if (root == NULL) return;
+  msi_mailbox_put(box, info->peer,
+                  &(msi_delivery){.kind = MSI_DELIVER_ROOT,
+                                  .root = root,
+                                  .version = info->version,
+                                  .number = settled});
+}
+
+bool msi_share_collect(ms_share *share) {
+  if (share->station == NULL) return false;
+  msi_mailbox *box = msi_station_mailbox(share->station);
+  if (msi_mailbox_is_empty(box) && box->synced == share->mail.synced) return false;
+  msi_replica_info info;
+  msi_replica_inspect(msi_station_replica(share->station), &info);
+  msi_share_note_info(share, &info);
+  share->peer = info.peer;
+  bool changed = box->state_changed || box->failed;
+  share->state_changed |= box->state_changed;
+  box->state_changed = false;
+  if (box->failed) {
+    share->failed = true;
+    share->error = box->error;
+    box->failed = false;
+  }
+  if (share->mail.count > 0) return changed; /* first what came before */
+  if (box->broken) collect_whole(share, box, &info);
+  if (box->broken) return changed; /* still no memory */
+  msi_mailbox_move(&share->mail, box);
+  if (share->mail.count == 0) share->breaks = share->mail.breaks;
+  return true;
+}
+
+bool msi_share_has_work(const ms_share *share) {
+  return share->notices.count > 0 || share->mail.count > 0 || share->state_changed;
+}
+
+/* A notice of a refusal; one that finds no memory is logged instead of told. */
+static void note_refusal(ms_share *share, uint64_t number, const msi_refusal *refusal,
+                         const ms_value *standing) {
+  const ms_alloc *alloc = share->runtime->alloc;
+  msi_refusal *copy = MSI_NEW(alloc, msi_refusal);
+  if (copy == NULL || msi_notices_reserve(&share->notices, 1) != MS_OK) {
+    msi_alloc_free(alloc, copy, sizeof *copy);
+    msi_runtime_log(share->runtime, MS_LOG_ERROR, "%s: patch %llu was refused: %s",
+                    share->name, (unsigned long long)number, refusal->message);
+    return;
+  }
+  *copy = *refusal;
+  copy->paths = NULL;
+  copy->path_count = 0;
+  ms_path_retain(copy->path);
+  msi_notice notice = {.kind = MSI_NOTICE_REFUSAL,
+                       .number = number,
+                       .refusal = copy,
+                       .standing = ms_value_retain(standing)};
+  share->refusals++;
+  msi_notices_add(&share->notices, &notice);
+}
+
+static void settle_accepted(ms_share *share, uint64_t number, uint64_t version) {
+  uint64_t popped;
+  ms_receipt *receipt;
+  while (msi_receipts_pop(&share->receipts, number, &popped, &receipt)) {
+    share->accepted++;
+    msi_receipt_accept(receipt, version);
+    ms_receipt_release(receipt);
+  }
+}
+
+static void settle_refused(ms_share *share, uint64_t number, ms_receipt_state state,
+                           uint64_t version, const msi_refusal *refusal,
+                           const ms_value *standing) {
+  uint64_t popped;
+  ms_receipt *receipt;
+  while (msi_receipts_pop(&share->receipts, number, &popped, &receipt)) {
+    if (state == MS_REJECTED) {
+      share->rejected++;
+    } else {
+      share->unknown++;
+    }
+    msi_receipt_refuse(receipt, state, version, refusal, standing);
+    ms_receipt_release(receipt);
+    note_refusal(share, popped, refusal, standing);
+  }
+}
+
+void msi_share_settle_unknown(ms_share *share, uint64_t number, const char *why) {
+  msi_refusal refusal = {.status = MS_ENOHOST};
+  snprintf(refusal.message, sizeof refusal.message, "%s", why);
+  settle_refused(share, number, MS_UNKNOWN, 0, &refusal, NULL);
+}
+
+/* A snapshot tells which numbers were rejected, not why. */
+static void settle_by_root(ms_share *share, const msi_mail *mail) {
+  msi_refusal refusal = {.status = MS_ECONFLICT};
+  snprintf(refusal.message, sizeof refusal.message,
+           "rejected while this peer was catching up");
+  for (size_t i = 0; i < mail->rejected_count; i++) {
+    if (mail->rejected[i] > 1)
+      settle_accepted(share, mail->rejected[i] - 1, mail->version);
+    settle_refused(share, mail->rejected[i], MS_REJECTED, mail->version, &refusal, NULL);
+  }
+  settle_accepted(share, mail->number, mail->version);
+}
+
+static void settle_mail(ms_share *share, const msi_mail *mail) {
+  switch (mail->kind) {
+    case MSI_MAIL_ENTRY:
+      if (mail->patch.origin != mail->self) break;
+      if (mail->entry_kind == MSI_ENTRY_PATCH) {
+        settle_accepted(share, mail->patch.number, mail->version);
+      } else if (mail->entry_kind == MSI_ENTRY_REJECT && mail->refusal != NULL) {
+        const ms_path *path = mail->refusal->path;
+        const ms_value *standing = path == NULL ? NULL : ms_path_find(path, mail->root);
+        settle_refused(share, mail->patch.number, MS_REJECTED, mail->version,
+                       mail->refusal, standing);
+      }
+      break;
+    case MSI_MAIL_MELTED:
+      for (size_t i = 0; i < mail->settled_count; i++) {
+        settle_accepted(share, mail->settled[i].number, mail->settled[i].version);
+      }
+      break;
+    case MSI_MAIL_ROOT: settle_by_root(share, mail); break;
+    case MSI_MAIL_UNKNOWN:
+      msi_share_settle_unknown(share, mail->number,
+                               "the group ended before a decision was heard");
+      break;
+  }
+}
+
+static void delivery_of(const msi_mail *mail, msi_entry *entry, msi_delivery *out) {
+  memset(out, 0, sizeof *out);
+  out->root = mail->root;
+  out->version = mail->version;
+  out->number = mail->number;
+  switch (mail->kind) {
+    case MSI_MAIL_ENTRY:
+      memset(entry, 0, sizeof *entry);
+      entry->kind = mail->entry_kind;
+      entry->version = mail->version;
+      entry->patch = mail->patch;
+      out->kind = MSI_DELIVER_ENTRY;
+      out->entry = entry;
+      break;
+    case MSI_MAIL_MELTED:
+    case MSI_MAIL_ROOT:
+      out->kind = MSI_DELIVER_ROOT;
+      out->rejected = mail->rejected;
+      out->rejected_count = mail->rejected_count;
+      break;
+    case MSI_MAIL_UNKNOWN: out->kind = MSI_DELIVER_UNKNOWN; break;
+  }
+}
+
+/* After a reserve of the notices. */
+static void note_change(ms_share *share, const msi_mail *mail, bool is_run,
+                        const msi_view_step *step) {
+  if (step->effect == MSI_VIEW_NONE || msi_hooks_count(share->hooks) == 0) return;
+  msi_notice notice = {.kind = MSI_NOTICE_CHANGE,
+                       .change = MS_CHANGE_SET,
+                       .old_root = ms_value_retain(step->old_root),
+                       .new_root = ms_value_retain(msi_view_root(share->view)),
+                       .version = mail->version,
+                       .listeners = share->sub_count};
+  bool is_entry = mail->kind == MSI_MAIL_ENTRY && !is_run;
+  if (is_entry) {
+    notice.origin = mail->patch.origin;
+    notice.wall_ms = mail->patch.wall_ms;
+    notice.is_local = mail->patch.origin == mail->self;
+  }
+  if (step->effect == MSI_VIEW_ROLLBACK) notice.change = MS_CHANGE_ROLLBACK;
+  if (mail->kind == MSI_MAIL_ROOT) notice.change = MS_CHANGE_JOIN;
+  /* With own patches pending an entry may also change what they do: look everywhere. */
+  if (step->effect == MSI_VIEW_CHANGED && is_entry &&
+      msi_view_pending(share->view) == 0) {
+    notice.update = ms_update_retain(mail->patch.update);
+  }
+  msi_notices_add(&share->notices, &notice);
+}
+
+/* The view is brought up to date for one delivery, which stands for the first `count` pieces of mail, the
+ * last of them `mail`; all are settled. */
+static bool take_delivery(ms_share *share, const msi_delivery *delivery,
+                          const msi_mail *mail, size_t count) {
+  msi_view_step step = {0};
+  if (msi_notices_reserve(&share->notices, 1) != MS_OK) return false;
+  if (msi_view_take(share->view, mail->self, delivery, &step) != MS_OK) return false;
+  note_change(share, mail, count > 1, &step);
+  ms_value_release(step.old_root);
+  ms_update_release(step.settled_update);
+  for (size_t i = 0; i < count; i++) {
+    settle_mail(share, msi_mailbox_first(&share->mail));
+    msi_mailbox_pop(&share->mail);
+  }
+  if (share->mail.count == 0) share->breaks = share->mail.breaks;
+  return true;
+}
+
+static bool take_one(ms_share *share) {
+  const msi_mail *mail = msi_mailbox_first(&share->mail);
+  msi_entry entry;
+  msi_delivery delivery;
+  delivery_of(mail, &entry, &delivery);
+  return take_delivery(share, &delivery, mail, 1);
+}
+
+/* The last decided own number among the first `count` pieces of mail, which are entries; 0: none. */
+static uint64_t run_decided(const ms_share *share, size_t count) {
+  for (size_t i = count; i > 0; i--) {
+    const msi_mail *mail = msi_mailbox_at(&share->mail, i - 1);
+    if (mail->kind == MSI_MAIL_MELTED) {
+      if (mail->number > 0) return mail->number;
+    } else if (mail->patch.origin == mail->self &&
+               (mail->entry_kind == MSI_ENTRY_PATCH ||
+                mail->entry_kind == MSI_ENTRY_REJECT)) {
+      return mail->patch.number;
+    }
+  }
+  return 0;
+}
+
+/* How many pieces of mail are worth to be taken at once. An entry that goes along with what is pending
+ * costs little by itself; one that does not costs all that is pending, in a run only once. Where
+ * somebody listens, entries are told one by one as long as that can be paid. */
+static size_t run_length(const ms_share *share) {
+  size_t pending = msi_view_pending(share->view);
+  size_t count = share->mail.count < RUN_MAX ? share->mail.count : RUN_MAX;
+  if (msi_hooks_count(share->hooks) == 0) {
+    if (pending / RUN_PENDING > count) return 1;
+  } else if (pending * count < RUN_COST_MAX) {
+    return 1;
+  }
+  size_t length = 0;
+  while (length < count) {
+    msi_mail_kind kind = msi_mailbox_at(&share->mail, length)->kind;
+    if (kind != MSI_MAIL_ENTRY && kind != MSI_MAIL_MELTED) break;
+    length++;
+  }
+  return length;
+}
+
+bool msi_share_take(ms_share *share) {
+  if (share->mail.count == 0) return false;
+  size_t length = run_length(share);
+  bool taken;
+  if (length <= 1) {
+    taken = take_one(share);
+  } else {
+    const msi_mail *last = msi_mailbox_at(&share->mail, length - 1);
+    msi_delivery delivery = {.kind = MSI_DELIVER_ROOT,
+                             .root = last->root,
+                             .version = last->version,
+                             .number = run_decided(share, length)};
+    taken = take_delivery(share, &delivery, last, length);
+  }
+  if (taken && share->defaults_due && msi_view_root(share->view) != NULL) {
+    msi_share_merge_defaults(share);
+  }
+  return taken;
+}
