@@ -85,13 +85,19 @@ function M.splitter(on_line)
   end
 end
 
+-- The kernel kills a child, even a stopped one, when this process dies: setpriv asks for that and
+-- becomes the child. It is part of every Debian system; without it end of file on stdin has to do.
+local SETPRIV <const> = "/usr/bin/setpriv"
+local leash = uv.fs_access(SETPRIV, "X") and { SETPRIV, "--pdeathsig", "KILL" } or {}
+
 ---@param program string the interpreter of this process when nil
 ---@param args string[]
 ---@param options { env: table?, cwd: string?, on_line: fun(line: string)?, before: string[]? }?
 ---@return support.Process
 function M.spawn(program, args, options)
   options = options or {}
-  local command = table.move(options.before or {}, 1, #(options.before or {}), 1, {})
+  local command = { table.unpack(leash) }
+  for _, word in ipairs(options.before or {}) do command[#command + 1] = word end
   command[#command + 1] = program or uv.exepath()
   table.move(args, 1, #args, #command + 1, command)
 
