@@ -3,6 +3,7 @@
 --
 -- It only reads: a replica in its own memory that the library keeps up to date.
 local memshare = require "memshare"
+local uv = require "luv" -- to see whether the director lives
 
 local WIDTH <const>, HEIGHT <const>, NEWS <const> = 60, 14, 6
 local name <const>, is_tty <const> = arg[1], arg[2] == "tty"
@@ -79,7 +80,9 @@ local function draw()
   io.stdout:flush()
 end
 
+local director <const> = uv.os_getppid()
 memshare.every(1, function()
+  if uv.os_getppid() ~= director then os.exit(1) end
   seconds = seconds + 1
   rate, last_total = total() - last_total, total()
   if not is_tty and seconds % 2 == 0 then

@@ -85,6 +85,12 @@ share:on_status(function(_, info)
 end)
 if host == share.id then claim() end
 
+-- Without its director a zone has nothing to play.
+local director <const> = uv.os_getppid()
+memshare.every(1, function()
+  if uv.os_getppid() ~= director then os.exit(1) end
+end)
+
 share:on("phase", function(phase)
   if phase == "finish" then
     moving:close()
