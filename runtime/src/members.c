@@ -1,9 +1,15 @@
 /* The table of members: a sorted array. Invariant: ids ascend strictly; count <= capacity. */
 #include "members.h"
 
+#include <assert.h>
 #include <string.h>
 
-enum { MEMBERS_FIRST = 8, MEMBER_FIELDS = 6 };
+#include "replica.h" /* MSI_FRAME_MAX */
+
+enum { MEMBERS_FIRST = 8, MEMBER_FIELDS = 6, NUMBER_BYTES_MAX = 9 };
+static_assert((MSI_MEMBER_REJECTED + 16) * NUMBER_BYTES_MAX * MSI_MEMBERS_MAX <
+                  MSI_FRAME_MAX,
+              "a full table fits into one frame");
 
 void msi_members_init(msi_members *members, const ms_alloc *alloc) {
   memset(members, 0, sizeof *members);

@@ -15,8 +15,8 @@
 #include "entry.h"
 
 enum {
-  MSI_MEMBERS_MAX = 16384, /* a snapshot's first frame holds all of them */
-  MSI_MEMBER_REJECTED = 32 /* rejected numbers kept per member: a burst of them */
+  MSI_MEMBERS_MAX = 8192,   /* a snapshot's first frame holds all of them */
+  MSI_MEMBER_REJECTED = 128 /* rejected numbers kept per member: a burst of them */
 };
 
 typedef struct msi_member {

@@ -474,7 +474,7 @@ static inline msi_replica_config world_config(void) {
                               .host_timeout_ns = 2 * SECOND,
                               .document_bytes_max = MS_DOCUMENT_MAX,
                               .patch_bytes_max = MS_PATCH_MAX,
-                              .queue_max = 64,
+                              .queue_max = 256,
                               .pid = 1,
                               .program = "test"};
 }

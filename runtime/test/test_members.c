@@ -71,7 +71,7 @@ static void test_the_last_rejected_numbers_are_known(void **state) {
   msi_members members;
   msi_members_init(&members, msi_alloc_resolve(NULL));
   note(&members, MSI_ENTRY_JOIN, 50, 0, 0);
-  for (uint64_t i = 1; i <= 100; i++) {
+  for (uint64_t i = 1; i <= 400; i++) {
     note(&members, i % 2 == 0 ? MSI_ENTRY_REJECT : MSI_ENTRY_PATCH, 50, i, 0);
     const msi_member *member = msi_members_find(&members, 50);
     uint64_t at = member->rejected_floor;
@@ -110,7 +110,7 @@ static void test_members_read_back_as_written(void **state) {
   msi_members_init(&members, msi_alloc_resolve(NULL));
   for (uint64_t id = 1; id <= 40; id++) note(&members, MSI_ENTRY_JOIN, id * id, id, 0);
   note(&members, MSI_ENTRY_PATCH, 9, 4, 77);
-  for (uint64_t i = 5; i < 50; i++) note(&members, MSI_ENTRY_REJECT, 9, i, 77);
+  for (uint64_t i = 5; i < 150; i++) note(&members, MSI_ENTRY_REJECT, 9, i, 77);
   note(&members, MSI_ENTRY_REJECT, 16, 5, 77);
   msi_members_find(&members, 9)->link = 5; /* a host's own affair */
   msi_buffer out = rs_buffer();
