@@ -105,7 +105,9 @@ static void host_refuse(msi_replica *self, msi_link_id id, msi_refuse_code code,
                         const char *message) {
   msi_host_link *link = msi_host_find(self, id);
   msi_buffer *out = msi_replica_scratch(self);
-  msi_replica_log(self, MS_LOG_INFO, "link %" PRIu32 " refused: %s", id, message);
+  bool is_usual = code == MSI_REFUSE_GROUP || code == MSI_REFUSE_RETIRED;
+  msi_replica_log(self, is_usual ? MS_LOG_INFO : MS_LOG_WARNING,
+                  "link %" PRIu32 " refused: %s", id, message);
   if (msi_refuse_pack(out, code, message) == MS_OK) {
     self->port.send(self->port.ud, id, out->data, out->length);
   }
