@@ -266,6 +266,23 @@ static uint64_t pick(sim_world *sim, const uint64_t *from, size_t count) {
   pick((sim), (const uint64_t[]){__VA_ARGS__},                                           \
        sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
+/* Hosts and candidates hang in the middle of what they do, are passed over, and wake up again. */
+static void weather_of_hangs(sim_weather *w) {
+  w->poll_delay_ns = 50 * SIM_MS;
+  if (w->link_delay_ns > SIM_MS) w->link_delay_ns = SIM_MS;
+  w->late_tick = 0;
+  w->fault = 300;
+  w->fault_critical = 60000;
+  w->hang_share = 950000;
+  w->hang_ns = 5000 * SIM_MS;
+  w->fault_every_ns = 400 * SIM_MS;
+  w->no_host = 0;
+  w->procs = 4;
+  w->births = 2;
+  w->writes = 120;
+  w->host_timeout_ns = 1000 * SIM_MS;
+}
+
 static void weather_make(sim_world *sim) {
   sim_weather *w = &sim->weather;
   sim_random *random = &sim->random;
@@ -293,6 +310,7 @@ static void weather_make(sim_world *sim) {
   w->keys = (unsigned)sim_random_between(random, 1, 6);
   w->replaces = sim_chance(sim, 200000);
   w->host_timeout_ns = PICK(sim, 1000 * SIM_MS, 2000 * SIM_MS);
+  if (sim_chance(sim, 150000)) weather_of_hangs(w);
 }
 
 /* ----- a run */
