@@ -343,12 +343,12 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
   if (log->ready && after < log->base) return false;
   if (log->first > 0 && after < log->records[log->first - 1].version) return false;
   for (size_t i = log->first; i < count; i++) {
-    const sim_record *record = &log->records[i];
-    if (record->version <= after) continue;
+    sim_record record = log->records[i]; /* the list may grow while this process hangs */
+    if (record.version <= after) continue;
     if (sim->options.bug == SIM_BUG_LOG_SKIP && i + 1 < count && sim_chance(sim, 100000))
       continue;
     if (!sim_point(proc, true)) return false;
-    if (!fn(fn_ud, record->version, record->data, record->bytes)) break;
+    if (!fn(fn_ud, record.version, record.data, record.bytes)) break;
   }
   return proc->alive;
 }
