@@ -1,6 +1,7 @@
 /* The driver: who drives the loop, and how owner and stand-in wake each other. */
 #include "test_support.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -160,6 +161,101 @@ static void test_descriptor_is_readable_after_an_interrupt_until_calm(void **sta
   scene_close(&self);
 }
 
+typedef struct turn_wait {
+  const msi_driver *driver;
+  uint64_t turns;
+} turn_wait;
+
+static bool has_turned_since(void *ud) {
+  const turn_wait *wait = ud;
+  return msi_driver_standin_turns(wait->driver) > wait->turns;
+}
+
+/* In its watch the stand-in knows only what the loop wanted before the owner's poll. */
+static void test_timer_that_a_poll_starts_fires_while_the_owner_is_away(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  for (int i = 0; i < 20; i++) {
+    uint64_t turns = msi_driver_standin_turns(self.driver);
+    turn_wait wait = {self.driver, turns};
+    msi_driver_visit(self.driver);
+    msi_driver_depart(self.driver, MSI_DEPART_CHANGED);
+    assert_true(test_eventually(has_turned_since, &wait));
+    msi_driver_visit(self.driver); /* the turn is over: the stand-in watches */
+    msi_driver_depart(self.driver, MSI_DEPART_QUIET);
+    atomic_store(&self.fired, 0);
+    msi_driver_enter(self.driver);
+    msi_driver_turn(self.driver, 0);
+    uv_timer_start(&self.timer, on_timer, 1, 0);
+    msi_driver_leave(self.driver);
+    assert_true(test_eventually(has_fired, &self));
+  }
+  scene_close(&self);
+}
+
+typedef struct waker {
+  msi_driver *driver;
+  _Atomic int asked, done;
+} waker;
+
+static void *waker_main(void *arg) {
+  waker *self = arg;
+  int rounds = 0;
+  for (;;) {
+    int asked = atomic_load(&self->asked);
+    if (asked < 0) return NULL;
+    if (asked == rounds) continue;
+    rounds = asked;
+    msi_driver_wake(self->driver);
+    atomic_store(&self->done, rounds);
+  }
+}
+
+static bool take_wake(msi_driver *driver) {
+  msi_driver_enter(driver);
+  msi_driver_turn(driver, 0);
+  bool woken = msi_driver_take_wake(driver);
+  msi_driver_calm(driver);
+  msi_driver_leave(driver);
+  return woken;
+}
+
+/* Whenever it comes, a wake ends the poll under way or shows in the descriptor. */
+static void test_no_wake_is_lost_between_poll_and_descriptor(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  waker other = {.driver = self.driver};
+  pthread_t thread;
+  struct pollfd fd = {.fd = msi_driver_fd(self.driver), .events = POLLIN};
+  assert_int_equal(pthread_create(&thread, NULL, waker_main, &other), 0);
+  for (int i = 1; i <= 3000; i++) {
+    atomic_store(&other.asked, i);
+    for (int turns = i % 7; !take_wake(self.driver); turns--) {
+      if (turns > 0) continue; /* comes back at once some times, then goes to wait elsewhere */
+      assert_int_equal(poll(&fd, 1, (int)(TEST_PATIENCE_NS / 1000000)), 1);
+    }
+    while (atomic_load(&other.done) != i) sched_yield();
+  }
+  atomic_store(&other.asked, -1);
+  pthread_join(thread, NULL);
+  scene_close(&self);
+}
+
+static void test_wake_leaves_errno_alone(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  for (int i = 0; i < 2; i++) {
+    errno = ENOTTY;
+    msi_driver_wake(self.driver);
+    assert_int_equal(errno, ENOTTY);
+    assert_true(take_wake(self.driver));
+  }
+  scene_close(&self);
+}
+
 static void *pending_signals_main(void *arg) {
   sigset_t *mask = arg;
   pthread_sigmask(SIG_SETMASK, NULL, mask);
@@ -203,6 +299,9 @@ int main(void) {
       cmocka_unit_test(test_owner_that_returns_again_and_again_is_not_starved),
       cmocka_unit_test(test_visits_without_pause_let_the_stand_in_work),
       cmocka_unit_test(test_descriptor_is_readable_after_an_interrupt_until_calm),
+      cmocka_unit_test(test_timer_that_a_poll_starts_fires_while_the_owner_is_away),
+      cmocka_unit_test(test_no_wake_is_lost_between_poll_and_descriptor),
+      cmocka_unit_test(test_wake_leaves_errno_alone),
       cmocka_unit_test(test_owner_keeps_its_signal_mask),
       cmocka_unit_test(test_turn_hook_runs_on_both_sides),
   };
