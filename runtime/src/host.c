@@ -7,6 +7,7 @@
  * is gone stays a member until its member lock is free.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "replica_state.h"
@@ -190,7 +191,11 @@ static void host_hello(msi_replica *self, uint64_t now, msi_link_id id, msi_read
   msi_hello hello;
   ms_status st = msi_hello_unpack(in, fields, &hello);
   if (st == MS_EVERSION) {
-    host_refuse(self, id, MSI_REFUSE_VERSION, "another version of the protocol");
+    char line[96];
+    (void)snprintf(line, sizeof line,
+                   "version %" PRIu64 " of the protocol, this host speaks version %d",
+                   hello.protocol, MSI_PROTOCOL);
+    host_refuse(self, id, MSI_REFUSE_VERSION, line);
     return;
   }
   if (st != MS_OK) {
