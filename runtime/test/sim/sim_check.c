@@ -110,6 +110,19 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
 
 /* ----- the history */
 
+/* Timestamps follow causes: the conflict index leans on it. */
+static void check_timestamp(sim_proc *proc, const sim_group *group,
+                            const msi_patch *patch) {
+  for (uint64_t v = 1; v <= patch->base; v++) {
+    const msi_entry *seen = &group->versions[v - 1].entry;
+    if (seen->kind != MSI_ENTRY_PATCH || seen->patch.timestamp < patch->timestamp)
+      continue;
+    sim_fail(proc->sim,
+             "number %llu is stamped below version %llu, which its writer had seen",
+             ULL(patch->number), ULL(v));
+  }
+}
+
 static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
                         const ms_value *before) {
   sim_world *sim = proc->sim;
@@ -119,6 +132,7 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
   const ms_value *after = NULL;
   ms_status status =
       ms_update_apply(made->update, before, entry->patch.wall_ms, &after, &error);
+  check_timestamp(proc, group, &entry->patch);
   if (entry->kind == MSI_ENTRY_PATCH) {
     if (winner != 0) {
       sim_fail(sim, "version %llu was accepted, but loses to %llu", ULL(entry->version),

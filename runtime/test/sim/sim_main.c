@@ -49,7 +49,7 @@ static void print_sum(uint64_t seeds, const sim_report *sum) {
 }
 
 static int run_seeds(uint64_t from, uint64_t to, sim_bug bug, bool go_on) {
-  sim_report sum = {0}, report;
+  sim_report sum = {0}, report, again;
   int failures = 0;
   for (uint64_t seed = from; seed <= to; seed++) {
     sim_options options = {.seed = seed, .bug = bug};
@@ -60,6 +60,8 @@ static int run_seeds(uint64_t from, uint64_t to, sim_bug bug, bool go_on) {
            ULL(seed));
     if (bug != SIM_BUG_NONE) printf(" --bug %s", sim_bug_name(bug));
     printf("\n");
+    sim_run(&options, &again);
+    if (again.hash != report.hash) printf("  but it runs differently the second time\n");
     fflush(stdout);
     failures++;
     if (!go_on) return 1;
