@@ -53,9 +53,7 @@ static void scene_close(scene *self) {
   msi_driver_free(self->driver);
 }
 
-static bool has_fired(void *ud) {
-  return atomic_load(&((scene *)ud)->fired) > 0;
-}
+static bool has_fired(void *ud) { return atomic_load(&((scene *)ud)->fired) > 0; }
 
 static void test_stand_in_drives_while_the_owner_is_away(void **state) {
   (void)state;
@@ -205,7 +203,10 @@ static void *waker_main(void *arg) {
   for (;;) {
     int asked = atomic_load(&self->asked);
     if (asked < 0) return NULL;
-    if (asked == rounds) continue;
+    if (asked == rounds) {
+      sched_yield();
+      continue;
+    }
     rounds = asked;
     msi_driver_wake(self->driver);
     atomic_store(&self->done, rounds);
@@ -233,7 +234,8 @@ static void test_no_wake_is_lost_between_poll_and_descriptor(void **state) {
   for (int i = 1; i <= 3000; i++) {
     atomic_store(&other.asked, i);
     for (int turns = i % 7; !take_wake(self.driver); turns--) {
-      if (turns > 0) continue; /* comes back at once some times, then goes to wait elsewhere */
+      if (turns > 0)
+        continue; /* comes back at once some times, then goes to wait elsewhere */
       assert_int_equal(poll(&fd, 1, (int)(TEST_PATIENCE_NS / 1000000)), 1);
     }
     while (atomic_load(&other.done) != i) sched_yield();
@@ -272,9 +274,7 @@ static void test_owner_keeps_its_signal_mask(void **state) {
   scene_close(&self);
 }
 
-static bool has_turned(void *ud) {
-  return atomic_load(&((scene *)ud)->turns) > 0;
-}
+static bool has_turned(void *ud) { return atomic_load(&((scene *)ud)->turns) > 0; }
 
 static void test_turn_hook_runs_on_both_sides(void **state) {
   (void)state;

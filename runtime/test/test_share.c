@@ -2,108 +2,7 @@
  * Shares through the C API, with real files and sockets: several runtimes in this process are several
  * peers, since nothing is shared between runtimes but the directory.
  */
-#include "test_support.h"
-
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "memshare.h"
-
-enum { PEERS_MAX = 4 };
-
-typedef struct scene {
-  char dir[64];
-  ms_runtime *runtimes[PEERS_MAX];
-  ms_share *shares[PEERS_MAX];
-  size_t count;
-} scene;
-
-static void log_line(void *ud, ms_log_level level, const char *line) {
-  (void)ud;
-  (void)level;
-  if (getenv("MEMSHARE_TEST_LOG") != NULL) fprintf(stderr, "log: %s\n", line);
-}
-
-static int scene_setup(void **state) {
-  scene *self = calloc(1, sizeof *self);
-  snprintf(self->dir, sizeof self->dir, "/tmp/memshare-test-XXXXXX");
-  assert_non_null(mkdtemp(self->dir));
-  *state = self;
-  return 0;
-}
-
-static int scene_teardown(void **state) {
-  scene *self = *state;
-  for (size_t i = 0; i < self->count; i++) ms_runtime_close(self->runtimes[i]);
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", self->dir);
-  assert_int_equal(system(command), 0);
-  free(self);
-  return 0;
-}
-
-static ms_runtime *runtime_make(void) {
-  ms_runtime_config config;
-  ms_runtime_config_init(&config);
-  config.log = log_line;
-  config.log_level = MS_LOG_DEBUG;
-  ms_runtime *runtime = NULL;
-  ms_error error;
-  assert_int_equal(ms_runtime_open(&config, &runtime, &error), MS_OK);
-  return runtime;
-}
-
-static void scene_config(const scene *self, ms_share_config *config) {
-  ms_share_config_init(config);
-  config->dir = self->dir;
-  config->timeout_ms = 20000;
-}
-
-static ms_share *peer_open_with(scene *self, const ms_share_config *config) {
-  size_t i = self->count;
-  assert_true(i < PEERS_MAX);
-  self->runtimes[i] = runtime_make();
-  self->count++;
-  ms_error error = {0};
-  ms_status status =
-      ms_share_open(self->runtimes[i], "arena", config, &self->shares[i], &error);
-  if (status != MS_OK) fail_msg("open: %s (%s)", error.message, ms_status_name(status));
-  return self->shares[i];
-}
-
-static ms_share *peer_open(scene *self) {
-  ms_share_config config;
-  scene_config(self, &config);
-  return peer_open_with(self, &config);
-}
-
-/* Polls every peer until `holds` says so. */
-static bool scene_eventually(scene *self, bool (*holds)(void *ud), void *ud) {
-  uint64_t end = uv_hrtime() + TEST_PATIENCE_NS;
-  while (!holds(ud)) {
-    if (uv_hrtime() > end) return false;
-    for (size_t i = 0; i < self->count; i++) {
-      if (self->runtimes[i] == NULL) continue;
-      assert_int_equal(ms_runtime_poll(self->runtimes[i], 1, 0, NULL), MS_OK);
-    }
-  }
-  return true;
-}
-
-static int64_t int_at(const ms_share *share, const char *path) {
-  int64_t number = -1;
-  return ms_share_get_int(share, path, &number) == MS_OK ? number : -1;
-}
-
-static ms_share_state state_of(const ms_share *share) {
-  ms_share_info info = {.bytes = sizeof info};
-  ms_share_inspect(share, &info);
-  return info.state;
-}
+#include "share_support.h"
 
 /* ------------------------------------------------------------------- one peer */
 
@@ -145,8 +44,8 @@ static void test_bad_writes_change_nothing_and_say_why(void **state) {
   assert_int_equal(ms_share_set_int(share, "a..b", 1), MS_EPATH);
   assert_int_equal(ms_share_set_int(share, "name.x", 1), MS_EPATH);
   const ms_value *document = NULL;
-  assert_int_equal(ms_value_from_json(NULL, "{\"$nope\":{\"a\":1}}", 17, &document, &error),
-                   MS_OK);
+  assert_int_equal(
+      ms_value_from_json(NULL, "{\"$nope\":{\"a\":1}}", 17, &document, &error), MS_OK);
   assert_int_equal(ms_share_patch(share, document, NULL, &error), MS_EOPERATOR);
   assert_non_null(strstr(error.message, "$nope"));
   ms_value_release(document);
@@ -195,17 +94,6 @@ static void test_full_queue_says_busy(void **state) {
 
 /* ------------------------------------------------------------------ two peers */
 
-typedef struct expectation {
-  const ms_share *share;
-  const char *path;
-  int64_t number;
-} expectation;
-
-static bool expected(void *ud) {
-  const expectation *wanted = ud;
-  return int_at(wanted->share, wanted->path) == wanted->number;
-}
-
 static void test_writes_of_both_peers_reach_both(void **state) {
   scene *self = *state;
   ms_share *host = peer_open(self);
@@ -223,8 +111,8 @@ static void test_joiner_gets_the_document_and_its_defaults_do_not_win(void **sta
   const ms_value *defaults = NULL;
   ms_share *host = peer_open(self);
   assert_int_equal(ms_share_set_int(host, "round", 3), MS_OK);
-  assert_int_equal(ms_value_from_json(NULL, "{\"round\":0,\"new\":5}", 19, &defaults, &error),
-                   MS_OK);
+  assert_int_equal(
+      ms_value_from_json(NULL, "{\"round\":0,\"new\":5}", 19, &defaults, &error), MS_OK);
   ms_share_config config;
   scene_config(self, &config);
   config.defaults = defaults;
@@ -244,9 +132,7 @@ static void count_change(void *ud, const ms_change *change) {
   assert_true(change->new_value != NULL || change->kind == MS_CHANGE_REMOVE);
 }
 
-static bool is_one(void *ud) {
-  return *(const int *)ud >= 1;
-}
+static bool is_one(void *ud) { return *(const int *)ud >= 1; }
 
 static void test_subscriber_hears_of_a_remote_write_once(void **state) {
   scene *self = *state;
@@ -254,7 +140,8 @@ static void test_subscriber_hears_of_a_remote_write_once(void **state) {
   ms_share *client = peer_open(self);
   ms_path *pattern = NULL;
   ms_error error;
-  assert_int_equal(ms_path_parse_pattern(NULL, "players.*.hp", 12, &pattern, &error), MS_OK);
+  assert_int_equal(ms_path_parse_pattern(NULL, "players.*.hp", 12, &pattern, &error),
+                   MS_OK);
   int calls = 0;
   ms_sub *sub = NULL;
   assert_int_equal(ms_share_on(client, pattern, 0, count_change, &calls, &sub), MS_OK);
@@ -344,9 +231,7 @@ static void test_increments_of_both_peers_all_count(void **state) {
   assert_int_equal(int_at(client, "n"), 1000);
 }
 
-static bool is_host(void *ud) {
-  return state_of(ud) == MS_SHARE_HOST;
-}
+static bool is_host(void *ud) { return state_of(ud) == MS_SHARE_HOST; }
 
 static void test_closing_the_host_hands_over(void **state) {
   scene *self = *state;
@@ -381,7 +266,8 @@ static void test_same_name_in_one_runtime_is_the_same_share(void **state) {
   scene_config(self, &config);
   ms_share *again = NULL;
   ms_error error;
-  assert_int_equal(ms_share_open(self->runtimes[0], "arena", &config, &again, &error), MS_OK);
+  assert_int_equal(ms_share_open(self->runtimes[0], "arena", &config, &again, &error),
+                   MS_OK);
   assert_ptr_equal(share, again);
   assert_int_equal(ms_share_close(again, 0), MS_OK);
   assert_int_equal(ms_share_set_int(share, "x", 1), MS_OK);
@@ -391,7 +277,7 @@ static void test_same_name_in_one_runtime_is_the_same_share(void **state) {
 
 static void test_missing_share_is_reported_to_who_must_not_found_it(void **state) {
   scene *self = *state;
-  ms_runtime *runtime = runtime_make();
+  ms_runtime *runtime = runtime_make(NULL);
   ms_share_config config;
   scene_config(self, &config);
   config.must_exist = config.no_host = true;
@@ -414,7 +300,7 @@ static void test_readonly_peer_is_refused(void **state) {
 
 static void test_bad_names_are_refused(void **state) {
   (void)state;
-  ms_runtime *runtime = runtime_make();
+  ms_runtime *runtime = runtime_make(NULL);
   static const char *const NAMES[] = {"", "../x", "a/b", ".x", "x y", "\xff"};
   for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
     ms_share *share = NULL;
@@ -444,10 +330,11 @@ static void test_forked_child_is_closed_out(void **state) {
   pid_t child = fork();
   assert_true(child >= 0);
   if (child == 0) {
-    int status = ms_share_set_int(share, "x", 1) == MS_ECLOSED &&
-                         ms_runtime_poll(ms_share_runtime(share), 0, 0, NULL) == MS_ECLOSED
-                     ? 0
-                     : 1;
+    int status =
+        ms_share_set_int(share, "x", 1) == MS_ECLOSED &&
+                ms_runtime_poll(ms_share_runtime(share), 0, 0, NULL) == MS_ECLOSED
+            ? 0
+            : 1;
     _exit(status);
   }
   int status = 0;
@@ -458,13 +345,11 @@ static void test_forked_child_is_closed_out(void **state) {
 
 /* --------------------------------------------------------------------- timers */
 
-static void add_one(void *ud) {
-  (*(int *)ud)++;
-}
+static void add_one(void *ud) { (*(int *)ud)++; }
 
 static void test_timers_run_in_order_inside_polls(void **state) {
   (void)state;
-  ms_runtime *runtime = runtime_make();
+  ms_runtime *runtime = runtime_make(NULL);
   int runs = 0;
   ms_timer *late = NULL, *soon = NULL, *never = NULL;
   assert_int_equal(ms_runtime_after(runtime, 5, add_one, &runs, &late), MS_OK);
@@ -480,8 +365,6 @@ static void test_timers_run_in_order_inside_polls(void **state) {
   assert_int_equal(ms_runtime_timeout(runtime), -1);
   ms_runtime_close(runtime);
 }
-
-#define SCENE_TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
