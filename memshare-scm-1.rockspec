@@ -45,7 +45,7 @@ build = {
         "runtime/src/listener.c", "runtime/src/driver.c", "runtime/src/mailbox.c",
         "runtime/src/station.c", "runtime/src/receipt.c", "runtime/src/notice.c",
         "runtime/src/runtime.c", "runtime/src/timer.c", "runtime/src/share.c",
-        "runtime/src/write.c", "runtime/src/subscription.c",
+        "runtime/src/mail.c", "runtime/src/write.c", "runtime/src/subscription.c",
         "c/error.c", "c/options.c", "c/log.c", "c/convert.c", "c/values.c", "c/keys.c",
         "c/operator.c", "c/proxy.c", "c/receipt.c", "c/batch.c", "c/sub.c", "c/timer.c",
         "c/write.c", "c/share.c", "c/roster.c", "c/signal.c", "c/state.c", "c/module.c",
