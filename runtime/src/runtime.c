@@ -170,6 +170,16 @@ static int64_t remaining_ms(uint64_t deadline) {
   return now >= deadline ? 0 : (int64_t)((deadline - now + 999999) / 1000000);
 }
 
+/* Loop side: a share that still has mail leaves what came meanwhile in its station. */
+static bool stations_have_mail(const ms_runtime *runtime) {
+  const ms_share *share = runtime->shares;
+  while (share != NULL && (share->station == NULL ||
+                           msi_mailbox_is_empty(msi_station_mailbox(share->station)))) {
+    share = share->next;
+  }
+  return share != NULL;
+}
+
 /* What ends a turn before its time. */
 typedef enum turn_end {
   TURN_FOR_MAIL, /* mail */
@@ -196,8 +206,9 @@ static void runtime_turn(ms_runtime *runtime, uint64_t deadline, turn_end end) {
     over |= end == TURN_FOR_POLL && runtime->woken;
   } while (!over && left != 0);
   if (end == TURN_FOR_POLL) runtime->woken = false;
-  msi_driver_calm(
-      runtime->driver); /* what is left to tell shows again when the poll is over */
+  /* What is left to tell shows again when the poll is over. */
+  msi_driver_calm(runtime->driver);
+  if (stations_have_mail(runtime)) msi_driver_notice(runtime->driver);
   msi_driver_leave(runtime->driver);
 }
 
@@ -290,24 +301,14 @@ ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms, msi_done_fn 
 
 void ms_runtime_wake(ms_runtime *runtime) { msi_driver_wake(runtime->driver); }
 
-/* False: the stations' mailboxes are empty. */
-static bool runtime_has_mail(ms_runtime *runtime) {
-  bool found = false;
-  msi_driver_visit(runtime->driver);
-  for (const ms_share *share = runtime->shares; share != NULL; share = share->next) {
-    found |= share->station != NULL &&
-             !msi_mailbox_is_empty(msi_station_mailbox(share->station));
-  }
-  msi_driver_depart(runtime->driver, MSI_DEPART_QUIET);
-  return found;
-}
-
 int ms_runtime_fd(ms_runtime *runtime) {
   bool first = !msi_driver_is_watched(runtime->driver);
   int fd = msi_driver_fd(runtime->driver);
   /* What came while nobody watched raised nothing. */
   if (first && msi_runtime_guard(runtime) == MS_OK) {
-    if (runtime_has_mail(runtime)) msi_driver_notice(runtime->driver);
+    msi_driver_visit(runtime->driver);
+    if (stations_have_mail(runtime)) msi_driver_notice(runtime->driver);
+    msi_driver_depart(runtime->driver, MSI_DEPART_QUIET);
     runtime_show_work(runtime);
   }
   return fd;
