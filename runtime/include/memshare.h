@@ -44,36 +44,37 @@ extern "C" {
 
 /* ------------------------------------------------------------------ limits */
 
-#define MS_NAME_MAX 64          /* bytes of a share's name: A-Z a-z 0-9 _ - and inner dots */
-#define MS_KEY_MAX 4096         /* bytes of one object key */
-#define MS_PATH_MAX 65536       /* bytes of a dotted path */
-#define MS_DEPTH_MAX 100        /* containers inside each other, the document itself included */
-#define MS_PATCH_MAX 16777216   /* bytes of one patch as MessagePack: 16 MiB */
-#define MS_MESSAGE_MAX 256      /* bytes of ms_error.message, NUL included */
-#define MS_DOCUMENT_MAX ((uint64_t)1 << 32) /* bytes of a document as MessagePack, default: 4 GiB */
-#define MS_QUEUE_MAX 65536      /* own patches not yet settled, default of max_queue */
+#define MS_NAME_MAX 64    /* bytes of a share's name: A-Z a-z 0-9 _ - and inner dots */
+#define MS_KEY_MAX 4096   /* bytes of one object key */
+#define MS_PATH_MAX 65536 /* bytes of a dotted path */
+#define MS_DEPTH_MAX 100  /* containers inside each other, the document itself included */
+#define MS_PATCH_MAX 16777216 /* bytes of one patch as MessagePack: 16 MiB */
+#define MS_MESSAGE_MAX 256    /* bytes of ms_error.message, NUL included */
+#define MS_DOCUMENT_MAX                                                                  \
+  ((uint64_t)1 << 32)      /* bytes of a document as MessagePack, default: 4 GiB */
+#define MS_QUEUE_MAX 65536 /* own patches not yet settled, default of max_queue */
 
 /* ---------------------------------------------------------------- statuses */
 
-#define MS_STATUS_LIST(X)                                                                  \
-  X(MS_OK, 0, "OK", "ok")                                                                  \
-  X(MS_EPATH, -1, "EPATH", "malformed, blocked or missing path")                           \
-  X(MS_ETYPE, -2, "ETYPE", "wrong type")                                                   \
-  X(MS_EOVERLAP, -3, "EOVERLAP", "two paths of one update overlap")                        \
-  X(MS_EOPERATOR, -4, "EOPERATOR", "unknown operator")                                     \
-  X(MS_EARGUMENT, -5, "EARGUMENT", "bad argument")                                         \
-  X(MS_ECONFLICT, -6, "ECONFLICT", "lost to a newer patch")                                \
-  X(MS_ECONDITION, -7, "ECONDITION", "condition not met")                                  \
-  X(MS_ELIMIT, -8, "ELIMIT", "limit reached")                                              \
-  X(MS_EDENIED, -9, "EDENIED", "permission denied")                                        \
-  X(MS_EREADONLY, -10, "EREADONLY", "this peer is read-only")                              \
-  X(MS_ETIMEDOUT, -11, "ETIMEDOUT", "timed out")                                           \
-  X(MS_ECLOSED, -12, "ECLOSED", "closed")                                                  \
-  X(MS_EBUSY, -13, "EBUSY", "busy")                                                        \
-  X(MS_ENOENT, -14, "ENOENT", "nothing there")                                             \
-  X(MS_ENOHOST, -15, "ENOHOST", "no host, or outcome unknown")                             \
-  X(MS_EVERSION, -16, "EVERSION", "incompatible version")                                  \
-  X(MS_EWRONGTHREAD, -17, "EWRONGTHREAD", "called from a thread that is not the owner")    \
+#define MS_STATUS_LIST(X)                                                                \
+  X(MS_OK, 0, "OK", "ok")                                                                \
+  X(MS_EPATH, -1, "EPATH", "malformed, blocked or missing path")                         \
+  X(MS_ETYPE, -2, "ETYPE", "wrong type")                                                 \
+  X(MS_EOVERLAP, -3, "EOVERLAP", "two paths of one update overlap")                      \
+  X(MS_EOPERATOR, -4, "EOPERATOR", "unknown operator")                                   \
+  X(MS_EARGUMENT, -5, "EARGUMENT", "bad argument")                                       \
+  X(MS_ECONFLICT, -6, "ECONFLICT", "lost to a newer patch")                              \
+  X(MS_ECONDITION, -7, "ECONDITION", "condition not met")                                \
+  X(MS_ELIMIT, -8, "ELIMIT", "limit reached")                                            \
+  X(MS_EDENIED, -9, "EDENIED", "permission denied")                                      \
+  X(MS_EREADONLY, -10, "EREADONLY", "this peer is read-only")                            \
+  X(MS_ETIMEDOUT, -11, "ETIMEDOUT", "timed out")                                         \
+  X(MS_ECLOSED, -12, "ECLOSED", "closed")                                                \
+  X(MS_EBUSY, -13, "EBUSY", "busy")                                                      \
+  X(MS_ENOENT, -14, "ENOENT", "nothing there")                                           \
+  X(MS_ENOHOST, -15, "ENOHOST", "no host, or outcome unknown")                           \
+  X(MS_EVERSION, -16, "EVERSION", "incompatible version")                                \
+  X(MS_EWRONGTHREAD, -17, "EWRONGTHREAD", "called from a thread that is not the owner")  \
   X(MS_ENOMEM, -18, "ENOMEM", "out of memory")
 
 typedef enum ms_status {
@@ -154,8 +155,10 @@ MS_API MS_CHECKED ms_status ms_value_new_double(const ms_alloc *alloc, double nu
                                                 const ms_value **out);
 MS_API MS_CHECKED ms_status ms_value_new_string(const ms_alloc *alloc, const char *bytes,
                                                 size_t length, const ms_value **out);
-MS_API MS_CHECKED ms_status ms_value_new_array(const ms_alloc *alloc, const ms_value **out);
-MS_API MS_CHECKED ms_status ms_value_new_object(const ms_alloc *alloc, const ms_value **out);
+MS_API MS_CHECKED ms_status ms_value_new_array(const ms_alloc *alloc,
+                                               const ms_value **out);
+MS_API MS_CHECKED ms_status ms_value_new_object(const ms_alloc *alloc,
+                                                const ms_value **out);
 
 /*
  * Changing a container makes a new one that shares what is untouched. `*container` is taken and
@@ -167,17 +170,19 @@ MS_API MS_CHECKED ms_status ms_value_new_object(const ms_alloc *alloc, const ms_
  * append, insert, replace, erase_at: MS_ETYPE, MS_ENOENT (index beyond the end), MS_ENOMEM.
  */
 MS_API MS_CHECKED ms_status ms_value_put(const ms_alloc *alloc, const ms_value **object,
-                                         const char *key, size_t length, const ms_value *value);
+                                         const char *key, size_t length,
+                                         const ms_value *value);
 MS_API MS_CHECKED ms_status ms_value_erase(const ms_alloc *alloc, const ms_value **object,
                                            const char *key, size_t length);
 MS_API MS_CHECKED ms_status ms_value_append(const ms_alloc *alloc, const ms_value **array,
                                             const ms_value *value);
 MS_API MS_CHECKED ms_status ms_value_insert(const ms_alloc *alloc, const ms_value **array,
                                             size_t index, const ms_value *value);
-MS_API MS_CHECKED ms_status ms_value_replace(const ms_alloc *alloc, const ms_value **array,
-                                             size_t index, const ms_value *value);
-MS_API MS_CHECKED ms_status ms_value_erase_at(const ms_alloc *alloc, const ms_value **array,
-                                              size_t index);
+MS_API MS_CHECKED ms_status ms_value_replace(const ms_alloc *alloc,
+                                             const ms_value **array, size_t index,
+                                             const ms_value *value);
+MS_API MS_CHECKED ms_status ms_value_erase_at(const ms_alloc *alloc,
+                                              const ms_value **array, size_t index);
 
 /* Reading. MS_ETYPE when the value has another type; to_double also takes MS_INT. */
 MS_API MS_CHECKED ms_status ms_value_to_bool(const ms_value *value, bool *out);
@@ -189,7 +194,8 @@ MS_API MS_CHECKED ms_status ms_value_to_string(const ms_value *value, const char
 /* Items of an array or object; 0 for every other type. */
 MS_API size_t ms_value_count(const ms_value *value);
 /* Borrowed from the container; NULL when absent or when it is no object (array). */
-MS_API const ms_value *ms_value_get(const ms_value *object, const char *key, size_t length);
+MS_API const ms_value *ms_value_get(const ms_value *object, const char *key,
+                                    size_t length);
 MS_API const ms_value *ms_value_at(const ms_value *array, size_t index);
 
 /*
@@ -220,7 +226,8 @@ MS_API uint64_t ms_value_bytes(const ms_value *value);
 MS_API MS_CHECKED ms_status ms_value_encode(const ms_alloc *alloc, const ms_value *value,
                                             const ms_value **out);
 MS_API MS_CHECKED ms_status ms_value_decode(const ms_alloc *alloc, const void *data,
-                                            size_t bytes, const ms_value **out, ms_error *error);
+                                            size_t bytes, const ms_value **out,
+                                            ms_error *error);
 
 /*
  * JSON text, through jansson. Bytes that are not UTF-8 are written as {"$binary": {"base64": "...",
@@ -257,14 +264,15 @@ typedef struct ms_key {
 MS_API MS_CHECKED ms_status ms_path_parse(const ms_alloc *alloc, const char *text,
                                           size_t length, ms_path **out, ms_error *error);
 /* A path from keys, which may be empty, hold dots, begin with '$' or contain NUL. Thread: any. */
-MS_API MS_CHECKED ms_status ms_path_new(const ms_alloc *alloc, const ms_key *keys, size_t count,
-                                        ms_path **out, ms_error *error);
+MS_API MS_CHECKED ms_status ms_path_new(const ms_alloc *alloc, const ms_key *keys,
+                                        size_t count, ms_path **out, ms_error *error);
 /* `path` with one more key. Thread: any. */
-MS_API MS_CHECKED ms_status ms_path_join(const ms_path *path, const char *key, size_t length,
-                                         ms_path **out, ms_error *error);
+MS_API MS_CHECKED ms_status ms_path_join(const ms_path *path, const char *key,
+                                         size_t length, ms_path **out, ms_error *error);
 /* As ms_path_parse, with the wildcards of ms_share_on: `*` is one key, `**` any number. */
 MS_API MS_CHECKED ms_status ms_path_parse_pattern(const ms_alloc *alloc, const char *text,
-                                                  size_t length, ms_path **out, ms_error *error);
+                                                  size_t length, ms_path **out,
+                                                  ms_error *error);
 MS_API ms_path *ms_path_retain(const ms_path *path);
 MS_API void ms_path_release(const ms_path *path);
 MS_API size_t ms_path_count(const ms_path *path);
@@ -288,8 +296,9 @@ typedef struct ms_update ms_update;
  * MS_EOPERATOR, MS_EARGUMENT, MS_EPATH, MS_EOVERLAP, MS_ELIMIT, MS_ENOMEM. out is retained.
  * Thread: any.
  */
-MS_API MS_CHECKED ms_status ms_update_parse(const ms_alloc *alloc, const ms_value *document,
-                                            ms_update **out, ms_error *error);
+MS_API MS_CHECKED ms_status ms_update_parse(const ms_alloc *alloc,
+                                            const ms_value *document, ms_update **out,
+                                            ms_error *error);
 MS_API ms_update *ms_update_retain(const ms_update *update);
 MS_API void ms_update_release(const ms_update *update);
 /*
@@ -305,15 +314,21 @@ MS_API MS_CHECKED ms_status ms_update_apply(const ms_update *update, const ms_va
 
 typedef struct ms_runtime ms_runtime;
 
-typedef enum ms_log_level { MS_LOG_DEBUG, MS_LOG_INFO, MS_LOG_WARNING, MS_LOG_ERROR } ms_log_level;
+typedef enum ms_log_level {
+  MS_LOG_DEBUG,
+  MS_LOG_INFO,
+  MS_LOG_WARNING,
+  MS_LOG_ERROR
+} ms_log_level;
 /* Called on any thread, with internal locks held: of memshare it may call ms_runtime_wake() only. The
  * line is borrowed. */
 typedef void (*ms_log_fn)(void *ud, ms_log_level level, const char *line);
 
 typedef struct ms_runtime_config {
-  size_t bytes;          /* set by init */
-  const ms_alloc *alloc; /* borrowed for the life of the runtime; NULL: realloc and free */
-  ms_log_fn log;         /* NULL: nothing is logged */
+  size_t bytes; /* set by init */
+  const ms_alloc
+      *alloc;    /* borrowed for the life of the runtime; NULL: realloc and free */
+  ms_log_fn log; /* NULL: nothing is logged */
   void *log_ud;
   ms_log_level log_level; /* the least level that is logged; init sets MS_LOG_WARNING */
   const char *program;    /* shown to other peers; copied; NULL: the process' name */
@@ -321,8 +336,8 @@ typedef struct ms_runtime_config {
 MS_API void ms_runtime_config_init(ms_runtime_config *config);
 
 /* Makes the calling thread the owner. Starts the stand-in thread. config may be NULL. */
-MS_API MS_CHECKED ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out,
-                                            ms_error *error);
+MS_API MS_CHECKED ms_status ms_runtime_open(const ms_runtime_config *config,
+                                            ms_runtime **out, ms_error *error);
 /* Closes all shares without waiting, then frees. Not from a callback. Accepts NULL. */
 MS_API void ms_runtime_close(ms_runtime *runtime);
 
@@ -360,20 +375,21 @@ typedef struct ms_batch ms_batch;
 typedef struct ms_sub ms_sub;
 
 typedef struct ms_share_config {
-  size_t bytes;             /* set by init */
-  const char *dir;          /* copied; NULL: $MEMSHARE_DIR, else $XDG_RUNTIME_DIR/memshare, else
+  size_t bytes;    /* set by init */
+  const char *dir; /* copied; NULL: $MEMSHARE_DIR, else $XDG_RUNTIME_DIR/memshare, else
                                /tmp/memshare-<uid> */
-  const ms_value *defaults; /* retained; the document of a new share: an object or empty; NULL: {} */
-  int timeout_ms;           /* of open: 5000 */
-  int write_timeout_ms;     /* how long a write waits for room in the queue; C default 0: MS_EBUSY */
-  int host_timeout_ms;      /* a host without heartbeat is replaced after this: 2000 */
-  bool readonly;            /* writes are refused, by this peer and by the host */
-  bool no_host;             /* never becomes host and does not keep the share alive */
-  bool must_exist;          /* MS_ENOENT instead of founding a new share */
-  bool merge_defaults;      /* add missing top-level keys to a share that exists */
-  uint64_t max_document;    /* bytes as MessagePack; MS_DOCUMENT_MAX */
-  size_t max_patch;         /* bytes as MessagePack; MS_PATCH_MAX, at most that */
-  size_t max_queue;         /* own unsettled patches; MS_QUEUE_MAX */
+  const ms_value
+      *defaults; /* retained; the document of a new share: an object or empty; NULL: {} */
+  int timeout_ms; /* of open: 5000 */
+  int write_timeout_ms; /* how long a write waits for room in the queue; C default 0: MS_EBUSY */
+  int host_timeout_ms;   /* a host without heartbeat is replaced after this: 2000 */
+  bool readonly;         /* writes are refused, by this peer and by the host */
+  bool no_host;          /* never becomes host and does not keep the share alive */
+  bool must_exist;       /* MS_ENOENT instead of founding a new share */
+  bool merge_defaults;   /* add missing top-level keys to a share that exists */
+  uint64_t max_document; /* bytes as MessagePack; MS_DOCUMENT_MAX */
+  size_t max_patch;      /* bytes as MessagePack; MS_PATCH_MAX, at most that */
+  size_t max_queue;      /* own unsettled patches; MS_QUEUE_MAX */
 } ms_share_config;
 MS_API void ms_share_config_init(ms_share_config *config);
 
@@ -388,7 +404,8 @@ MS_API MS_CHECKED ms_status ms_share_new(ms_runtime *runtime, const char *name,
  * trying), MS_EDENIED (directory not ours or open to others), MS_ENOENT (must_exist), MS_EVERSION,
  * MS_ELIMIT, MS_ECLOSED.
  */
-MS_API MS_CHECKED ms_status ms_share_start(ms_share *share, int timeout_ms, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_start(ms_share *share, int timeout_ms,
+                                           ms_error *error);
 /* ms_share_new and ms_share_start; closes the share again when it fails. */
 MS_API MS_CHECKED ms_status ms_share_open(ms_runtime *runtime, const char *name,
                                           const ms_share_config *config, ms_share **out,
@@ -428,10 +445,10 @@ typedef struct ms_share_info {
   uint64_t group;   /* id of the group of peers */
   size_t pending;   /* own patches that are not settled */
   uint64_t submitted, accepted, rejected, unknown; /* own patches, since open */
-  uint64_t entries;    /* entries applied since open */
-  uint64_t takeovers;  /* times this peer became host by takeover */
-  uint64_t snapshots;  /* snapshots received */
-  uint64_t links;      /* links open now (host) */
+  uint64_t entries;                                /* entries applied since open */
+  uint64_t takeovers; /* times this peer became host by takeover */
+  uint64_t snapshots; /* snapshots received */
+  uint64_t links;     /* links open now (host) */
   uint64_t document_bytes;
 } ms_share_info;
 MS_API void ms_share_inspect(const ms_share *share, ms_share_info *info);
@@ -441,8 +458,8 @@ MS_API const char *ms_share_name(const ms_share *share); /* borrowed from the sh
 typedef struct ms_peer {
   uint64_t id;
   int64_t pid;
-  int64_t since_ms;     /* wall time of its joining, ms since 1970 */
-  const char *program;  /* borrowed for the call */
+  int64_t since_ms;    /* wall time of its joining, ms since 1970 */
+  const char *program; /* borrowed for the call */
   bool is_host, is_self, readonly, can_host;
 } ms_peer;
 typedef void (*ms_peer_fn)(void *ud, const ms_peer *peer);
@@ -459,7 +476,8 @@ MS_API uint64_t ms_share_view_number(const ms_share *share);
 /* out is borrowed until the next call that polls or writes. */
 MS_API MS_CHECKED ms_status ms_share_get(const ms_share *share, const char *path,
                                          const ms_value **out);
-MS_API MS_CHECKED ms_status ms_share_get_bool(const ms_share *share, const char *path, bool *out);
+MS_API MS_CHECKED ms_status ms_share_get_bool(const ms_share *share, const char *path,
+                                              bool *out);
 MS_API MS_CHECKED ms_status ms_share_get_int(const ms_share *share, const char *path,
                                              int64_t *out);
 MS_API MS_CHECKED ms_status ms_share_get_double(const ms_share *share, const char *path,
@@ -482,9 +500,12 @@ MS_API MS_CHECKED ms_status ms_share_patch(ms_share *share, const ms_value *docu
 MS_API MS_CHECKED ms_status ms_share_set(ms_share *share, const char *path,
                                          const ms_value *value, ms_receipt **receipt,
                                          ms_error *error);
-MS_API MS_CHECKED ms_status ms_share_set_bool(ms_share *share, const char *path, bool flag);
-MS_API MS_CHECKED ms_status ms_share_set_int(ms_share *share, const char *path, int64_t number);
-MS_API MS_CHECKED ms_status ms_share_set_double(ms_share *share, const char *path, double number);
+MS_API MS_CHECKED ms_status ms_share_set_bool(ms_share *share, const char *path,
+                                              bool flag);
+MS_API MS_CHECKED ms_status ms_share_set_int(ms_share *share, const char *path,
+                                             int64_t number);
+MS_API MS_CHECKED ms_status ms_share_set_double(ms_share *share, const char *path,
+                                                double number);
 MS_API MS_CHECKED ms_status ms_share_set_string(ms_share *share, const char *path,
                                                 const char *bytes, size_t length);
 MS_API MS_CHECKED ms_status ms_share_unset(ms_share *share, const char *path,
@@ -510,9 +531,10 @@ typedef enum ms_operator {
  * MS_OBJECT; MS_EMPTY: any container), else MS_EPATH, here or as a rejection by the host. An empty
  * table satisfies every guard. `operand` is ignored by MS_OP_UNSET.
  */
-MS_API MS_CHECKED ms_status ms_share_write(ms_share *share, const ms_path *path, ms_operator op,
-                                           const ms_value *operand, ms_type container,
-                                           ms_receipt **receipt, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_write(ms_share *share, const ms_path *path,
+                                           ms_operator op, const ms_value *operand,
+                                           ms_type container, ms_receipt **receipt,
+                                           ms_error *error);
 
 /* A batch: writes until commit are one patch; the view shows them at once. One at a time per share:
  * MS_EBUSY. Polling while it is open: MS_EBUSY. */
@@ -535,8 +557,8 @@ typedef enum ms_receipt_state {
 /* Why a patch was rejected. Everything is borrowed from the receipt or for the callback. */
 typedef struct ms_rejection {
   size_t bytes;
-  uint64_t number;          /* of the patch, counted from 1 by this peer */
-  ms_status status;         /* MS_ECONFLICT, MS_EPATH, ... */
+  uint64_t number;  /* of the patch, counted from 1 by this peer */
+  ms_status status; /* MS_ECONFLICT, MS_EPATH, ... */
   const char *message;
   const ms_path *path;      /* what it was about; NULL when unknown */
   uint64_t winner_version;  /* of the entry it lost to; 0: none */
@@ -560,14 +582,22 @@ MS_API ms_receipt *ms_receipt_retain(ms_receipt *receipt);
 MS_API void ms_receipt_release(ms_receipt *receipt); /* accepts NULL */
 
 /* Poll until all own patches are settled. MS_ETIMEDOUT, MS_ECLOSED, MS_EBUSY. */
-MS_API MS_CHECKED ms_status ms_share_flush(ms_share *share, int timeout_ms, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_flush(ms_share *share, int timeout_ms,
+                                           ms_error *error);
 /* Poll until the view shows all that was committed when this was called. */
-MS_API MS_CHECKED ms_status ms_share_sync(ms_share *share, int timeout_ms, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_sync(ms_share *share, int timeout_ms,
+                                          ms_error *error);
 
 /* ----- hearing of changes. Callbacks run inside polls, on the owner; they may write, not poll. */
 
-typedef enum ms_change_kind { MS_CHANGE_SET, MS_CHANGE_REMOVE, MS_CHANGE_ROLLBACK, MS_CHANGE_JOIN } ms_change_kind;
-MS_API const char *ms_change_kind_name(ms_change_kind kind); /* "set" "remove" "rollback" "join" */
+typedef enum ms_change_kind {
+  MS_CHANGE_SET,
+  MS_CHANGE_REMOVE,
+  MS_CHANGE_ROLLBACK,
+  MS_CHANGE_JOIN
+} ms_change_kind;
+MS_API const char *
+ms_change_kind_name(ms_change_kind kind); /* "set" "remove" "rollback" "join" */
 
 /* One change of the view at one path. Borrowed for the callback; retain what you keep. */
 typedef struct ms_change {
@@ -585,15 +615,18 @@ typedef struct ms_change {
 } ms_change;
 typedef void (*ms_change_fn)(void *ud, const ms_change *change);
 
-enum { MS_ON_IMMEDIATE = 1 /* also once per match of the present view, at the next poll */ };
+enum {
+  MS_ON_IMMEDIATE = 1 /* also once per match of the present view, at the next poll */
+};
 /*
  * Call fn for each change of the view at paths that match the pattern (ms_path_parse_pattern, or any
  * path: literal). A pattern matches a path at which the value changed: a change below an exact path
  * reports that path, `players.*` reports each player that changed in any part, `**` below `a`
  * reports each changed leaf (a scalar or empty container that came, went or changed).
  */
-MS_API MS_CHECKED ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags,
-                                        ms_change_fn fn, void *ud, ms_sub **out);
+MS_API MS_CHECKED ms_status ms_share_on(ms_share *share, const ms_path *pattern,
+                                        unsigned flags, ms_change_fn fn, void *ud,
+                                        ms_sub **out);
 /* Ends it and frees it; fn is not called any more, not even in the dispatch that is under way. Legal
  * in callbacks, its own included. Subscriptions end with their share. Accepts NULL. */
 MS_API void ms_sub_close(ms_sub *sub);
@@ -616,7 +649,8 @@ typedef struct ms_listing {
 } ms_listing;
 typedef void (*ms_listing_fn)(void *ud, const ms_listing *listing);
 /* MS_ENOENT (no directory), MS_EDENIED. Thread: any. */
-MS_API MS_CHECKED ms_status ms_list(const char *dir, ms_listing_fn fn, void *ud, ms_error *error);
+MS_API MS_CHECKED ms_status ms_list(const char *dir, ms_listing_fn fn, void *ud,
+                                    ms_error *error);
 
 #ifdef __cplusplus
 }

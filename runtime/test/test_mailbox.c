@@ -12,18 +12,17 @@ static const ms_value *number_value(int64_t number) {
   return value;
 }
 
-static void put_entry(msi_mailbox *box, msi_entry_kind kind, uint64_t origin, uint64_t number,
-                      uint64_t version) {
+static void put_entry(msi_mailbox *box, msi_entry_kind kind, uint64_t origin,
+                      uint64_t number, uint64_t version) {
   msi_entry entry = {.kind = kind, .version = version};
   entry.patch.origin = origin;
   entry.patch.number = number;
   entry.refusal.status = MS_ECONFLICT;
   const ms_value *root = number_value((int64_t)version);
-  msi_mailbox_put(box, SELF,
-                  &(msi_delivery){.kind = MSI_DELIVER_ENTRY,
-                                  .entry = &entry,
-                                  .root = root,
-                                  .version = version});
+  msi_mailbox_put(
+      box, SELF,
+      &(msi_delivery){
+          .kind = MSI_DELIVER_ENTRY, .entry = &entry, .root = root, .version = version});
   ms_value_release(root);
 }
 
@@ -91,7 +90,8 @@ static void test_flags_and_tokens_travel_without_items(void **state) {
   ms_error error = {.status = MS_EDENIED};
   msi_mailbox_put(&box, SELF, &(msi_delivery){.kind = MSI_DELIVER_SYNCED, .token = 3});
   msi_mailbox_put(&box, SELF, &(msi_delivery){.kind = MSI_DELIVER_STATE});
-  msi_mailbox_put(&box, SELF, &(msi_delivery){.kind = MSI_DELIVER_FAILED, .error = &error});
+  msi_mailbox_put(&box, SELF,
+                  &(msi_delivery){.kind = MSI_DELIVER_FAILED, .error = &error});
   msi_mailbox_move(&taken, &box);
   assert_int_equal(taken.synced, 3);
   assert_true(taken.state_changed);
@@ -112,8 +112,8 @@ static void test_lost_mail_is_marked_and_nothing_leaks(void **state) {
     msi_mailbox box;
     msi_mailbox_init(&box, &failing.alloc);
     for (uint64_t version = 1; version <= 40; version++) {
-      put_entry(&box, version % 4 == 0 ? MSI_ENTRY_REJECT : MSI_ENTRY_PATCH, SELF, version,
-                version);
+      put_entry(&box, version % 4 == 0 ? MSI_ENTRY_REJECT : MSI_ENTRY_PATCH, SELF,
+                version, version);
     }
     uint64_t rejected[2] = {41, 43};
     msi_mailbox_put(&box, SELF,

@@ -345,10 +345,10 @@ void sim_proc_forget(sim_proc *proc);
 /* ----- sim_link.c */
 void sim_link_send(sim_proc *proc, msi_link_id link, const uint8_t *data, size_t bytes);
 size_t sim_link_room(sim_proc *proc, msi_link_id link);
-void sim_link_cut(sim_proc *proc, msi_link_id link, bool flush);
+void sim_link_cut(sim_proc *proc, msi_link_id link, bool flush_first);
 void sim_link_dial(sim_proc *proc, uint64_t term);
-/* All links and listeners of a process end; `flush`: what is queued goes out first. */
-void sim_link_end_all(sim_proc *proc, bool flush);
+/* All links and listeners of a process end. */
+void sim_link_end_all(sim_proc *proc, bool flush_first);
 /* An outbox overflows, as far as its process can tell. */
 void sim_link_break_one(sim_world *sim);
 void sim_link_event(sim_world *sim, const sim_event *event);

@@ -158,10 +158,10 @@ size_t sim_link_room(sim_proc *proc, msi_link_id link) {
   return end->outbox.bytes < room ? room - end->outbox.bytes : 0;
 }
 
-void sim_link_cut(sim_proc *proc, msi_link_id link, bool all) {
+void sim_link_cut(sim_proc *proc, msi_link_id link, bool flush_first) {
   sim_conn *conn = NULL;
   sim_end *end = end_find(proc, link, &conn);
-  if (end != NULL) end_close(proc->sim, conn, end, all);
+  if (end != NULL) end_close(proc->sim, conn, end, flush_first);
 }
 
 void sim_link_dial(sim_proc *proc, uint64_t term) {
@@ -172,12 +172,12 @@ void sim_link_dial(sim_proc *proc, uint64_t term) {
                (uint64_t)proc->index, term);
 }
 
-void sim_link_end_all(sim_proc *proc, bool all) {
+void sim_link_end_all(sim_proc *proc, bool flush_first) {
   sim_world *sim = proc->sim;
   for (size_t i = 0; i < sim->conn_count; i++) {
     for (int side = 0; side < 2; side++) {
       sim_end *end = &sim->conns[i]->ends[side];
-      if (end->proc == proc) end_close(sim, sim->conns[i], end, all);
+      if (end->proc == proc) end_close(sim, sim->conns[i], end, flush_first);
     }
   }
   sim_listener_close(proc, 0);

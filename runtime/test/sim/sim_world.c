@@ -30,16 +30,16 @@ void sim_note(sim_world *sim, const sim_proc *proc, const char *what, uint64_t a
 }
 
 void sim_fail(sim_world *sim, const char *format, ...) {
-  if (sim->report->failed) return;
+  char *message = sim->report->message;
   va_list arguments;
-  va_start(arguments, format);
-  int used = snprintf(sim->report->message, SIM_MESSAGE_MAX,
-                      "at %.6f ms: ", (double)sim->now / 1e6);
-  vsnprintf(sim->report->message + used, SIM_MESSAGE_MAX - (size_t)used, format,
-            arguments);
-  va_end(arguments);
+  if (sim->report->failed) return;
   sim->report->failed = true;
-  if (sim->options.trace) printf("FAILED %s\n", sim->report->message);
+  int used = snprintf(message, SIM_MESSAGE_MAX, "at %.6f ms: ", (double)sim->now / 1e6);
+  size_t from = used > 0 ? (size_t)used : 0;
+  va_start(arguments, format);
+  (void)vsnprintf(message + from, SIM_MESSAGE_MAX - from, format, arguments);
+  va_end(arguments);
+  if (sim->options.trace) printf("FAILED %s\n", message);
 }
 
 void *sim_grow(void *items, size_t *capacity, size_t count, size_t item_bytes) {
