@@ -60,7 +60,7 @@ static size_t whole_utf8(const char *text, size_t bytes) {
   return tail < need ? bytes - 1 - tail : bytes;
 }
 
-ms_status msi_fail(ms_error *error, ms_status status, const char *format, ...) {
+ms_status(msi_fail)(ms_error *error, ms_status status, const char *format, ...) {
   if (error == NULL) return status;
   va_list args;
   va_start(args, format);

@@ -244,6 +244,7 @@ ms_status ms_share_open(ms_runtime *runtime, const char *name,
   ms_share *share = NULL;
   ms_status status = ms_share_new(runtime, name, config, &share, error);
   if (status != MS_OK) return status;
+  MSI_ASSERT(share != NULL);
   status = ms_share_start(share, -1, error);
   if (status != MS_OK) {
     ms_share_free(share);

@@ -31,7 +31,7 @@ struct ms_runtime {
   ms_share *shares;
   msi_timers timers;
   uint32_t batches; /* open ones: no polling meanwhile */
-  uint32_t rounds;  /* of telling, counted: each begins with another share */
+  uint32_t round;   /* of telling, counted: each begins with another share */
   bool polling;     /* inside a poll: callbacks may not poll */
   bool sweep_due;   /* callbacks closed or freed something */
   bool woken;       /* a wake that is still to end a poll */
@@ -88,6 +88,10 @@ struct ms_share {
   uint64_t submitted, accepted, rejected, unknown;
 };
 
+/* For notices that are made now: the round that makes them by a callback, else 0. */
+static inline uint32_t msi_runtime_round(const ms_runtime *runtime) {
+  return runtime->polling ? runtime->round : 0;
+}
 /* MS_ECLOSED in a forked child, MS_EWRONGTHREAD, else MS_OK. */
 ms_status msi_runtime_guard(const ms_runtime *runtime);
 void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *format,
@@ -110,7 +114,7 @@ void msi_share_destroy(ms_share *share);
 
 /* mail.c: loop side: move the station's mail over, and look at the replica. False: nothing new. */
 bool msi_share_collect(ms_share *share);
-void msi_share_note_info(ms_share *share, const msi_replica_info *info);
+void msi_share_note_info(ms_share *share, const msi_replica_info *from);
 /* Is there mail or a notice to work on? */
 bool msi_share_has_work(const ms_share *share);
 /* One piece of mail goes into the view; makes notices. False when there is none (or no memory). */

@@ -30,7 +30,7 @@ ms_status msi_from_uv(int uv_error) {
   return uv_error >= 0 ? MS_OK : msi_from_errno(-uv_error);
 }
 
-ms_status msi_fail_errno(ms_error *error, int code, const char *format, ...) {
+ms_status(msi_fail_errno)(ms_error *error, int code, const char *format, ...) {
   char line[MS_MESSAGE_MAX];
   char words[96];
   va_list arguments;

@@ -12,5 +12,9 @@ ms_status msi_from_uv(int uv_error);
  * `code`. */
 ms_status msi_fail_errno(ms_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__ /* as with msi_fail in alloc.h */
+#define msi_fail_errno(error, code, ...)                                                 \
+  ((void)msi_fail_errno((error), (code), __VA_ARGS__), MS_ENOHOST)
+#endif
 
 #endif
