@@ -30,7 +30,9 @@ typedef struct msi_notice {
   uint64_t origin, version;
   int64_t wall_ms;
   bool is_local;
-  uint64_t listeners;   /* CHANGE: subscriptions up to this number */
+  uint64_t listeners; /* CHANGE: subscriptions up to this number */
+  uint32_t
+      round; /* made by a callback in this round of telling: for the next one; else 0 */
   uint64_t number;      /* REFUSAL */
   msi_refusal *refusal; /* REFUSAL; owned, path retained */
   const ms_value *standing;
@@ -49,6 +51,10 @@ void msi_notices_fini(msi_notices *notices);
 MS_CHECKED ms_status msi_notices_reserve(msi_notices *notices, size_t count);
 /* After a reserve; everything is taken. */
 void msi_notices_add(msi_notices *notices, const msi_notice *notice);
+/* Borrowed; NULL when there is none. */
+static inline const msi_notice *msi_notices_first(const msi_notices *notices) {
+  return notices->count == 0 ? NULL : &notices->items[notices->first];
+}
 /* The first one moves to *out, whose holder finishes it; false when there is none. */
 bool msi_notices_take(msi_notices *notices, msi_notice *out);
 void msi_notice_fini(msi_notice *notice, const ms_alloc *alloc);

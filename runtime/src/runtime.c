@@ -234,11 +234,14 @@ static void runtime_sweep(ms_runtime *runtime) {
   }
 }
 
-/* Notices that callbacks make while they run wait for the next poll: the share tells as many as it had,
- * plus what its mail makes of itself. False: the budget is used up. */
+/* Notices that callbacks make while they run wait for the next poll. Bounded by what there was: a poll
+ * ends however much comes meanwhile. False: the budget is used up. */
 static bool share_tell_all(ms_share *share, uint64_t budget_end) {
   size_t turns = share->notices.count + 2 * share->mail.count + 1;
-  while (turns-- > 0 && msi_share_tell(share)) {
+  for (; turns > 0; turns--) {
+    const msi_notice *next = msi_notices_first(&share->notices);
+    if (next != NULL && next->round == share->runtime->round) return true;
+    if (!msi_share_tell(share)) return true;
     if (budget_end != UINT64_MAX && uv_hrtime() >= budget_end) return false;
   }
   return true;
@@ -251,7 +254,7 @@ static void runtime_tell_all(ms_runtime *runtime, uint64_t budget_end) {
     count++;
   if (count == 0) return;
   ms_share *head = runtime->shares, *first = head;
-  for (uint32_t skip = runtime->rounds++ % count; skip > 0; skip--) first = first->next;
+  for (uint32_t skip = runtime->round % count; skip > 0; skip--) first = first->next;
   for (ms_share *share = first; share != NULL; share = share->next) {
     if (!share_tell_all(share, budget_end)) return;
   }
@@ -263,6 +266,7 @@ static void runtime_tell_all(ms_runtime *runtime, uint64_t budget_end) {
 /* The second half: false when work is left, for want of budget or because callbacks made some. */
 static bool runtime_tell(ms_runtime *runtime, uint64_t budget_end) {
   runtime->polling = true;
+  if (++runtime->round == 0) runtime->round = 1;
   msi_timers_run(runtime);
   runtime_tell_all(runtime, budget_end);
   runtime->polling = false;

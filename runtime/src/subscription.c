@@ -76,13 +76,15 @@ static void on_change(void *ud, const ms_change *change) {
 /* What is there now; nothing while there is no document: then its coming is a change. */
 static void note_immediate(ms_sub *sub) {
   ms_share *share = sub->share;
-  const ms_value *root = ms_share_root(share);
+  const ms_value *root = ms_value_retain(msi_view_root(share->view)); /* without drafts */
   if (root == NULL) return;
   sub->is_due = true;
-  msi_notices_add(&share->notices, &(msi_notice){.kind = MSI_NOTICE_IMMEDIATE,
-                                                 .new_root = root,
-                                                 .version = msi_view_version(share->view),
-                                                 .sub = sub});
+  msi_notices_add(&share->notices,
+                  &(msi_notice){.kind = MSI_NOTICE_IMMEDIATE,
+                                .new_root = root,
+                                .version = msi_view_version(share->view),
+                                .round = msi_runtime_round(share->runtime),
+                                .sub = sub});
   msi_driver_notice(share->runtime->driver);
 }
 

@@ -173,7 +173,8 @@ static void note_own(ms_share *share, ms_update *update, const ms_value *old_roo
                        .origin = share->peer,
                        .wall_ms = wall_ms,
                        .is_local = true,
-                       .listeners = share->sub_count};
+                       .listeners = share->sub_count,
+                       .round = msi_runtime_round(share->runtime)};
   msi_notices_add(&share->notices, &notice);
   msi_driver_notice(share->runtime->driver);
 }

@@ -1,0 +1,438 @@
+/* Subscriptions: who hears what, once and in order, and what callbacks may close. */
+#include "share_support.h"
+
+static const int PATIENCE_MS = (int)(TEST_PATIENCE_NS / 1000000);
+
+enum { HEARD_MAX = 64 };
+
+/* What one subscription heard. */
+typedef struct ear {
+  int count;
+  int64_t numbers[HEARD_MAX]; /* new values; -1: gone */
+  ms_change_kind kinds[HEARD_MAX];
+  bool local[HEARD_MAX];
+} ear;
+
+static void hear(void *ud, const ms_change *change) {
+  ear *self = ud;
+  assert_true(self->count < HEARD_MAX);
+  int64_t number = -1;
+  if (change->new_value != NULL) {
+    assert_int_equal(ms_value_to_int(change->new_value, &number), MS_OK);
+  }
+  self->numbers[self->count] = number;
+  self->kinds[self->count] = change->kind;
+  self->local[self->count++] = change->is_local;
+}
+
+static void poll_all(ms_share *share) {
+  bool more = true;
+  while (more) {
+    assert_int_equal(ms_runtime_poll(ms_share_runtime(share), 0, 0, &more), MS_OK);
+  }
+}
+
+static void set(ms_share *share, const char *path, int64_t number) {
+  assert_int_equal(ms_share_set_int(share, path, number), MS_OK);
+}
+
+/* ------------------------------------------------------------------ what is heard */
+
+static void test_own_write_is_heard_once_and_not_again_when_accepted(void **state) {
+  scene *self = *state;
+  peer_open(self);
+  ms_share *share = peer_open(self);
+  ear all = {0};
+  ms_error error;
+  sub_on(share, "n", 0, hear, &all);
+  set(share, "n", 1);
+  assert_int_equal(all.count, 0); /* in a poll, not in the write */
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.count, 1);
+  assert_int_equal(all.numbers[0], 1);
+  assert_true(all.local[0]);
+}
+
+static void test_new_subscription_hears_nothing_of_writes_before_it(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  ear early = {0}, late = {0};
+  sub_on(share, "n", 0, hear, &early);
+  set(share, "n", 1);
+  set(share, "n", 2);
+  sub_on(share, "n", 0, hear, &late);
+  set(share, "n", 3);
+  poll_all(share);
+  assert_int_equal(early.count, 3);
+  assert_int_equal(late.count, 1);
+  assert_int_equal(late.numbers[0], 3);
+}
+
+static void test_immediate_tells_what_is_there_and_then_each_change_once(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  ear early = {0}, late = {0}, never = {0};
+  sub_on(share, "n", 0, hear, &early);
+  set(share, "n", 1);
+  ms_sub *closed = sub_on(share, "n", MS_ON_IMMEDIATE, hear, &never);
+  sub_on(share, "n", MS_ON_IMMEDIATE, hear, &late);
+  ms_sub_close(closed);
+  set(share, "n", 2);
+  poll_all(share);
+  assert_int_equal(early.count, 2);
+  assert_int_equal(late.count, 2);
+  assert_int_equal(late.numbers[0], 1);
+  assert_int_equal(late.numbers[1], 2);
+  assert_int_equal(never.count, 0);
+}
+
+static void test_immediate_before_the_document_is_there_tells_it_once(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self), *share = NULL;
+  ms_share_config config;
+  ms_error error;
+  ear all = {0};
+  set(host, "n", 7);
+  scene_config(self, &config);
+  self->runtimes[1] = runtime_make(self);
+  self->count = 2;
+  assert_int_equal(ms_share_new(self->runtimes[1], "arena", &config, &share, &error),
+                   MS_OK);
+  sub_on(share, "n", MS_ON_IMMEDIATE, hear, &all);
+  assert_int_equal(ms_share_start(share, -1, &error), MS_OK);
+  poll_all(share);
+  assert_int_equal(all.count, 1);
+  assert_int_equal(all.numbers[0], 7);
+  assert_int_equal(all.kinds[0], MS_CHANGE_JOIN);
+}
+
+static void test_own_and_foreign_changes_come_in_the_order_of_the_view(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = peer_open(self);
+  ear all = {0};
+  ms_error error;
+  sub_on(share, "n", 0, hear, &all);
+  set(host, "n", 1);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  set(host, "n", 2); /* the later own write wins; its view never shows this one */
+  set(share, "n", 3);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  set(host, "n", 4);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  const int64_t expected_numbers[] = {1, 3, 4};
+  assert_int_equal(all.count, 3);
+  assert_memory_equal(all.numbers, expected_numbers, sizeof expected_numbers);
+  assert_false(all.local[0]);
+  assert_true(all.local[1]);
+}
+
+/* The host's document already forbids what the client still may do. */
+static void test_roll_back_is_heard_as_such(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = peer_open(self);
+  ear all = {0};
+  ms_error error;
+  set(host, "a.n", 1);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  sub_on(share, "a.m", 0, hear, &all);
+  assert_int_equal(ms_share_set_string(host, "a", "text", 4), MS_OK);
+  assert_int_equal(ms_share_inc(share, "a.m", 1, NULL, &error), MS_OK);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.count, 2);
+  assert_int_equal(all.numbers[0], 1);
+  assert_int_equal(all.numbers[1], -1);
+  assert_int_equal(info_of(share).rejected, 1);
+}
+
+/* ------------------------------------------------------- what callbacks may do */
+
+typedef struct actor {
+  ms_share *share;
+  ms_sub *own, *other;
+  ear all, added;
+  bool write, add;
+} actor;
+
+static void act(void *ud, const ms_change *change) {
+  actor *self = ud;
+  hear(&self->all, change);
+  ms_sub_close(self->own);
+  ms_sub_close(self->other);
+  self->own = self->other = NULL;
+  if (self->write && self->all.count == 1) set(self->share, "n", 10);
+  if (self->add) sub_on(self->share, "n", 0, hear, &self->added);
+  self->add = false;
+}
+
+static void
+test_subscriptions_closed_by_a_callback_are_not_called_any_more(void **state) {
+  scene *self = *state;
+  actor all = {.share = peer_open(self)};
+  ear other = {0};
+  all.own = sub_on(all.share, "n", 0, act, &all);
+  all.other = sub_on(all.share, "n", 0, hear, &other);
+  set(all.share, "n", 1);
+  set(all.share, "n", 2);
+  poll_all(all.share);
+  assert_int_equal(all.all.count, 1);
+  assert_int_equal(other.count, 0);
+}
+
+static void test_callback_may_write_and_subscribe_for_what_comes_next(void **state) {
+  scene *self = *state;
+  actor all = {.share = peer_open(self), .write = true, .add = true};
+  sub_on(all.share, "n", 0, act, &all);
+  set(all.share, "n", 1);
+  bool more = false;
+  assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, &more), MS_OK);
+  assert_int_equal(all.all.count, 1);
+  assert_true(more);
+  poll_all(all.share);
+  assert_int_equal(all.all.count, 2);
+  assert_int_equal(all.all.numbers[1], 10);
+  /* The write came before the subscription. */
+  assert_int_equal(all.added.count, 0);
+  set(all.share, "n", 11);
+  poll_all(all.share);
+  assert_int_equal(all.added.count, 1);
+}
+
+typedef struct leaver {
+  ms_share *share;
+  bool frees;
+  int calls;
+} leaver;
+
+static void leave(void *ud, const ms_change *change) {
+  leaver *self = ud;
+  (void)change;
+  if (self->calls++ > 0) return;
+  assert_int_equal(ms_share_close(self->share, 1000), MS_OK);
+  if (self->frees) ms_share_free(self->share);
+}
+
+static void test_share_closed_in_a_callback_still_tells_what_was(void **state) {
+  scene *self = *state;
+  leaver all = {.share = peer_open(self)};
+  ms_error error;
+  sub_on(all.share, "n", 0, leave, &all);
+  set(all.share, "n", 1);
+  set(all.share, "n", 2);
+  assert_int_equal(ms_share_flush(all.share, PATIENCE_MS, &error), MS_ECLOSED);
+  poll_all(all.share);
+  assert_int_equal(all.calls, 2);
+  assert_int_equal(int_at(all.share, "n"), 2);
+  ms_share_free(all.share);
+}
+
+static void test_share_freed_in_a_callback_calls_nobody_any_more(void **state) {
+  scene *self = *state;
+  leaver all = {.share = peer_open(self), .frees = true};
+  ms_error error;
+  sub_on(all.share, "n", 0, leave, &all);
+  sub_on(all.share, "n", 0, leave, &all);
+  set(all.share, "n", 1);
+  set(all.share, "n", 2);
+  assert_int_equal(ms_share_flush(all.share, PATIENCE_MS, &error), MS_ECLOSED);
+  assert_int_equal(all.calls, 1);
+  assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, NULL), MS_OK);
+}
+
+static void test_share_freed_while_others_wait_for_it(void **state) {
+  scene *self = *state;
+  for (int wait = 0; wait < 3; wait++) {
+    leaver all = {.share = peer_open(self), .frees = true};
+    ms_receipt *receipt = NULL;
+    ms_error error;
+    sub_on(all.share, "n", 0, leave, &all);
+    assert_int_equal(ms_share_inc(all.share, "n", 1, &receipt, &error), MS_OK);
+    switch (wait) {
+      case 0:
+        assert_int_equal(ms_share_sync(all.share, PATIENCE_MS, &error), MS_ECLOSED);
+        break;
+      case 1: assert_int_equal(ms_share_close(all.share, PATIENCE_MS), MS_OK); break;
+      default:
+        assert_int_equal(ms_receipt_wait(receipt, PATIENCE_MS, &error), MS_OK);
+        break;
+    }
+    assert_int_equal(all.calls, 1);
+    assert_int_equal(ms_receipt_get_state(receipt), MS_ACCEPTED);
+    ms_receipt_release(receipt);
+  }
+}
+
+/* ------------------------------------------------------------- refusals, states */
+
+typedef struct refusal_ear {
+  int count;
+  uint64_t number;
+  ms_share *share;
+  struct refusal_ear *added;
+} refusal_ear;
+
+static void hear_refusal(void *ud, const ms_rejection *rejection) {
+  refusal_ear *self = ud;
+  self->count++;
+  self->number = rejection->number;
+  assert_int_equal(rejection->status, MS_ETYPE);
+  if (self->added == NULL || self->added->share != NULL) return;
+  self->added->share = self->share;
+  ms_sub *sub = NULL;
+  assert_int_equal(ms_share_on_reject(self->share, hear_refusal, self->added, &sub),
+                   MS_OK);
+}
+
+/* Patches of the client that the host is sure to reject: $inc of what became a string. */
+static void make_refusals(ms_share *host, ms_share *share, int count) {
+  ms_error error;
+  set(host, "x", 0);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_set_string(host, "x", "text", 4), MS_OK);
+  for (int i = 0; i < count; i++) {
+    assert_int_equal(ms_share_inc(share, "x", 1, NULL, &error), MS_OK);
+  }
+}
+
+static void test_refusals_are_told_or_logged(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = peer_open(self);
+  ms_error error;
+  make_refusals(host, share, 1);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(self->warnings, 1);
+  refusal_ear added = {0}, all = {.share = share, .added = &added};
+  ms_sub *sub = NULL;
+  assert_int_equal(ms_share_on_reject(share, hear_refusal, &all, &sub), MS_OK);
+  make_refusals(host, share, 1);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.count, 1);
+  assert_int_equal(added.count, 0); /* it came in while that was told */
+  make_refusals(host, share, 1);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.count, 2);
+  assert_int_equal(added.count, 1);
+  assert_int_equal(self->warnings, 1);
+}
+
+static void test_refusals_that_nobody_could_hear_are_logged_at_the_end(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = peer_open(self);
+  refusal_ear all = {0};
+  ms_sub *sub = NULL;
+  assert_int_equal(ms_share_on_reject(share, hear_refusal, &all, &sub), MS_OK);
+  make_refusals(host, share, 3);
+  size_t before = self->warnings;
+  ms_share_free(share);
+  assert_int_equal(all.count, 0);
+  assert_int_equal(self->warnings, before + 1);
+}
+
+typedef struct state_ear {
+  ms_share *share;
+  ms_share_state states[HEARD_MAX];
+  int count;
+  bool complete_without_root;
+} state_ear;
+
+static void hear_state(void *ud, const ms_share_info *info) {
+  state_ear *self = ud;
+  assert_true(self->count < HEARD_MAX);
+  self->states[self->count++] = info->state;
+  const ms_value *root = ms_share_root(self->share);
+  if (info->state >= MS_SHARE_WAITING && root == NULL) self->complete_without_root = true;
+  ms_value_release(root);
+}
+
+static bool has_become_host(void *ud) {
+  const state_ear *self = ud;
+  return self->count > 0 && self->states[self->count - 1] == MS_SHARE_HOST;
+}
+
+static void test_states_are_told_and_complete_ones_have_a_document(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share_config config;
+  ms_error error;
+  state_ear all = {0};
+  ms_sub *sub = NULL;
+  scene_config(self, &config);
+  self->runtimes[1] = runtime_make(self);
+  self->count = 2;
+  assert_int_equal(ms_share_new(self->runtimes[1], "arena", &config, &all.share, &error),
+                   MS_OK);
+  assert_int_equal(ms_share_on_state(all.share, hear_state, &all, &sub), MS_OK);
+  assert_int_equal(ms_share_start(all.share, -1, &error), MS_OK);
+  assert_int_equal(ms_share_sync(all.share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.states[all.count - 1], MS_SHARE_CLIENT);
+  ms_share_free(host);
+  assert_true(scene_eventually(self, has_become_host, &all));
+  assert_false(all.complete_without_root);
+}
+
+/* ------------------------------------------------------------------------ many */
+
+static void test_many_subscriptions_come_and_go(void **state) {
+  enum { COUNT = 5000 };
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  static ms_sub *subs[COUNT];
+  static ear ears[COUNT];
+  memset(ears, 0, sizeof ears);
+  for (int i = 0; i < COUNT; i++) {
+    char path[16];
+    snprintf(path, sizeof path, "k%d", i % 100);
+    subs[i] = sub_on(share, path, i % 2 == 0 ? MS_ON_IMMEDIATE : 0, hear, &ears[i]);
+  }
+  set(share, "k7", 1);
+  for (int i = 0; i < COUNT; i += 200) ms_sub_close(subs[(i + 7) % COUNT]);
+  poll_all(share);
+  for (int i = 0; i < COUNT; i++)
+    assert_int_equal(ears[i].count, i % 100 == 7 && i % 200 != 7);
+  for (int i = COUNT - 1; i >= 0; i--) {
+    if (i % 200 != 7) ms_sub_close(subs[i]);
+  }
+  set(share, "k7", 2);
+  poll_all(share);
+  for (int i = 0; i < COUNT; i++) assert_true(ears[i].count <= 1);
+}
+
+static void test_closed_shares_and_missing_functions_are_refused(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  ms_path *pattern = pattern_of("n");
+  ms_sub *sub = NULL;
+  assert_int_equal(ms_share_on(share, pattern, 0, NULL, NULL, &sub), MS_EARGUMENT);
+  assert_int_equal(ms_share_on_state(share, NULL, NULL, &sub), MS_EARGUMENT);
+  assert_int_equal(ms_share_close(share, 0), MS_OK);
+  assert_int_equal(ms_share_on(share, pattern, 0, hear, NULL, &sub), MS_ECLOSED);
+  assert_null(sub);
+  ms_path_release(pattern);
+  ms_share_free(share);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SCENE_TEST(test_own_write_is_heard_once_and_not_again_when_accepted),
+      SCENE_TEST(test_new_subscription_hears_nothing_of_writes_before_it),
+      SCENE_TEST(test_immediate_tells_what_is_there_and_then_each_change_once),
+      SCENE_TEST(test_immediate_before_the_document_is_there_tells_it_once),
+      SCENE_TEST(test_own_and_foreign_changes_come_in_the_order_of_the_view),
+      SCENE_TEST(test_roll_back_is_heard_as_such),
+      SCENE_TEST(test_subscriptions_closed_by_a_callback_are_not_called_any_more),
+      SCENE_TEST(test_callback_may_write_and_subscribe_for_what_comes_next),
+      SCENE_TEST(test_share_closed_in_a_callback_still_tells_what_was),
+      SCENE_TEST(test_share_freed_in_a_callback_calls_nobody_any_more),
+      SCENE_TEST(test_share_freed_while_others_wait_for_it),
+      SCENE_TEST(test_refusals_are_told_or_logged),
+      SCENE_TEST(test_refusals_that_nobody_could_hear_are_logged_at_the_end),
+      SCENE_TEST(test_states_are_told_and_complete_ones_have_a_document),
+      SCENE_TEST(test_many_subscriptions_come_and_go),
+      SCENE_TEST(test_closed_shares_and_missing_functions_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
