@@ -45,7 +45,8 @@ typedef struct log_page {
   uint64_t capacity;
   _Atomic uint64_t base;
   _Atomic uint64_t ready;
-  uint64_t pad_to_128[9];
+  _Atomic uint64_t previous;
+  uint64_t pad_to_128[8];
   _Atomic uint64_t tail;
   uint64_t pad_to_256[15];
   _Atomic uint64_t head;
@@ -300,11 +301,13 @@ void msi_log_inspect(const msi_log *log, msi_log_info *out) {
   if (!out->exists) return;
   out->ready = atomic_load(&log->page->ready) == 1;
   out->base = out->ready ? atomic_load(&log->page->base) : 0;
+  out->previous = out->ready ? atomic_load(&log->page->previous) : 0;
 }
 
-void msi_log_mark_ready(msi_log *log, uint64_t base) {
+void msi_log_mark_ready(msi_log *log, uint64_t base, uint64_t previous) {
   MSI_ASSERT(log->writes);
   atomic_store(&log->page->base, base);
+  atomic_store(&log->page->previous, previous);
   atomic_store(&log->page->ready, 1);
 }
 

@@ -7,7 +7,8 @@
  * that a full disk is a status, never SIGBUS.
  *
  *   header (4096 bytes): magic, format, group id, term, capacity,
- *                        _Atomic base, _Atomic ready, _Atomic tail, _Atomic head
+ *                        _Atomic base, _Atomic ready, _Atomic previous, _Atomic tail,
+ *                        _Atomic head
  *   ring (capacity bytes): records, 8-byte aligned: u32 bytes, u32 checksum, u64 version,
  *                          data, padding; a record never wraps: a filler record covers
  *                          the rest of the ring
@@ -60,8 +61,8 @@ MS_CHECKED ms_status msi_log_open(const ms_alloc *alloc, const msi_directory *di
 void msi_log_close(msi_log *log);
 
 void msi_log_inspect(const msi_log *log, msi_log_info *out);
-/* Only its writer: base, then ready (seq_cst). */
-void msi_log_mark_ready(msi_log *log, uint64_t base);
+/* Only its writer: base and previous term, then ready (seq_cst). */
+void msi_log_mark_ready(msi_log *log, uint64_t base, uint64_t previous);
 /* Only its writer. MS_ELIMIT: bytes > MSI_FRAME_MAX or no space on disk; nothing was
  * stored then. */
 MS_CHECKED ms_status msi_log_append(msi_log *log, uint64_t version, const uint8_t *data,

@@ -205,7 +205,7 @@ static void replica_found(msi_replica *self, uint64_t now) {
   uint64_t term = self->term;
   ms_status st = founded_document(self);
   if (st == MS_OK) {
-    self->port.mark_ready(self->port.ud, term, 0);
+    self->port.mark_ready(self->port.ud, term, 0, 0);
     st = msi_host_join(self, now, self->peer, self->submitted, &self->self);
   }
   if (st == MS_ENOHOST) {

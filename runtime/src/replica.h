@@ -47,6 +47,9 @@ typedef struct msi_log_info {
   bool exists; /* the log file of that term is there and intact */
   bool ready;
   uint64_t base; /* entries of this log begin at base + 1 */
+  /* Of ready logs: the term whose log holds the entries up to base; 0: none, a group began here. What
+   * counts as history is decided once, by who marks a log ready, and read from here ever after. */
+  uint64_t previous;
 } msi_log_info;
 /* The bytes are borrowed for the call. Returning false stops the walk. */
 typedef bool (*msi_log_fn)(void *ud, uint64_t version, const uint8_t *data, size_t bytes);
@@ -94,8 +97,8 @@ typedef struct msi_port {
   void (*log_info)(void *ud, uint64_t term, msi_log_info *out);
   /* Entries above `after` in order, up to the tail. False: damaged, or `after` is overwritten. */
   bool (*log_read)(void *ud, uint64_t term, uint64_t after, msi_log_fn fn, void *fn_ud);
-  /* base version, then ready (seq_cst). Begins to accept links. */
-  void (*mark_ready)(void *ud, uint64_t term, uint64_t base);
+  /* base version and previous term, then ready (seq_cst). Begins to accept links. */
+  void (*mark_ready)(void *ud, uint64_t term, uint64_t base, uint64_t previous);
   /* Unlink logs and sockets of terms below `term`. Called once nobody needs them to catch up. */
   void (*sweep)(void *ud, uint64_t term);
   /* Store the entry and the tail (seq_cst), then load the term: true when it is still `term`. Only

@@ -459,11 +459,11 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
   return whole;
 }
 
-static void port_mark_ready(void *ud, uint64_t term, uint64_t base) {
+static void port_mark_ready(void *ud, uint64_t term, uint64_t base, uint64_t previous) {
   msi_station *station = ud;
   MSI_ASSERT(station->own_term == term);
   (void)term;
-  msi_log_mark_ready(station->history, base);
+  msi_log_mark_ready(station->history, base, previous);
   if (msi_listener_accept(station->listener) != MS_OK) {
     station_log(station, MS_LOG_ERROR, "cannot listen: no peer can reach this host");
   }

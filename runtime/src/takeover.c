@@ -5,7 +5,7 @@
  *   prepare its log and socket
  *   raise the term: from here on the old host accepts nothing more
  *   read what the old logs have beyond this replica's version
- *   mark the new log ready, its base being the last version read
+ *   mark the new log ready: its base is the last version read, its previous term where that was read
  *   look at the term: if it was raised again meanwhile, nothing of this counts
  *   apply what was read, serve
  *
@@ -13,9 +13,9 @@
  * entry (and then find itself replaced); a candidate that was passed over could read that entry while
  * its own successor did not.
  *
- *   terms   5 (ready, base 90)   6 (never ready)   7 (ready, base 120)   8: this candidate, at 110
- *           entries 91 ...       skipped           entries 121 ...
- *           up to 120                              to the end
+ *   terms   5 (ready, base 90)   6 (not ready when   7 (ready, base 120,   8: this candidate, at 110
+ *           entries 91 ...          7 looked)           previous 5)
+ *           up to 120            skipped for ever    entries 121 ... to the end
  */
 #include <inttypes.h>
 #include <string.h>
@@ -33,6 +33,7 @@ typedef struct history {
   msi_buffer bytes; /* size_t length and that many bytes, again and again */
   uint64_t version; /* of the last entry in it */
   uint64_t until;   /* entries above this one belong to a later log */
+  uint64_t newest;  /* term of the newest log that counts */
   ms_status st;
 } history;
 
@@ -54,44 +55,30 @@ static bool history_add(void *ud, uint64_t version, const uint8_t *data, size_t 
   return true;
 }
 
-static bool log_has_any(void *ud, uint64_t version, const uint8_t *data, size_t bytes) {
-  (void)version;
-  (void)data;
-  (void)bytes;
-  *(bool *)ud = true;
-  return false;
-}
-
-/* A log that cannot be read from its base has lost its oldest entries, so it has some. */
-static bool log_is_empty(const msi_replica *self, uint64_t term, uint64_t base) {
-  bool any = false;
-  bool intact = self->port.log_read(self->port.ud, term, base, log_has_any, &any);
-  return intact && !any;
-}
-
 /*
- * The ready logs with the entries after this replica's version, newest first. MS_ENOENT: they do not
- * reach back far enough.
+ * The ready logs with the entries after this replica's version, newest first; the newest one is there
+ * also when it has none. MS_ENOENT: they do not reach back far enough.
  *
- * A ready log without entries may be that of a candidate which was passed over between marking it and
- * looking at the term, so it bounds no other log; but its base was reached by somebody.
+ * From the newest ready log on, each names the one before it. A log that it passes over never counts
+ * again, whatever its host still stores there when it wakes up: so what was history once stays so.
  */
 static ms_status logs_find(const msi_replica *self, uint64_t term, old_log *logs,
-                           size_t *count, uint64_t *version_min) {
-  uint64_t until = UINT64_MAX;
+                           size_t *count) {
+  uint64_t until = UINT64_MAX, at = term;
   *count = 0;
-  *version_min = 0;
-  for (uint64_t i = 0; i < MSI_TERM_WALK && i < term && *count < MSI_LOGS_READ; i++) {
-    msi_log_info info = {false, false, 0};
-    self->port.log_info(self->port.ud, term - i, &info);
-    if (!info.exists || !info.ready) continue;
-    if (!log_is_empty(self, term - i, info.base)) {
-      logs[(*count)++] = (old_log){term - i, until};
+  for (uint64_t i = 0; i < MSI_TERM_WALK && at > 0 && *count < MSI_LOGS_READ; i++) {
+    msi_log_info info = {false, false, 0, 0};
+    self->port.log_info(self->port.ud, at, &info);
+    if (info.exists && info.ready) {
+      logs[(*count)++] = (old_log){at, until};
       until = info.base;
       if (until <= self->version) return MS_OK;
-    } else if (until == UINT64_MAX) {
-      if (info.base > *version_min) *version_min = info.base;
-      if (*version_min <= self->version) return MS_OK;
+      if (info.previous >= at) return MS_ENOENT;
+      at = info.previous;
+    } else if (*count == 0) {
+      at--;
+    } else {
+      return MS_ENOENT;
     }
   }
   return MS_ENOENT;
@@ -101,9 +88,9 @@ static ms_status logs_find(const msi_replica *self, uint64_t term, old_log *logs
 static ms_status history_read(const msi_replica *self, uint64_t term, history *out) {
   old_log logs[MSI_LOGS_READ];
   size_t count;
-  uint64_t version_min;
-  ms_status st = logs_find(self, term, logs, &count, &version_min);
+  ms_status st = logs_find(self, term, logs, &count);
   if (st != MS_OK) return st;
+  out->newest = logs[0].term;
   while (count-- > 0) {
     out->until = logs[count].until;
     out->st = MS_OK;
@@ -114,7 +101,7 @@ static ms_status history_read(const msi_replica *self, uint64_t term, history *o
     bool whole = out->until == UINT64_MAX ? intact : out->version == out->until;
     if (!whole) return MS_ENOENT;
   }
-  return out->version >= version_min ? MS_OK : MS_ENOENT;
+  return MS_OK;
 }
 
 static ms_status history_apply(msi_replica *self, const history *read, uint64_t term,
@@ -173,7 +160,7 @@ static msi_attempt takeover_proceed(msi_replica *self, uint64_t term, uint64_t n
   ms_status st = history_read(self, term, &read);
   if (st == MS_ENOENT) attempt = MSI_ATTEMPT_UNFIT;
   if (st == MS_OK) {
-    self->port.mark_ready(self->port.ud, next, read.version);
+    self->port.mark_ready(self->port.ud, next, read.version, read.newest);
     if (self->port.term(self->port.ud) == next) {
       st = history_apply(self, &read, term, &error);
       if (st == MS_OK) attempt = MSI_ATTEMPT_WON;

@@ -63,7 +63,7 @@ typedef struct record {
 
 typedef struct fake_log {
   bool exists, ready;
-  uint64_t base;
+  uint64_t base, previous;
   record *records;
   size_t count, capacity;
   node *listener; /* who listens for this term */
@@ -240,7 +240,7 @@ static inline void log_clear(fake_log *log) {
   log->records = NULL;
   log->count = log->capacity = 0;
   log->exists = log->ready = false;
-  log->base = 0;
+  log->base = log->previous = 0;
 }
 
 static inline msi_enrolment fake_enrol(void *ud, uint64_t peer, bool may_found,
@@ -323,7 +323,7 @@ static inline void fake_discard(void *ud, uint64_t term) {
 }
 static inline void fake_log_info(void *ud, uint64_t term, msi_log_info *out) {
   const fake_log *log = &((node *)ud)->world->logs[term];
-  *out = (msi_log_info){log->exists, log->ready, log->base};
+  *out = (msi_log_info){log->exists, log->ready, log->base, log->previous};
 }
 static inline bool fake_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn,
                                  void *fn_ud) {
@@ -335,9 +335,11 @@ static inline bool fake_log_read(void *ud, uint64_t term, uint64_t after, msi_lo
   }
   return true;
 }
-static inline void fake_mark_ready(void *ud, uint64_t term, uint64_t base) {
+static inline void fake_mark_ready(void *ud, uint64_t term, uint64_t base,
+                                   uint64_t previous) {
   node *self = ud;
   self->world->logs[term].base = base;
+  self->world->logs[term].previous = previous;
   self->world->logs[term].ready = true;
   self->world->logs[term].listener = self;
   void (*after)(node *) = self->after_ready;

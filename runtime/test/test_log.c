@@ -86,10 +86,11 @@ static void test_a_new_log_is_empty_and_not_ready(void **state) {
   assert_true(msi_log_read(other, NULL, 0, on_record, &self));
   assert_true(msi_log_read(other, NULL, 1000, on_record, &self));
   assert_int_equal(self.first, 0);
-  msi_log_mark_ready(log, 41);
+  msi_log_mark_ready(log, 41, 5);
   msi_log_inspect(other, &info);
   assert_true(info.ready);
   assert_int_equal(info.base, 41);
+  assert_int_equal(info.previous, 5);
   assert_true(msi_log_read(other, NULL, 41, on_record, &self));
   assert_false(msi_log_read(other, NULL, 40, on_record, &self));
   struct stat file;
@@ -111,7 +112,7 @@ static void test_records_are_read_from_any_version_on(void **state) {
   uint8_t space[4096], expected[4096];
   assert_int_equal(make(&home, &log), MS_OK);
   assert_int_equal(look(&home, &other), MS_OK);
-  msi_log_mark_ready(log, 100);
+  msi_log_mark_ready(log, 100, 0);
   for (uint64_t version = 101; version <= 200; version++) {
     assert_int_equal(append_next(log, version, sizeof space, space), MS_OK);
   }
@@ -214,7 +215,7 @@ static int writer(void *ud, int in, int out) {
   msi_log *log;
   uint8_t *space = malloc(shared->largest);
   if (space == NULL || make(shared->home, &log) != MS_OK) return 1;
-  msi_log_mark_ready(log, 0);
+  msi_log_mark_ready(log, 0, 0);
   child_say(out, 'w');
   for (uint64_t version = 1;; version++) {
     if (append_next(log, version, shared->largest, space) != MS_OK) return 2;
@@ -327,7 +328,7 @@ static void test_damaged_logs_are_refused_and_never_crash_the_reader(void **stat
   uint8_t space[4096];
   uint64_t sum = 0;
   assert_int_equal(make(&home, &log), MS_OK);
-  msi_log_mark_ready(log, 0);
+  msi_log_mark_ready(log, 0, 0);
   for (uint64_t version = 1; version <= 500; version++) {
     assert_int_equal(append_next(log, version, sizeof space, space), MS_OK);
   }
@@ -509,7 +510,7 @@ static int on_a_small_disk(void *ud, int in, int out) {
   msi_log *log, *second;
   if (msi_log_create(NULL, &directory, NAME, GROUP, TERM, &log, &error) != MS_OK)
     return 2;
-  msi_log_mark_ready(log, 0);
+  msi_log_mark_ready(log, 0, 0);
   static uint8_t data[100000], expected[100000];
   uint64_t version = 0;
   while (append_next(log, version + 1, sizeof data, data) == MS_OK) {

@@ -169,10 +169,35 @@ static void test_a_peer_that_hung_reads_the_logs_of_two_hosts(void **state) {
   /* What the first host stored after it was replaced is of no history. */
   log_store(&all->logs[1], base + 1, (const uint8_t *)"junk", 4);
   (void)node_write(&all->nodes[1], MSI_CODE_INC, "n", 10);
+  uint64_t last = node_info(&all->nodes[1]).version;
   node_kill_losing(&all->nodes[1]);
-  /* A candidate that was passed over left a ready log without entries. */
+  /* Its successor died before its first entry; what the second host stored after that is of none. */
   all->term = 3;
-  all->logs[3] = (fake_log){.exists = true, .ready = true, .base = base};
+  all->logs[3] = (fake_log){.exists = true, .ready = true, .base = last, .previous = 2};
+  log_store(&all->logs[2], last + 1, (const uint8_t *)"junk", 4);
+  sleeper->hung = false;
+  world_pass(all, SECOND);
+  assert_int_equal(node_info(sleeper).state, MS_SHARE_HOST);
+  assert_int_equal(node_int(sleeper, "n"), 11);
+  world_free(all);
+}
+
+/* Host 2 hung before its first entry and woke up when host 3 had read the history without it. */
+static void test_a_log_that_was_passed_over_never_counts_again(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  node *sleeper = &all->nodes[1];
+  uint64_t version = node_info(sleeper).version;
+  sleeper->hung = true;
+  (void)node_write(&all->nodes[0], MSI_CODE_INC, "n", 1);
+  (void)node_write(&all->nodes[0], MSI_CODE_INC, "n", 10);
+  node_kill_losing(&all->nodes[0]);
+  all->term = 3;
+  all->logs[2] =
+      (fake_log){.exists = true, .ready = true, .base = version + 1, .previous = 1};
+  log_store(&all->logs[2], version + 2, (const uint8_t *)"junk", 4);
+  all->logs[3] =
+      (fake_log){.exists = true, .ready = true, .base = version + 2, .previous = 1};
   sleeper->hung = false;
   world_pass(all, SECOND);
   assert_int_equal(node_info(sleeper).state, MS_SHARE_HOST);
@@ -301,6 +326,7 @@ int main(void) {
       cmocka_unit_test(test_a_host_that_stops_hands_over_at_once),
       cmocka_unit_test(test_a_candidate_that_died_unready_is_skipped),
       cmocka_unit_test(test_a_peer_that_hung_reads_the_logs_of_two_hosts),
+      cmocka_unit_test(test_a_log_that_was_passed_over_never_counts_again),
       cmocka_unit_test(test_older_logs_stay_until_every_candidate_has_caught_up),
       cmocka_unit_test(test_without_enough_history_nobody_pretends),
       cmocka_unit_test(test_the_term_moves_on_while_a_candidate_reads),

@@ -179,7 +179,7 @@ typedef struct sim_record {
 
 typedef struct sim_log {
   sim_group *group;
-  uint64_t term, base;
+  uint64_t term, base, previous;
   bool has_path, ready;
   sim_proc *writer; /* NULL: gone */
   sim_record *records;

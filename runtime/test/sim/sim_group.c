@@ -320,10 +320,10 @@ static void port_discard(void *ud, uint64_t term) {
 
 static void port_log_info(void *ud, uint64_t term, msi_log_info *out) {
   sim_proc *proc = ud;
-  *out = (msi_log_info){false, false, 0};
+  *out = (msi_log_info){false, false, 0, 0};
   if (!sim_point(proc, true)) return;
   const sim_log *log = log_at(proc->sim, proc->group, term);
-  if (log != NULL) *out = (msi_log_info){true, log->ready, log->base};
+  if (log != NULL) *out = (msi_log_info){true, log->ready, log->base, log->previous};
   sim_note(proc->sim, proc, "looks at the log of term", term,
            out->ready    ? 2
            : out->exists ? 1
@@ -353,13 +353,14 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
   return proc->alive;
 }
 
-static void port_mark_ready(void *ud, uint64_t term, uint64_t base) {
+static void port_mark_ready(void *ud, uint64_t term, uint64_t base, uint64_t previous) {
   sim_proc *proc = ud;
   if (!sim_point(proc, true)) return;
   sim_log *log = log_of(proc, term);
   sim_note(proc->sim, proc, "is ready in term, with base", term, base);
   if (log == NULL) return;
   log->base = base;
+  log->previous = previous;
   log->ready = true;
   if (sim_point(proc, true)) sim_listener_ready(proc, term);
 }
