@@ -1,9 +1,8 @@
 /*
  * The station (see station.h): msi_port on real files and sockets.
  *
- * Links get ids that a replica never sees twice: the slot in the low 12 bits, a generation above.
- * Frames that a replica sends are queued on their link, which joins the station's list of links to
- * flush; the list is worked off at the end of the loop turn, so that frames of one turn leave together.
+ * Frames that a replica sends are queued on their link, which is marked; marked links are flushed at the
+ * end of the loop turn, so that frames of one turn leave together.
  * An owner's write outside of polls is flushed at once when the last flush is a while ago, else it is
  * left for the stand-in: a burst of assignments costs one system call, a single one waits for nothing.
  */
@@ -16,12 +15,10 @@
 #include <unistd.h>
 
 #include "group.h"
-#include "link.h"
+#include "link_table.h"
 #include "log.h"
 
 enum {
-  SLOT_BITS = 12,
-  LINKS_MAX = 1 << SLOT_BITS,
   ENROL_TRIES = 32,
   FLUSH_BYTES = 64 << 10 /* queued bytes that are not left waiting */
 };
@@ -52,13 +49,7 @@ struct msi_station {
   uv_timer_t timer;
   uint64_t timer_due; /* UINT64_MAX: not started */
 
-  msi_link **links; /* by slot; NULL: free */
-  uint32_t *generations;
-  size_t link_capacity;
-  bool *dirty; /* by slot: has queued frames */
-  uint16_t *dirty_slots;
-  size_t dirty_count;
-  uint64_t flushed_at;
+  msi_link_table links;
 
   uint64_t dial_term; /* 0: no dial under way */
   bool dial_failed;   /* to be reported in a loop turn of its own */
@@ -76,91 +67,21 @@ static void station_log(msi_station *station, ms_log_level level, const char *li
 
 /* --------------------------------------------------------------------- links */
 
-static bool links_grow(msi_station *station) {
-  size_t old = station->link_capacity;
-  size_t new = old == 0 ? 8 : old * 2;
-  if (new > LINKS_MAX) return false;
-  const ms_alloc *alloc = station->alloc;
-  msi_link **links = msi_alloc_zero(alloc, new * sizeof *links);
-  uint32_t *generations = msi_alloc_zero(alloc, new * sizeof *generations);
-  bool *dirty = msi_alloc_zero(alloc, new * sizeof *dirty);
-  uint16_t *dirty_slots = msi_alloc_zero(alloc, new * sizeof *dirty_slots);
-  if (links == NULL || generations == NULL || dirty == NULL || dirty_slots == NULL) {
-    msi_alloc_free(alloc, links, new * sizeof *links);
-    msi_alloc_free(alloc, generations, new * sizeof *generations);
-    msi_alloc_free(alloc, dirty, new * sizeof *dirty);
-    msi_alloc_free(alloc, dirty_slots, new * sizeof *dirty_slots);
-    return false;
-  }
-  if (old > 0) {
-    memcpy(links, station->links, old * sizeof *links);
-    memcpy(generations, station->generations, old * sizeof *generations);
-    memcpy(dirty, station->dirty, old * sizeof *dirty);
-    memcpy(dirty_slots, station->dirty_slots, station->dirty_count * sizeof *dirty_slots);
-  }
-  msi_alloc_free(alloc, station->links, old * sizeof *links);
-  msi_alloc_free(alloc, station->generations, old * sizeof *generations);
-  msi_alloc_free(alloc, station->dirty, old * sizeof *dirty);
-  msi_alloc_free(alloc, station->dirty_slots, old * sizeof *dirty_slots);
-  station->links = links;
-  station->generations = generations;
-  station->dirty = dirty;
-  station->dirty_slots = dirty_slots;
-  station->link_capacity = new;
-  return true;
-}
-
-static void links_free(msi_station *station) {
-  size_t n = station->link_capacity;
-  msi_alloc_free(station->alloc, station->links, n * sizeof *station->links);
-  msi_alloc_free(station->alloc, station->generations, n * sizeof *station->generations);
-  msi_alloc_free(station->alloc, station->dirty, n * sizeof *station->dirty);
-  msi_alloc_free(station->alloc, station->dirty_slots, n * sizeof *station->dirty_slots);
-}
-
-/* Names the link; 0 when there is no room for it. */
-static msi_link_id links_add(msi_station *station, msi_link *link) {
-  size_t slot = 0;
-  while (slot < station->link_capacity && station->links[slot] != NULL) slot++;
-  if (slot == station->link_capacity && !links_grow(station)) return 0;
-  station->links[slot] = link;
-  uint32_t generation = ++station->generations[slot];
-  msi_link_id id = (generation << SLOT_BITS) | (msi_link_id)slot;
-  msi_link_set_id(link, id);
-  return id;
-}
-
-static msi_link *links_find(msi_station *station, msi_link_id id, size_t *slot) {
-  *slot = id & (LINKS_MAX - 1);
-  if (*slot >= station->link_capacity || station->links[*slot] == NULL) return NULL;
-  return msi_link_id_of(station->links[*slot]) == id ? station->links[*slot] : NULL;
-}
-
 void msi_station_flush(msi_station *station) {
-  if (station->dirty_count == 0) return;
-  for (size_t i = 0; i < station->dirty_count; i++) {
-    size_t slot = station->dirty_slots[i];
-    station->dirty[slot] = false;
-    if (station->links[slot] != NULL) msi_link_flush(station->links[slot]);
-  }
-  station->dirty_count = 0;
-  station->flushed_at = uv_hrtime();
+  (void)msi_link_table_flush(&station->links);
 }
 
 static void port_send(void *ud, msi_link_id id, const uint8_t *frame, size_t bytes) {
   msi_station *station = ud;
-  size_t slot;
-  msi_link *link = links_find(station, id, &slot);
+  msi_link *link = msi_link_table_find(&station->links, id);
   if (link == NULL) return;
   msi_link_send(link, frame, bytes);
-  if (station->dirty[slot]) return;
-  station->dirty[slot] = true;
-  station->dirty_slots[station->dirty_count++] = (uint16_t)slot;
+  msi_link_table_mark(&station->links, id);
 }
 
 static size_t port_room(void *ud, msi_link_id id) {
-  size_t slot;
-  const msi_link *link = links_find(ud, id, &slot);
+  const msi_station *station = ud;
+  const msi_link *link = msi_link_table_find(&station->links, id);
   if (link == NULL) return 0;
   size_t queued = msi_link_queued(link);
   return queued >= MSI_LINK_ROOM_BYTES ? 0 : MSI_LINK_ROOM_BYTES - queued;
@@ -168,14 +89,12 @@ static size_t port_room(void *ud, msi_link_id id) {
 
 static void port_cut(void *ud, msi_link_id id, bool flush, const char *reason) {
   msi_station *station = ud;
-  size_t slot;
-  msi_link *link = links_find(station, id, &slot);
+  msi_link *link = msi_link_table_remove(&station->links, id);
   if (link == NULL) return;
   char line[MS_MESSAGE_MAX];
   snprintf(line, sizeof line, "link to process %lld closed: %s",
            (long long)msi_link_pid(link), reason);
   station_log(station, MS_LOG_DEBUG, line);
-  station->links[slot] = NULL;
   msi_link_close(link, flush);
 }
 
@@ -205,9 +124,8 @@ static ms_log_level level_of(const char *reason) {
 
 static void on_down(void *ud, msi_link *link, const char *reason) {
   msi_station *station = ud;
-  size_t slot;
   msi_link_id id = msi_link_id_of(link);
-  if (links_find(station, id, &slot) == link) station->links[slot] = NULL;
+  (void)msi_link_table_remove(&station->links, id);
   char line[MS_MESSAGE_MAX];
   snprintf(line, sizeof line, "link to process %lld is down: %s",
            (long long)msi_link_pid(link), reason);
@@ -222,7 +140,7 @@ static const msi_link_events LINK_EVENTS = {on_frame, on_room, on_down};
 
 static void on_accepted(void *ud, msi_link *link) {
   msi_station *station = ud;
-  msi_link_id id = station->closed ? 0 : links_add(station, link);
+  msi_link_id id = station->closed ? 0 : msi_link_table_add(&station->links, link);
   if (id == 0) {
     station_log(station, MS_LOG_WARNING, "no room for another link");
     msi_link_close(link, false);
@@ -257,7 +175,7 @@ static void on_dialled(void *ud, ms_status status, msi_link *link) {
   }
   msi_link_id id = 0;
   if (status == MS_OK) {
-    id = links_add(station, link);
+    id = msi_link_table_add(&station->links, link);
     if (id == 0) msi_link_close(link, false);
   }
   dial_report(station, id);
@@ -580,6 +498,7 @@ ms_status msi_station_new(const msi_station_config *config, msi_station **out,
   snprintf(station->name, sizeof station->name, "%s", config->name);
   snprintf(station->program, sizeof station->program, "%s", config->replica.program);
   msi_mailbox_init(&station->mailbox, station->alloc);
+  msi_link_table_init(&station->links, station->alloc);
   ms_status status =
       msi_directory_open(config->dir, config->replica.may_found && !config->must_exist,
                          &station->directory, error);
@@ -614,7 +533,7 @@ static void station_free(msi_station *station) {
     return;
   }
   if (station->timer.data != NULL) return; /* its close callback comes first */
-  links_free(station);
+  msi_link_table_fini(&station->links);
   MSI_FREE(station->alloc, station);
 }
 
@@ -629,13 +548,11 @@ void msi_station_close(msi_station *station) {
   msi_replica_inspect(station->replica, &info);
   msi_replica_stop(station->replica, uv_hrtime());
   station->closed = true;
-  for (size_t slot = 0; slot < station->link_capacity; slot++) {
-    if (station->links[slot] == NULL) continue;
-    msi_link_flush(station->links[slot]);
-    msi_link_close(station->links[slot], true);
-    station->links[slot] = NULL;
+  msi_link *link;
+  while ((link = msi_link_table_pop(&station->links)) != NULL) {
+    msi_link_flush(link);
+    msi_link_close(link, true);
   }
-  station->dirty_count = 0;
   msi_replica_free(station->replica);
   station->replica = NULL;
   if (station->group != NULL) {
@@ -663,25 +580,8 @@ msi_replica *msi_station_replica(msi_station *station) { return station->replica
 /* ------------------------------------------------------------- owner's calls */
 
 static bool station_may_defer(const msi_station *station, uint64_t now) {
-  if (now - station->flushed_at > FLUSH_PAUSE_NS) return false;
-  for (size_t i = 0; i < station->dirty_count; i++) {
-    const msi_link *link = station->links[station->dirty_slots[i]];
-    if (link != NULL && msi_link_queued(link) >= FLUSH_BYTES) return false;
-  }
-  return true;
-}
-
-/* False when the kernel did not take everything. */
-static bool station_flush_whole(msi_station *station) {
-  bool whole = true;
-  for (size_t i = 0; i < station->dirty_count; i++) {
-    msi_link *link = station->links[station->dirty_slots[i]];
-    if (link == NULL) continue;
-    msi_link_flush(link);
-    whole = whole && msi_link_queued(link) == 0;
-  }
-  msi_station_flush(station);
-  return whole;
+  return now - station->links.flushed_at <= FLUSH_PAUSE_NS &&
+         msi_link_table_queued(&station->links) < FLUSH_BYTES;
 }
 
 ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_ms,
@@ -693,10 +593,10 @@ ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_m
   ms_status status = msi_replica_submit(station->replica, now, base, wall_ms, update,
                                         root_before, root_after, number);
   *departure = MSI_DEPART_QUIET;
-  if (station->dirty_count > 0) {
+  if (station->links.dirty_count > 0) {
     if (station_may_defer(station, now)) {
       *departure = MSI_DEPART_DEFERRED;
-    } else if (!station_flush_whole(station)) {
+    } else if (!msi_link_table_flush(&station->links)) {
       *departure = MSI_DEPART_CHANGED; /* libuv waits for the socket now */
     }
   }
