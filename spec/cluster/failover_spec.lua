@@ -110,7 +110,7 @@ describe("when the host stops in good order #cluster", function()
       host:leave()
     end
     writers.stop()
-    assert.truthy(writers.check() >= 2 * 4 * 20)
+    assert.truthy(writers.check() >= (4 + 3) * 20)
   end)
 
   it("the last one takes the share and its files along", function()
