@@ -234,17 +234,20 @@ static void runtime_sweep(ms_runtime *runtime) {
   }
 }
 
-/* Notices that callbacks make while they run wait for the next poll. Bounded by what there was: a poll
- * ends however much comes meanwhile. False: the budget is used up. */
+/* Tells what there is, and the mail that had come. What callbacks make while they run, and what comes
+ * meanwhile, waits for the next poll. False: the budget is used up. */
 static bool share_tell_all(ms_share *share, uint64_t budget_end) {
-  size_t turns = share->notices.count + 2 * share->mail.count + 1;
-  for (; turns > 0; turns--) {
+  size_t mail = share->mail.count;
+  for (;;) {
     const msi_notice *next = msi_notices_first(&share->notices);
     if (next != NULL && next->round == share->runtime->round) return true;
+    if (next == NULL && mail == 0 && !share->state_changed) return true;
+    size_t before = share->mail.count;
     if (!msi_share_tell(share)) return true;
+    size_t taken = before > share->mail.count ? before - share->mail.count : 0;
+    mail -= taken < mail ? taken : mail;
     if (budget_end != UINT64_MAX && uv_hrtime() >= budget_end) return false;
   }
-  return true;
 }
 
 /* Begins with another share each time, so that none uses up the budget of all others for ever. */

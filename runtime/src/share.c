@@ -204,6 +204,11 @@ static ms_status share_wait(ms_share *share, int timeout_ms, msi_done_fn done, v
   return status;
 }
 
+static ms_status share_failure(const ms_share *share, ms_error *error) {
+  if (error != NULL) *error = share->error;
+  return share->error.status;
+}
+
 static bool share_is_open(void *ud) {
   const ms_share *share = ud;
   return msi_view_root(share->view) != NULL || share->failed ||
@@ -216,10 +221,7 @@ static ms_status share_wait_open(ms_share *share, int timeout_ms, ms_error *erro
   snprintf(name, sizeof name, "%s", share->name);
   ms_status status = share_wait(share, timeout_ms, share_is_open, share, &closed);
   if (closed) return msi_fail(error, MS_ECLOSED, "\"%s\" was closed meanwhile", name);
-  if (share->failed) {
-    if (error != NULL) *error = share->error;
-    return share->error.status;
-  }
+  if (share->failed) return share_failure(share, error);
   if (status == MS_OK) return MS_OK;
   return msi_fail(error, status, "no host of \"%s\" answered in %d ms", name, timeout_ms);
 }
@@ -230,6 +232,7 @@ ms_status ms_share_start(ms_share *share, int timeout_ms, ms_error *error) {
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (share->phase == MSI_PHASE_CLOSED)
     return msi_fail(error, MS_ECLOSED, "share is closed");
+  if (share->failed) return share_failure(share, error);
   if (timeout_ms < 0) timeout_ms = share->config.timeout_ms;
   if (timeout_ms != 0 && !share_is_open(share))
     status = msi_runtime_may_poll(runtime, error);
@@ -503,6 +506,5 @@ ms_status ms_share_sync(ms_share *share, int timeout_ms, ms_error *error) {
   if (closed) return msi_fail(error, MS_ECLOSED, "the share was closed meanwhile");
   if (status != MS_OK) return msi_fail(error, status, "no answer in %d ms", timeout_ms);
   if (share->mail.synced >= wait.token || !share->failed) return MS_OK;
-  if (error != NULL) *error = share->error;
-  return share->error.status;
+  return share_failure(share, error);
 }

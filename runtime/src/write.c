@@ -224,13 +224,13 @@ static bool share_has_room(const ms_share *share) {
 static bool share_make_room(ms_share *share) {
   if (share->config.write_timeout_ms == 0) return false;
   uint64_t deadline = msi_deadline_after(share->config.write_timeout_ms);
-  while (share->refusals < share->config.max_queue) {
+  for (;;) {
     while (!share_has_room(share) && msi_share_take(share)) continue;
     if (share_has_room(share)) return true;
-    if (share->mail.count > 0 || uv_hrtime() >= deadline) return false;
+    bool may_come = share->mail.count == 0 && share->refusals < share->config.max_queue;
+    if (!may_come || uv_hrtime() >= deadline) return false;
     msi_runtime_fetch(share->runtime, deadline);
   }
-  return false;
 }
 
 static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *receipt,
@@ -240,8 +240,9 @@ static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *
                     update->wire_bytes, share->config.max_patch);
   }
   if (!share_has_room(share) && !share_make_room(share)) {
-    return msi_fail(error, MS_EBUSY, "%zu patches are not settled yet",
-                    share->receipts.count);
+    return msi_fail(error, MS_EBUSY,
+                    "%zu patches are not settled, %zu refusals not told yet",
+                    share->receipts.count, share->refusals);
   }
   for (int i = 0; i < STALE_TRIES; i++) {
     ms_status status = submit_reserve(share, error);

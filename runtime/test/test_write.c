@@ -1,0 +1,343 @@
+/* Writing: batches, the queue and its bounds, and writes where writing is hard. */
+#include "share_support.h"
+
+#include "share.h"
+
+static const int PATIENCE_MS = (int)(TEST_PATIENCE_NS / 1000000);
+
+/* While a driver is held, its peer does nothing: nobody but this thread drives it, and it does not. */
+static const ms_share *held;
+
+static void hold(const ms_share *share) {
+  msi_driver_visit(share->runtime->driver);
+  held = share;
+}
+
+static void let_go(void) {
+  const ms_share *share = held;
+  held = NULL;
+  msi_driver_depart(share->runtime->driver, MSI_DEPART_CHANGED);
+}
+
+/* A test that failed may have left it so. */
+static int hold_teardown(void **state) {
+  if (held != NULL) let_go();
+  return scene_teardown(state);
+}
+
+#define HOLD_TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, hold_teardown)
+
+static void set(ms_share *share, const char *path, int64_t number) {
+  assert_int_equal(ms_share_set_int(share, path, number), MS_OK);
+}
+
+/* --------------------------------------------------------------------- batches */
+
+static void test_batch_without_writes_commits_nothing(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_batch *batch = NULL;
+  ms_error error;
+  ms_receipt *receipt = (ms_receipt *)share;
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  assert_int_equal(ms_batch_commit(batch, &receipt, &error), MS_OK);
+  assert_null(receipt);
+  assert_int_equal(info_of(share).submitted, 0);
+  set(share, "n", 1);
+  assert_int_equal(ms_batch_commit(batch, NULL, &error), MS_OK);
+  set(share, "n", 2); /* the batch is still open */
+  ms_batch_free(batch);
+  assert_int_equal(info_of(share).submitted, 1);
+  assert_int_equal(int_at(share, "n"), 1);
+}
+
+static void test_one_batch_at_a_time_and_no_poll_meanwhile(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self), *another = NULL;
+  ms_share_config config;
+  ms_batch *batch = NULL, *second = NULL, *elsewhere = NULL;
+  ms_error error;
+  scene_config(self, &config);
+  assert_int_equal(ms_share_open(self->runtimes[0], "other", &config, &another, &error),
+                   MS_OK);
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  assert_int_equal(ms_batch_new(share, &second), MS_EBUSY);
+  assert_int_equal(ms_batch_new(another, &elsewhere), MS_OK);
+  ms_batch_free(batch);
+  assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, NULL), MS_EBUSY);
+  assert_int_equal(ms_share_flush(another, 0, &error), MS_EBUSY);
+  assert_int_equal(ms_share_sync(another, 0, &error), MS_EBUSY);
+  ms_batch_free(elsewhere);
+  assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, NULL), MS_OK);
+}
+
+static void test_view_number_counts_what_a_batch_shows_and_hides(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_batch *batch = NULL;
+  uint64_t number = ms_share_view_number(share);
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  set(share, "n", 1);
+  assert_true(ms_share_view_number(share) > number);
+  number = ms_share_view_number(share);
+  ms_batch_free(batch);
+  assert_true(ms_share_view_number(share) > number);
+}
+
+static void test_batch_outlives_its_share_without_effect(void **state) {
+  scene *self = *state;
+  ms_error error;
+  for (int how = 0; how < 3; how++) {
+    ms_share *share = peer_open(self);
+    ms_batch *batch = NULL;
+    ms_receipt *receipt = NULL;
+    assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+    set(share, "n", 1);
+    switch (how) {
+      case 0:
+        assert_int_equal(ms_share_close(share, PATIENCE_MS), MS_OK);
+        assert_int_equal(int_at(share, "n"), -1);
+        break;
+      case 1: ms_share_free(share); break;
+      default:
+        ms_runtime_close(self->runtimes[how]);
+        self->runtimes[how] = NULL;
+        break;
+    }
+    assert_int_equal(ms_batch_commit(batch, &receipt, &error), MS_ECLOSED);
+    assert_null(receipt);
+    ms_batch_free(batch);
+  }
+}
+
+static void test_batch_that_is_too_large_stays_open(void **state) {
+  scene *self = *state;
+  ms_share_config config;
+  ms_batch *batch = NULL;
+  ms_receipt *receipt = NULL;
+  ms_error error;
+  scene_config(self, &config);
+  config.max_patch = 64;
+  ms_share *share = peer_open_with(self, &config);
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  for (int i = 0; i < 20; i++) {
+    char path[16];
+    snprintf(path, sizeof path, "k%d", i);
+    set(share, path, i);
+  }
+  assert_int_equal(ms_batch_commit(batch, &receipt, &error), MS_ELIMIT);
+  assert_null(receipt);
+  assert_non_null(strstr(error.message, "max_patch"));
+  assert_int_equal(int_at(share, "k19"), 19);
+  ms_batch_free(batch);
+  assert_int_equal(int_at(share, "k19"), -1);
+  assert_int_equal(ms_share_set_int(share, "n", 1), MS_OK);
+}
+
+/* ------------------------------------------------------------------- the queue */
+
+static ms_share *open_with_queue(scene *self, size_t max_queue, int write_timeout_ms) {
+  ms_share_config config;
+  scene_config(self, &config);
+  config.max_queue = max_queue;
+  config.write_timeout_ms = write_timeout_ms;
+  return peer_open_with(self, &config);
+}
+
+static void test_full_queue_is_busy_at_once_and_moves_nothing(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = open_with_queue(self, 3, 0);
+  ms_batch *batch = NULL;
+  ms_error error;
+  hold(host);
+  for (int i = 0; i < 3; i++) set(share, "n", i);
+  uint64_t number = ms_share_view_number(share);
+  assert_int_equal(ms_share_set_int(share, "n", 9), MS_EBUSY);
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  set(share, "m", 9);
+  assert_int_equal(ms_batch_commit(batch, NULL, &error), MS_EBUSY);
+  assert_int_equal(int_at(share, "m"), 9);
+  ms_batch_free(batch);
+  assert_true(ms_share_view_number(share) > number);
+  assert_int_equal(int_at(share, "n"), 2);
+  let_go();
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  set(share, "n", 9);
+}
+
+static void test_full_queue_ends_its_wait_in_time(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = open_with_queue(self, 1, 20);
+  hold(host);
+  set(share, "n", 1);
+  uint64_t start = uv_hrtime();
+  assert_int_equal(ms_share_set_int(share, "n", 2), MS_EBUSY);
+  assert_true(uv_hrtime() - start >= 20000000);
+  assert_int_equal(int_at(share, "n"), 1);
+  let_go();
+}
+
+static void count_call(void *ud, const ms_change *change) {
+  (void)change;
+  (*(int *)ud)++;
+}
+
+static void add_one(void *ud) { (*(int *)ud)++; }
+
+/* Whether timers are due, callbacks wait or wakes come: a write waits for room, and runs none of them. */
+static void test_writer_that_never_polls_waits_for_room(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = open_with_queue(self, 4, PATIENCE_MS);
+  ms_timer *timer = NULL;
+  ms_error error;
+  int calls = 0, runs = 0;
+  sub_on(share, "n", 0, count_call, &calls);
+  assert_int_equal(ms_runtime_after(self->runtimes[1], 0, add_one, &runs, &timer), MS_OK);
+  ms_runtime_wake(self->runtimes[1]);
+  for (int i = 1; i <= 500; i++) set(share, "n", i);
+  assert_int_equal(calls + runs, 0);
+  assert_true(info_of(share).pending <= 4);
+  assert_int_equal(ms_runtime_poll(self->runtimes[1], -1, 0, NULL), MS_OK);
+  assert_int_equal(calls, 500);
+  assert_int_equal(runs, 1);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_sync(host, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(int_at(host, "n"), 500);
+}
+
+typedef struct echo {
+  ms_share *share;
+  int calls;
+} echo;
+
+static void write_more(void *ud, const ms_change *change) {
+  echo *self = ud;
+  (void)change;
+  if (self->calls++ > 0) return;
+  for (int i = 1; i <= 50; i++) set(self->share, "m", i);
+}
+
+static void test_callback_waits_for_room_as_well(void **state) {
+  scene *self = *state;
+  peer_open(self);
+  echo all = {.share = open_with_queue(self, 2, PATIENCE_MS)};
+  ms_error error;
+  sub_on(all.share, "n", 0, write_more, &all);
+  set(all.share, "n", 1);
+  assert_int_equal(ms_share_flush(all.share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.calls, 1);
+  assert_int_equal(int_at(all.share, "m"), 50);
+}
+
+/* Each patch is rejected, and nobody polls to hear it. */
+static void test_untold_refusals_fill_the_queue(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = open_with_queue(self, 8, PATIENCE_MS);
+  ms_error error;
+  set(host, "x", 0);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_set_string(host, "x", "text", 4), MS_OK);
+  ms_status status = MS_OK;
+  int written = 0;
+  for (; status == MS_OK && written < 100; written++) {
+    status = ms_share_inc(share, "x", 1, NULL, &error);
+    /* Once the view knows that it is a string, the write fails by itself. */
+    if (status == MS_ETYPE) break;
+  }
+  assert_true(info_of(share).rejected <= 8);
+  assert_true(status == MS_EBUSY || status == MS_ETYPE);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error),
+                   MS_OK); /* polls: they are told */
+  set(share, "n", 1);
+}
+
+/* ------------------------------------------------------------ where writing is hard */
+
+static bool is_complete(void *ud) { return info_of(ud).state == MS_SHARE_CLIENT; }
+
+/* The document waits in the mailbox, and with it the writing of defaults. */
+static void test_closing_before_defaults_are_merged_writes_none(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self), *share = NULL;
+  ms_share_config config;
+  const ms_value *defaults = NULL;
+  ms_error error;
+  assert_int_equal(ms_value_from_json(NULL, "{\"d\":1}", 7, &defaults, &error), MS_OK);
+  scene_config(self, &config);
+  config.defaults = defaults;
+  config.merge_defaults = true;
+  self->runtimes[1] = runtime_make(self);
+  self->count = 2;
+  assert_int_equal(ms_share_new(self->runtimes[1], "arena", &config, &share, &error),
+                   MS_OK);
+  ms_value_release(defaults);
+  assert_int_equal(ms_share_start(share, 0, &error), MS_OK);
+  assert_true(test_eventually(is_complete, share));
+  assert_int_equal(ms_share_close(share, 0), MS_OK);
+  ms_share_free(share);
+  assert_int_equal(ms_share_sync(host, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(int_at(host, "d"), -1);
+}
+
+static void test_writing_before_the_document_is_there_has_no_host(void **state) {
+  scene *self = *state;
+  peer_open(self);
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_batch *batch = NULL;
+  ms_error error;
+  scene_config(self, &config);
+  self->runtimes[1] = runtime_make(self);
+  self->count = 2;
+  assert_int_equal(ms_share_new(self->runtimes[1], "arena", &config, &share, &error),
+                   MS_OK);
+  assert_int_equal(ms_share_set_int(share, "n", 1), MS_ENOHOST);
+  assert_int_equal(ms_batch_new(share, &batch), MS_ENOHOST);
+  assert_int_equal(ms_share_start(share, 0, &error), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "n", 1),
+                   MS_ENOHOST); /* nothing was polled yet */
+  assert_null(ms_share_root(share));
+  assert_int_equal(ms_share_start(share, -1, &error), MS_OK);
+  set(share, "n", 1);
+}
+
+static void test_share_that_could_not_be_opened_says_why_to_writers(void **state) {
+  scene *self = *state;
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_error error;
+  scene_config(self, &config);
+  config.must_exist = config.no_host = true;
+  self->runtimes[0] = runtime_make(self);
+  self->count = 1;
+  assert_int_equal(ms_share_new(self->runtimes[0], "arena", &config, &share, &error),
+                   MS_OK);
+  assert_int_equal(ms_share_start(share, -1, &error), MS_ENOENT);
+  assert_int_equal(ms_share_start(share, 0, &error), MS_ENOENT);
+  const ms_value *one = NULL;
+  assert_int_equal(ms_value_new_int(NULL, 1, &one), MS_OK);
+  assert_int_equal(ms_share_set(share, "n", one, NULL, &error), MS_ECLOSED);
+  assert_non_null(strstr(error.message, "arena"));
+  ms_share_free(share);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      HOLD_TEST(test_batch_without_writes_commits_nothing),
+      HOLD_TEST(test_one_batch_at_a_time_and_no_poll_meanwhile),
+      HOLD_TEST(test_view_number_counts_what_a_batch_shows_and_hides),
+      HOLD_TEST(test_batch_outlives_its_share_without_effect),
+      HOLD_TEST(test_batch_that_is_too_large_stays_open),
+      HOLD_TEST(test_full_queue_is_busy_at_once_and_moves_nothing),
+      HOLD_TEST(test_full_queue_ends_its_wait_in_time),
+      HOLD_TEST(test_writer_that_never_polls_waits_for_room),
+      HOLD_TEST(test_callback_waits_for_room_as_well),
+      HOLD_TEST(test_untold_refusals_fill_the_queue),
+      HOLD_TEST(test_closing_before_defaults_are_merged_writes_none),
+      HOLD_TEST(test_writing_before_the_document_is_there_has_no_host),
+      HOLD_TEST(test_share_that_could_not_be_opened_says_why_to_writers),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
