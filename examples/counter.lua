@@ -17,11 +17,15 @@ share:on("count", function(new, old, _, change)
 end)
 
 local left = times
-memshare.every(pause, function()
+local timer
+timer = memshare.every(pause, function()
   -- Not `share.data.count + 1`: two processes that read the same number would write the same one.
   share.data.count = memshare.inc(1)
   left = left - 1
-  if left == 0 then memshare.stop() end
+  if left == 0 then
+    timer:close() -- or it would go on counting while flush waits below
+    memshare.stop()
+  end
 end)
 memshare.run() -- until memshare.stop(), and under `memshare run` until Ctrl-C
 
