@@ -96,7 +96,6 @@ static void record_drop_trie(msi_origin_record *record) {
 static void record_free(const ms_alloc *alloc, msi_origin_record *record) {
   if (record == NULL) return;
   record_drop_trie(record);
-  msi_alloc_free(alloc, record->items, record->capacity * sizeof *record->items);
   MSI_FREE(alloc, record);
 }
 
@@ -159,38 +158,7 @@ static void record_drop(msi_conflicts *conflicts, uint64_t origin) {
 /* The origin has seen everything up to `base`. */
 static void record_seen(msi_conflicts *conflicts, uint64_t origin, uint64_t base) {
   msi_origin_record *record = record_find(conflicts, origin);
-  if (record == NULL) return;
-  if (record->newest <= base) {
-    record_drop(conflicts, origin);
-    return;
-  }
-  while (record->first < record->count && record->items[record->first].version <= base) {
-    record->first++;
-  }
-}
-
-ms_status msi_origin_record_append(const ms_alloc *alloc, msi_origin_record *record,
-                                   msi_rejection item) {
-  if (record->count - record->first == MSI_CONFLICT_REJECTIONS) record->first++;
-  if (record->count == record->capacity) {
-    if (record->first >
-        record->capacity / 2) { /* so that this costs O(1) on the average */
-      record->count -= record->first;
-      memmove(record->items, record->items + record->first,
-              record->count * sizeof *record->items);
-      record->first = 0;
-    } else {
-      size_t capacity = record->capacity == 0 ? 4 : record->capacity * 2;
-      msi_rejection *items =
-          msi_alloc_resize(alloc, record->items, record->capacity * sizeof *items,
-                           capacity * sizeof *items);
-      if (items == NULL) return MS_ENOMEM;
-      record->items = items;
-      record->capacity = capacity;
-    }
-  }
-  record->items[record->count++] = item;
-  return MS_OK;
+  if (record != NULL && record->newest <= base) record_drop(conflicts, origin);
 }
 
 /* ----- lifetime */
@@ -364,8 +332,7 @@ static void note_rejection(msi_conflicts *conflicts, const msi_entry *entry) {
     return;
   }
   record->newest = entry->version;
-  msi_rejection item = {entry->version, entry->patch.number, entry->refusal.status};
-  ms_status status = msi_origin_record_append(conflicts->alloc, record, item);
+  ms_status status = MS_OK;
   for (size_t i = 0; i < entry->refusal.path_count && status == MS_OK; i++) {
     status = record_note_path(conflicts, record, entry->refusal.paths[i], entry->version);
   }
@@ -389,23 +356,6 @@ void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry) {
   }
 }
 
-bool msi_conflicts_was_rejected(const msi_conflicts *conflicts, uint64_t origin,
-                                uint64_t number, ms_status *status) {
-  const msi_origin_record *record = record_find(conflicts, origin);
-  if (record == NULL) return false;
-  size_t low = record->first, high = record->count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (record->items[middle].number < number)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  if (low == record->count || record->items[low].number != number) return false;
-  *status = record->items[low].status;
-  return true;
-}
-
 /* ----- looking */
 
 size_t msi_conflicts_bytes(const msi_conflicts *conflicts) {
@@ -413,7 +363,7 @@ size_t msi_conflicts_bytes(const msi_conflicts *conflicts) {
                  conflicts->record_capacity * sizeof *conflicts->records;
   for (size_t i = 0; i < conflicts->record_count; i++) {
     const msi_origin_record *record = conflicts->records[i];
-    bytes += sizeof *record + record->capacity * sizeof *record->items;
+    bytes += sizeof *record;
     if (record->has_trie) bytes += msi_path_trie_bytes(&record->trie);
   }
   return bytes;
@@ -426,11 +376,6 @@ static bool stamps_check(const msi_stamps *all) {
 }
 
 static bool record_check(const msi_origin_record *record) {
-  if (record->first > record->count || record->count > record->capacity) return false;
-  for (size_t i = record->first + 1; i < record->count; i++) {
-    if (record->items[i - 1].version >= record->items[i].version) return false;
-    if (record->items[i - 1].number >= record->items[i].number) return false;
-  }
   if (!record->has_trie) return true;
   return msi_path_trie_check(&record->trie) &&
          record->trie.count <= MSI_CONFLICT_REJECTED_NODES;

@@ -7,7 +7,7 @@
  * everything its writer has seen, so an operation below a kept one that the writer has seen, or below
  * one of the writer's own, is beaten anyway. Guards ask only: they neither lose nor are kept.
  *
- * Per origin it also keeps that origin's rejections which it may not have seen yet: versions, numbers
+ * Per origin it also keeps that origin's rejections which it may not have seen yet: versions
  * and a trie of their paths (those of guards are not among them: a guard leaves nothing undone). A
  * patch of that origin which is based below one falls with it when it touches something at or below
  * a rejected path, or, with a relative operation, above one. $set and $unset at or above the rejected
@@ -20,8 +20,7 @@
  * absolute write to whatever path loses to a newer one there that its writer had not seen. So a lone
  * writer never meets its own floor, and evicted nodes cost only those who write late what is older.
  * Rejected paths: at most MSI_CONFLICT_REJECTED_NODES nodes per origin, beyond that the oldest leaf
- * raises that origin's own floor: every patch of it based below falls. Rejected numbers: at most
- * MSI_CONFLICT_REJECTIONS per origin, as many as a default queue holds.
+ * raises that origin's own floor: every patch of it based below falls.
  *
  * It is a function of the stream of entries alone, and travels in snapshots.
  */
@@ -34,8 +33,7 @@ enum {
   MSI_CONFLICT_NODES = 32768,
   MSI_CONFLICT_NODES_LEAST = 2 * MS_DEPTH_MAX, /* so that one path always fits */
   MSI_CONFLICT_KEY_BYTES = 64,
-  MSI_CONFLICT_REJECTED_NODES = 4096,
-  MSI_CONFLICT_REJECTIONS = MS_QUEUE_MAX
+  MSI_CONFLICT_REJECTED_NODES = 4096
 };
 
 typedef struct msi_conflicts msi_conflicts;
@@ -64,9 +62,6 @@ void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
 /* Take an entry into account (any kind; RETIRE drops the origin's rejections). Versions only grow. On
  * MS_ENOMEM the index stays usable and keeps what it can no longer tell apart in its floors. */
 void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry);
-/* Was this number of this origin rejected, as far as is still known? Also gives the status. */
-bool msi_conflicts_was_rejected(const msi_conflicts *conflicts, uint64_t origin,
-                                uint64_t number, ms_status *status);
 
 MS_CHECKED ms_status msi_conflicts_pack(msi_buffer *out, const msi_conflicts *conflicts);
 MS_CHECKED ms_status msi_conflicts_unpack(msi_reader *in, const ms_alloc *alloc,

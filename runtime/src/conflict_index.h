@@ -33,11 +33,6 @@ typedef struct msi_rejected_node {
   uint64_t below; /* at or below */
 } msi_rejected_node;
 
-typedef struct msi_rejection {
-  uint64_t version, number;
-  ms_status status;
-} msi_rejection;
-
 /* The rejections of one origin that it may not have seen. */
 typedef struct msi_origin_record {
   uint64_t origin;
@@ -45,8 +40,6 @@ typedef struct msi_origin_record {
   uint64_t newest; /* version of the newest rejection */
   bool has_trie;
   msi_path_trie trie;
-  msi_rejection *items; /* ascending versions and numbers; valid from `first` on */
-  size_t first, count, capacity;
 } msi_origin_record;
 
 struct msi_conflicts {
@@ -70,9 +63,5 @@ static inline bool msi_stamp_beats(const msi_stamp *a, const msi_stamp *b) {
 /* The record of an origin that has none. MS_ENOMEM. */
 MS_CHECKED ms_status msi_conflicts_record(msi_conflicts *conflicts, uint64_t origin,
                                           msi_origin_record **out);
-/* One more rejection, the oldest going when there are too many. MS_ENOMEM. */
-MS_CHECKED ms_status msi_origin_record_append(const ms_alloc *alloc,
-                                              msi_origin_record *record,
-                                              msi_rejection item);
 
 #endif

@@ -5,7 +5,7 @@
  *   floor   stamps
  *   nodes   [[parent, key, exact, below] ...], youngest first; parent is an index into the list
  *   stamps  [timestamp, origin, version, wall_ms, ...], none to two
- *   origins [[origin, floor, newest, [version, number, status, ...], nodes] ...]
+ *   origins [[origin, floor, newest, nodes] ...]
  *           with nodes [[parent, key, exact, below] ...], exact and below being versions
  *
  * A pure data structure; loop side.
@@ -138,47 +138,13 @@ static ms_status unpack_trie(msi_reader *in, msi_path_trie *trie, size_t nodes_m
 }
 
 static ms_status pack_record(msi_buffer *out, const msi_origin_record *record) {
-  size_t count = record->count - record->first;
-  ms_status status = msi_pack_array(out, 5);
+  ms_status status = msi_pack_array(out, 4);
   if (status == MS_OK) status = msi_pack_uint(out, record->origin);
   if (status == MS_OK) status = msi_pack_uint(out, record->floor);
   if (status == MS_OK) status = msi_pack_uint(out, record->newest);
-  if (status == MS_OK) status = msi_pack_array(out, count * 3);
-  for (size_t i = 0; i < count && status == MS_OK; i++) {
-    const msi_rejection *item = &record->items[record->first + i];
-    status = msi_pack_uint(out, item->version);
-    if (status == MS_OK) status = msi_pack_uint(out, item->number);
-    if (status == MS_OK) status = msi_pack_int(out, item->status);
-  }
   if (status != MS_OK) return status;
   if (!record->has_trie) return msi_pack_nil(out);
   return pack_trie(out, &record->trie, pack_rejected_node);
-}
-
-static ms_status unpack_rejections(msi_reader *in, const ms_alloc *alloc,
-                                   msi_origin_record *record) {
-  size_t count = 0;
-  ms_status status = msi_unpack_array(in, &count);
-  if (status != MS_OK) return status;
-  if (count % 3 != 0) return MS_ETYPE;
-  if (count / 3 > MSI_CONFLICT_REJECTIONS) return MS_ELIMIT;
-  msi_rejection last = {0, 0, MS_OK};
-  for (size_t i = 0; i < count / 3 && status == MS_OK; i++) {
-    msi_rejection item = {0, 0, MS_OK};
-    int64_t code = 0;
-    status = msi_unpack_uint(in, &item.version);
-    if (status == MS_OK) status = msi_unpack_uint(in, &item.number);
-    if (status == MS_OK) status = msi_unpack_int(in, &code);
-    if (status != MS_OK) return status;
-    if (item.version <= last.version || item.number <= last.number || code >= MS_OK ||
-        code < MS_ENOMEM) {
-      return MS_ETYPE;
-    }
-    item.status = (ms_status)code;
-    last = item;
-    status = msi_origin_record_append(alloc, record, item);
-  }
-  return status;
 }
 
 static ms_status unpack_record(msi_reader *in, msi_conflicts *conflicts, uint64_t *last) {
@@ -188,12 +154,11 @@ static ms_status unpack_record(msi_reader *in, msi_conflicts *conflicts, uint64_
   ms_status status = msi_unpack_array(in, &fields);
   if (status == MS_OK) status = msi_unpack_uint(in, &origin);
   if (status != MS_OK) return status;
-  if (fields != 5 || origin <= *last) return MS_ETYPE;
+  if (fields != 4 || origin <= *last) return MS_ETYPE;
   *last = origin;
   status = msi_conflicts_record(conflicts, origin, &record);
   if (status == MS_OK) status = msi_unpack_uint(in, &record->floor);
   if (status == MS_OK) status = msi_unpack_uint(in, &record->newest);
-  if (status == MS_OK) status = unpack_rejections(in, conflicts->alloc, record);
   if (status != MS_OK) return status;
   if (msi_unpack_nil(in) == MS_OK) return MS_OK;
   status = msi_path_trie_init(&record->trie, conflicts->alloc, sizeof(msi_rejected_node));

@@ -271,24 +271,24 @@ static void test_guards_fall_only_with_what_made_their_container(void **state) {
   msi_conflicts_free(conflicts);
 }
 
-static void test_rejections_are_known_until_their_origin_has_seen_them(void **state) {
+static void test_rejections_count_until_their_origin_has_seen_them(void **state) {
   (void)state;
   msi_conflicts *conflicts = conflicts_of();
-  ms_status status = MS_OK;
+  size_t bytes = msi_conflicts_bytes(conflicts);
   note(conflicts, rejected(5, 10, 4, 7, set("a", 1)));
   note(conflicts, rejected(6, 10, 4, 8, set("b", 1)));
-  assert_true(msi_conflicts_was_rejected(conflicts, 10, 7, &status));
-  assert_int_equal(status, MS_ECONFLICT);
-  assert_true(msi_conflicts_was_rejected(conflicts, 10, 8, &status));
-  assert_false(msi_conflicts_was_rejected(conflicts, 10, 9, &status));
-  assert_false(msi_conflicts_was_rejected(conflicts, 11, 7, &status));
-  note(conflicts, accepted(7, 10, 5, 200, set("c", 1)));
-  assert_false(msi_conflicts_was_rejected(conflicts, 10, 7, &status));
-  assert_true(msi_conflicts_was_rejected(conflicts, 10, 8, &status));
+  note(conflicts, rejected(7, 11, 6, 1, set("c", 1)));
+  assert_int_equal(status_of(conflicts, 10, 5, 99, set("b.x", 1)), MS_ECONFLICT);
+  /* A patch on base 6: both are seen. The other origin leaves. */
+  note(conflicts, rejected(8, 10, 6, 9, set("d", 1)));
   note(conflicts,
-       (msi_entry){.kind = MSI_ENTRY_RETIRE, .version = 8, .patch = {.origin = 10}});
-  assert_false(msi_conflicts_was_rejected(conflicts, 10, 8, &status));
-  assert_int_equal(status_of(conflicts, 10, 4, 99, set("b.c", 1)), MS_OK);
+       (msi_entry){.kind = MSI_ENTRY_RETIRE, .version = 9, .patch = {.origin = 11}});
+  assert_int_equal(status_of(conflicts, 11, 6, 99, set("c.x", 1)), MS_OK);
+  assert_int_equal(status_of(conflicts, 10, 6, 99, set("d.x", 1)), MS_ECONFLICT);
+  msi_entry last = accepted(10, 10, 8, 200, update_of(MSI_CODE_SET, "e", 1, MS_NULL));
+  note(conflicts, last);
+  assert_int_equal(status_of(conflicts, 10, 8, 299, set("d.x", 1)), MS_OK);
+  assert_true(msi_conflicts_bytes(conflicts) < bytes + 1024); /* and are forgotten */
   msi_conflicts_free(conflicts);
 }
 
@@ -524,7 +524,6 @@ static void test_many_rejected_paths_raise_the_writers_own_floor(void **state) {
   (void)state;
   msi_conflicts *conflicts = conflicts_of();
   char text[32];
-  ms_status status = MS_OK;
   uint64_t count = MSI_CONFLICT_REJECTED_NODES + 10;
   for (uint64_t i = 1; i <= count; i++) {
     snprintf(text, sizeof text, "k%d", (int)i);
@@ -539,8 +538,6 @@ static void test_many_rejected_paths_raise_the_writers_own_floor(void **state) {
   assert_int_equal(status_of(conflicts, 10, 11, 9999, set("elsewhere", 1)), MS_OK);
   found = check(conflicts, 10, 11, 9999, set("k20.x", 1));
   assert_true(found.by_dependence && !found.by_floor);
-  assert_true(msi_conflicts_was_rejected(conflicts, 10, 1, &status));
-  assert_true(msi_conflicts_was_rejected(conflicts, 10, count, &status));
   msi_conflicts_free(conflicts);
 }
 
@@ -661,7 +658,7 @@ int main(void) {
       cmocka_unit_test(test_guards_neither_lose_nor_win),
       cmocka_unit_test(test_patches_fall_with_what_they_build_on),
       cmocka_unit_test(test_guards_fall_only_with_what_made_their_container),
-      cmocka_unit_test(test_rejections_are_known_until_their_origin_has_seen_them),
+      cmocka_unit_test(test_rejections_count_until_their_origin_has_seen_them),
       cmocka_unit_test(test_index_agrees_with_a_scan_of_the_history),
       cmocka_unit_test(test_evicted_paths_cost_late_writers_only),
       cmocka_unit_test(test_many_rejected_paths_raise_the_writers_own_floor),
