@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "memshare.h"
+#include "share.h"
 
 enum { PEERS_MAX = 4 };
 
@@ -25,7 +25,19 @@ typedef struct scene {
   ms_runtime *runtimes[PEERS_MAX];
   ms_share *shares[PEERS_MAX];
   size_t count;
+  const ms_share *held[2];
 } scene;
+
+/* While a peer's driver is held it does nothing: nobody but this thread drives it, and it does not. */
+static inline void hold(scene *self, const ms_share *share) {
+  msi_driver_visit(share->runtime->driver);
+  self->held[self->held[0] != NULL] = share;
+}
+
+static inline void let_go(scene *self, const ms_share *share) {
+  self->held[self->held[0] != share] = NULL;
+  msi_driver_depart(share->runtime->driver, MSI_DEPART_CHANGED);
+}
 
 static inline void log_line(void *ud, ms_log_level level, const char *line) {
   scene *self = ud;
@@ -43,6 +55,9 @@ static inline int scene_setup(void **state) {
 
 static inline int scene_teardown(void **state) {
   scene *self = *state;
+  for (int i = 0; i < 2; i++) { /* of a test that failed */
+    if (self->held[i] != NULL) let_go(self, self->held[i]);
+  }
   for (size_t i = 0; i < self->count; i++) ms_runtime_close(self->runtimes[i]);
   char command[128];
   snprintf(command, sizeof command, "rm -rf %s", self->dir);

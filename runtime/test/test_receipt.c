@@ -1,32 +1,7 @@
 /* Receipts: each is settled once, on every way a decision may take to its writer. */
 #include "share_support.h"
 
-#include "share.h"
-
 static const int PATIENCE_MS = (int)(TEST_PATIENCE_NS / 1000000);
-
-/* While a driver is held, its peer does nothing: nobody but this thread drives it, and it does not. */
-static const ms_share *held[2];
-
-static void hold(const ms_share *share) {
-  msi_driver_visit(share->runtime->driver);
-  held[held[0] != NULL] = share;
-}
-
-static void let_go(const ms_share *share) {
-  held[held[0] != share] = NULL;
-  msi_driver_depart(share->runtime->driver, MSI_DEPART_CHANGED);
-}
-
-/* A test that failed may have left them so. */
-static int hold_teardown(void **state) {
-  for (int i = 0; i < 2; i++) {
-    if (held[i] != NULL) let_go(held[i]);
-  }
-  return scene_teardown(state);
-}
-
-#define HOLD_TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, hold_teardown)
 
 static ms_receipt *inc(ms_share *share, const char *path) {
   ms_receipt *receipt = NULL;
@@ -94,13 +69,13 @@ static void test_wait_ends_at_its_timeout_and_may_be_tried_again(void **state) {
   ms_share *host = peer_open(self);
   ms_share *share = peer_open(self);
   ms_error error;
-  hold(host);
+  hold(self, host);
   ms_receipt *receipt = inc(share, "n");
   assert_int_equal(ms_receipt_wait(receipt, 0, &error), MS_ETIMEDOUT);
   assert_int_equal(ms_receipt_wait(receipt, 10, &error), MS_ETIMEDOUT);
   assert_int_equal(ms_share_flush(share, 10, &error), MS_ETIMEDOUT);
   assert_int_equal(ms_share_sync(share, 10, &error), MS_ETIMEDOUT);
-  let_go(host);
+  let_go(self, host);
   assert_int_equal(ms_receipt_wait(receipt, -1, &error), MS_OK);
   assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
   assert_settled(receipt, MS_ACCEPTED);
@@ -113,10 +88,10 @@ static void test_closing_before_a_decision_settles_as_unknown(void **state) {
   ms_share *host = peer_open(self);
   ms_share *share = peer_open(self);
   ms_error error;
-  hold(host);
+  hold(self, host);
   ms_receipt *receipt = inc(share, "n");
   assert_int_equal(ms_share_close(share, 10), MS_ETIMEDOUT);
-  let_go(host);
+  let_go(self, host);
   assert_int_equal(info_of(share).unknown, 1);
   assert_int_equal(info_of(share).pending, 0);
   assert_int_equal(ms_receipt_wait(receipt, -1, &error), MS_ENOHOST);
@@ -144,10 +119,10 @@ static void test_receipts_outlive_share_and_runtime(void **state) {
   assert_int_equal(ms_receipt_wait(receipts[0], PATIENCE_MS, &error), MS_ETYPE);
   receipts[1] = inc(share, "n");
   assert_int_equal(ms_receipt_wait(receipts[1], PATIENCE_MS, &error), MS_OK);
-  hold(host);
+  hold(self, host);
   receipts[2] = inc(share, "n");
   ms_runtime_close(self->runtimes[1]);
-  let_go(host);
+  let_go(self, host);
   self->runtimes[1] = NULL;
   ms_rejection rejection;
   assert_true(ms_receipt_rejection(receipts[0], &rejection));
@@ -203,17 +178,18 @@ static msi_mailbox *box_of(const ms_share *share) {
 }
 
 /* Four patches that nobody decides, as long as the host is held. */
-static void make_undecided(ms_share *host, ms_share *share, ms_receipt *receipts[4]) {
+static void make_undecided(scene *self, ms_share *host, ms_share *share,
+                           ms_receipt *receipts[4]) {
   ms_error error;
   assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
-  hold(host);
+  hold(self, host);
   for (int i = 0; i < 4; i++) receipts[i] = inc(share, "n");
 }
 
-static void deliver(ms_share *share, const msi_delivery *delivery) {
-  hold(share);
+static void deliver(scene *self, ms_share *share, const msi_delivery *delivery) {
+  hold(self, share);
   msi_mailbox_put(box_of(share), share->peer, delivery);
-  let_go(share);
+  let_go(self, share);
 }
 
 static void
@@ -222,21 +198,22 @@ test_snapshot_settles_what_was_decided_and_tells_what_was_not_accepted(void **st
   ms_share *host = peer_open(self);
   ms_share *share = peer_open(self);
   ms_receipt *receipts[4];
-  make_undecided(host, share, receipts);
+  make_undecided(self, host, share, receipts);
   const ms_value *root = NULL;
   ms_error error;
   assert_int_equal(ms_value_from_json(NULL, "{\"n\":2}", 7, &root, &error), MS_OK);
-  deliver(share, &(msi_delivery){.kind = MSI_DELIVER_ROOT,
-                                 .root = root,
-                                 .version = 100,
-                                 .number = 3,
-                                 .rejected = (const uint64_t[]){2},
-                                 .rejected_count = 1});
+  deliver(self, share,
+          &(msi_delivery){.kind = MSI_DELIVER_ROOT,
+                          .root = root,
+                          .version = 100,
+                          .number = 3,
+                          .rejected = (const uint64_t[]){2},
+                          .rejected_count = 1});
   ms_value_release(root);
   assert_int_equal(ms_runtime_poll(self->runtimes[1], 0, 0, NULL), MS_OK);
   assert_int_equal(int_at(share, "n"), 3); /* and the fourth, which is still pending */
   assert_int_equal(info_of(share).pending, 1);
-  let_go(host);
+  let_go(self, host);
   assert_int_equal(ms_share_close(share, PATIENCE_MS), MS_OK);
   assert_settled(receipts[0], MS_ACCEPTED);
   assert_settled(receipts[1], MS_REJECTED);
@@ -249,13 +226,13 @@ static void test_end_of_a_group_settles_as_unknown(void **state) {
   ms_share *host = peer_open(self);
   ms_share *share = peer_open(self);
   ms_receipt *receipts[4];
-  make_undecided(host, share, receipts);
-  deliver(share, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = 4});
+  make_undecided(self, host, share, receipts);
+  deliver(self, share, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = 4});
   assert_int_equal(ms_runtime_poll(self->runtimes[1], 0, 0, NULL), MS_OK);
   for (int i = 0; i < 4; i++) assert_settled(receipts[i], MS_UNKNOWN);
   assert_int_equal(info_of(share).unknown, 4);
   assert_int_equal(int_at(share, "n"), -1);
-  let_go(host);
+  let_go(self, host);
 }
 
 /* Without memory for a delivery the decisions are lost, yet not that they were made. */
@@ -265,20 +242,20 @@ static void test_broken_mailbox_settles_what_the_replica_knows_as_decided(void *
   ms_share *share = peer_open(self);
   ms_receipt *receipts[4];
   ms_error error;
-  make_undecided(host, share, receipts);
+  make_undecided(self, host, share, receipts);
   progress wanted = {share, info_of(share).entries + 4};
-  let_go(host);
+  let_go(self, host);
   assert_true(test_eventually(has_applied, &wanted));
-  hold(host);
+  hold(self, host);
   ms_receipt *later = inc(share, "n");
-  hold(share);
+  hold(self, share);
   box_of(share)->broken = true;
-  let_go(share);
+  let_go(self, share);
   assert_int_equal(ms_runtime_poll(self->runtimes[1], 0, 0, NULL), MS_OK);
   for (int i = 0; i < 4; i++) assert_settled(receipts[i], MS_UNKNOWN);
   assert_int_equal(ms_receipt_get_state(later), MS_PENDING);
   assert_int_equal(int_at(share, "n"), 5);
-  let_go(host);
+  let_go(self, host);
   assert_int_equal(ms_receipt_wait(later, PATIENCE_MS, &error), MS_OK);
   assert_settled(later, MS_ACCEPTED);
   assert_int_equal(int_at(share, "n"), 5);
@@ -286,16 +263,16 @@ static void test_broken_mailbox_settles_what_the_replica_knows_as_decided(void *
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      HOLD_TEST(test_client_learns_the_version_of_what_was_accepted),
-      HOLD_TEST(test_rejection_says_what_about_and_what_stands),
-      HOLD_TEST(test_wait_ends_at_its_timeout_and_may_be_tried_again),
-      HOLD_TEST(test_closing_before_a_decision_settles_as_unknown),
-      HOLD_TEST(test_closing_takes_the_decisions_that_are_there),
-      HOLD_TEST(test_receipts_outlive_share_and_runtime),
-      HOLD_TEST(test_melted_backlog_settles_each_with_its_own_version),
-      HOLD_TEST(test_snapshot_settles_what_was_decided_and_tells_what_was_not_accepted),
-      HOLD_TEST(test_end_of_a_group_settles_as_unknown),
-      HOLD_TEST(test_broken_mailbox_settles_what_the_replica_knows_as_decided),
+      SCENE_TEST(test_client_learns_the_version_of_what_was_accepted),
+      SCENE_TEST(test_rejection_says_what_about_and_what_stands),
+      SCENE_TEST(test_wait_ends_at_its_timeout_and_may_be_tried_again),
+      SCENE_TEST(test_closing_before_a_decision_settles_as_unknown),
+      SCENE_TEST(test_closing_takes_the_decisions_that_are_there),
+      SCENE_TEST(test_receipts_outlive_share_and_runtime),
+      SCENE_TEST(test_melted_backlog_settles_each_with_its_own_version),
+      SCENE_TEST(test_snapshot_settles_what_was_decided_and_tells_what_was_not_accepted),
+      SCENE_TEST(test_end_of_a_group_settles_as_unknown),
+      SCENE_TEST(test_broken_mailbox_settles_what_the_replica_knows_as_decided),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

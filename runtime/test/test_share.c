@@ -343,27 +343,226 @@ static void test_forked_child_is_closed_out(void **state) {
   assert_int_equal(ms_share_set_int(share, "x", 1), MS_OK);
 }
 
-/* --------------------------------------------------------------------- timers */
+/* ------------------------------------------------------- opening and its trouble */
 
-static void add_one(void *ud) { (*(int *)ud)++; }
+static const int PATIENCE_MS = (int)(TEST_PATIENCE_NS / 1000000);
 
-static void test_timers_run_in_order_inside_polls(void **state) {
-  (void)state;
+static void test_start_waits_for_its_timeout_and_goes_on_trying(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self), *share = NULL;
+  ms_share_config config;
+  ms_error error;
+  scene_config(self, &config);
+  self->runtimes[1] = runtime_make(self);
+  self->count = 2;
+  assert_int_equal(ms_share_new(self->runtimes[1], "arena", &config, &share, &error),
+                   MS_OK);
+  assert_int_equal(ms_share_set_int(host, "n", 1), MS_OK);
+  hold(self, host);
+  assert_int_equal(ms_share_start(share, 20, &error), MS_ETIMEDOUT);
+  assert_non_null(strstr(error.message, "arena"));
+  config.timeout_ms = 20;
+  ms_share *again = NULL; /* the same share; nothing is closed when this fails */
+  assert_int_equal(ms_share_open(self->runtimes[1], "arena", &config, &again, &error),
+                   MS_ETIMEDOUT);
+  assert_null(again);
+  let_go(self, host);
+  assert_int_equal(ms_share_start(share, -1, &error), MS_OK);
+  assert_int_equal(int_at(share, "n"), 1);
+  assert_int_equal(ms_share_start(share, 0, &error), MS_OK);
+}
+
+typedef struct opener {
+  scene *scene;
+  ms_share *share; /* to close */
+  int calls;
+} opener;
+
+static void open_shares(void *ud) {
+  opener *self = ud;
+  ms_runtime *runtime = self->scene->runtimes[0];
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_error error;
+  self->calls++;
+  scene_config(self->scene, &config);
+  /* Waiting is what a callback cannot do. */
+  assert_int_equal(ms_share_open(runtime, "another", &config, &share, &error), MS_EBUSY);
+  assert_int_equal(ms_share_open(runtime, "arena", &config, &share, &error), MS_OK);
+  ms_share_free(share);
+  assert_int_equal(ms_share_new(runtime, "another", &config, &share, &error), MS_OK);
+  assert_int_equal(ms_share_start(share, 0, &error), MS_OK);
+  ms_share_free(share);
+}
+
+static void test_callback_may_open_what_needs_no_wait(void **state) {
+  scene *self = *state;
+  opener all = {.scene = self};
+  ms_timer *timer = NULL;
+  ms_error error;
+  ms_share *share = peer_open(self);
+  assert_int_equal(ms_runtime_after(self->runtimes[0], 0, open_shares, &all, &timer),
+                   MS_OK);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.calls, 1);
+}
+
+static void close_share(void *ud) {
+  opener *self = ud;
+  self->calls++;
+  assert_int_equal(ms_share_close(self->share, PATIENCE_MS), MS_OK);
+}
+
+static void test_share_closed_while_it_opens_is_closed(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share_config config;
+  ms_timer *timer = NULL;
+  ms_error error;
+  opener all = {.scene = self};
+  scene_config(self, &config);
+  self->runtimes[1] = runtime_make(self);
+  self->count = 2;
+  hold(self, host);
+  assert_int_equal(ms_share_new(self->runtimes[1], "arena", &config, &all.share, &error),
+                   MS_OK);
+  assert_int_equal(ms_runtime_after(self->runtimes[1], 0, close_share, &all, &timer),
+                   MS_OK);
+  assert_int_equal(ms_share_start(all.share, -1, &error), MS_ECLOSED);
+  assert_int_equal(ms_share_start(all.share, -1, &error), MS_ECLOSED);
+  let_go(self, host);
+  ms_share_free(all.share);
+}
+
+static void test_each_holder_closes_and_frees_for_itself(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  assert_ptr_equal(ms_share_retain(share), share);
+  assert_ptr_equal(ms_share_retain(share), share);
+  assert_int_equal(ms_share_close(share, 0), MS_OK); /* the first */
+  ms_share_free(share);
+  ms_share_free(share); /* the second, without closing */
+  assert_int_equal(ms_share_set_int(share, "n", 1), MS_OK);
+  assert_int_equal(ms_share_close(share, 0), MS_OK);
+  assert_int_equal(ms_share_close(share, 0), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "n", 2), MS_ECLOSED);
+  ms_share_free(share);
+  assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, NULL), MS_OK);
+  self->count = 0;
+  ms_runtime_close(self->runtimes[0]);
+  share = peer_open(self); /* nobody holds the name any more */
+  assert_int_equal(int_at(share, "n"), -1);
+}
+
+static void test_name_is_free_again_once_its_share_is_closed(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self), *next = NULL;
+  ms_share_config config;
+  ms_error error;
+  scene_config(self, &config);
+  assert_int_equal(ms_share_set_int(share, "n", 1), MS_OK);
+  assert_int_equal(ms_share_close(share, 0), MS_OK);
+  assert_int_equal(ms_share_open(self->runtimes[0], "arena", &config, &next, &error),
+                   MS_OK);
+  assert_ptr_not_equal(share, next);
+  assert_int_equal(int_at(next, "n"), -1);
+  assert_int_equal(int_at(share, "n"), 1);
+  ms_share_free(share);
+}
+
+static void test_bad_configs_are_refused_by_name(void **state) {
+  scene *self = *state;
+  static const struct {
+    size_t offset;
+    int value;
+    const char *line;
+  } cases[] = {{offsetof(ms_share_config, max_patch), 0, "max_patch"},
+               {offsetof(ms_share_config, max_patch), MS_PATCH_MAX + 1, "max_patch"},
+               {offsetof(ms_share_config, max_queue), 0, "max_queue"},
+               {offsetof(ms_share_config, host_timeout_ms), 5, "host_timeout"},
+               {offsetof(ms_share_config, bytes), 0, "ms_share_config_init"},
+               {offsetof(ms_share_config, bytes), 1000, "ms_share_config_init"}};
   ms_runtime *runtime = runtime_make(NULL);
-  int runs = 0;
-  ms_timer *late = NULL, *soon = NULL, *never = NULL;
-  assert_int_equal(ms_runtime_after(runtime, 5, add_one, &runs, &late), MS_OK);
-  assert_int_equal(ms_runtime_after(runtime, 0, add_one, &runs, &soon), MS_OK);
-  assert_int_equal(ms_runtime_after(runtime, 1, add_one, &runs, &never), MS_OK);
-  ms_timer_close(never);
-  assert_int_equal(ms_runtime_timeout(runtime), 0);
-  uint64_t end = uv_hrtime() + TEST_PATIENCE_NS;
-  while (runs < 2 && uv_hrtime() < end) {
-    assert_int_equal(ms_runtime_poll(runtime, 1000, 0, NULL), MS_OK);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ms_share_config config;
+    ms_share *share = NULL;
+    ms_error error;
+    scene_config(self, &config);
+    if (cases[i].offset == offsetof(ms_share_config, host_timeout_ms)) {
+      config.host_timeout_ms = cases[i].value;
+    } else {
+      size_t value = (size_t)cases[i].value;
+      memcpy((char *)&config + cases[i].offset, &value, sizeof value);
+    }
+    assert_int_equal(ms_share_new(runtime, "arena", &config, &share, &error),
+                     MS_EARGUMENT);
+    assert_non_null(strstr(error.message, cases[i].line));
   }
-  assert_int_equal(runs, 2);
-  assert_int_equal(ms_runtime_timeout(runtime), -1);
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_error error;
+  scene_config(self, &config);
+  config.bytes =
+      offsetof(ms_share_config, max_queue); /* of a header without that field */
+  config.max_queue = 0;
+  assert_int_equal(ms_share_open(runtime, "arena", &config, &share, &error), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "n", 1), MS_OK);
   ms_runtime_close(runtime);
+}
+
+/* -------------------------------------------------------------------- looking */
+
+typedef struct roll {
+  ms_share *share;
+  int count, selves, hosts;
+} roll;
+
+static void call_roll(void *ud, const ms_peer *peer) {
+  roll *self = ud;
+  self->count++;
+  self->selves += peer->is_self;
+  self->hosts += peer->is_host;
+  assert_int_equal(peer->pid, getpid());
+  assert_true(strlen(peer->program) > 0);
+  /* The one who hears of peers may call anything. */
+  assert_true(info_of(self->share).peer != 0);
+  assert_int_equal(ms_share_set_int(self->share, "n", self->count), MS_OK);
+}
+
+static void test_peers_are_told_to_one_who_may_call_anything(void **state) {
+  scene *self = *state;
+  peer_open(self);
+  roll all = {.share = peer_open(self)};
+  assert_int_equal(ms_share_peers(all.share, call_roll, &all), MS_OK);
+  assert_int_equal(all.count, 2);
+  assert_int_equal(all.selves, 1);
+  assert_int_equal(all.hosts, 1);
+  assert_int_equal(int_at(all.share, "n"), 2);
+}
+
+static void test_inspecting_fills_what_the_caller_has_room_for(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_share_info info;
+  memset(&info, 0xA5, sizeof info);
+  info.bytes = offsetof(ms_share_info, term);
+  ms_share_inspect(share, &info);
+  assert_int_equal(info.bytes, offsetof(ms_share_info, term));
+  assert_int_equal(info.state, MS_SHARE_HOST);
+  assert_true(info.peer != 0 && info.host == info.peer);
+  assert_int_equal(info.term, UINT64_C(0xA5A5A5A5A5A5A5A5));
+}
+
+static void test_sync_and_flush_without_timeout_look_once(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_error error;
+  assert_int_equal(ms_share_set_int(host, "n", 1), MS_OK);
+  assert_int_equal(ms_share_sync(host, 0, &error), MS_OK);
+  assert_int_equal(ms_share_flush(host, 0, &error), MS_OK);
+  ms_share *client = peer_open(self);
+  hold(self, host);
+  assert_int_equal(ms_share_sync(client, 0, &error), MS_ETIMEDOUT);
+  let_go(self, host);
 }
 
 int main(void) {
@@ -388,7 +587,15 @@ int main(void) {
       cmocka_unit_test(test_bad_names_are_refused),
       SCENE_TEST(test_wrong_thread_is_refused),
       SCENE_TEST(test_forked_child_is_closed_out),
-      cmocka_unit_test(test_timers_run_in_order_inside_polls),
+      SCENE_TEST(test_start_waits_for_its_timeout_and_goes_on_trying),
+      SCENE_TEST(test_callback_may_open_what_needs_no_wait),
+      SCENE_TEST(test_share_closed_while_it_opens_is_closed),
+      SCENE_TEST(test_each_holder_closes_and_frees_for_itself),
+      SCENE_TEST(test_name_is_free_again_once_its_share_is_closed),
+      SCENE_TEST(test_bad_configs_are_refused_by_name),
+      SCENE_TEST(test_peers_are_told_to_one_who_may_call_anything),
+      SCENE_TEST(test_inspecting_fills_what_the_caller_has_room_for),
+      SCENE_TEST(test_sync_and_flush_without_timeout_look_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,31 +1,7 @@
 /* Writing: batches, the queue and its bounds, and writes where writing is hard. */
 #include "share_support.h"
 
-#include "share.h"
-
 static const int PATIENCE_MS = (int)(TEST_PATIENCE_NS / 1000000);
-
-/* While a driver is held, its peer does nothing: nobody but this thread drives it, and it does not. */
-static const ms_share *held;
-
-static void hold(const ms_share *share) {
-  msi_driver_visit(share->runtime->driver);
-  held = share;
-}
-
-static void let_go(void) {
-  const ms_share *share = held;
-  held = NULL;
-  msi_driver_depart(share->runtime->driver, MSI_DEPART_CHANGED);
-}
-
-/* A test that failed may have left it so. */
-static int hold_teardown(void **state) {
-  if (held != NULL) let_go();
-  return scene_teardown(state);
-}
-
-#define HOLD_TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, hold_teardown)
 
 static void set(ms_share *share, const char *path, int64_t number) {
   assert_int_equal(ms_share_set_int(share, path, number), MS_OK);
@@ -148,7 +124,7 @@ static void test_full_queue_is_busy_at_once_and_moves_nothing(void **state) {
   ms_share *share = open_with_queue(self, 3, 0);
   ms_batch *batch = NULL;
   ms_error error;
-  hold(host);
+  hold(self, host);
   for (int i = 0; i < 3; i++) set(share, "n", i);
   uint64_t number = ms_share_view_number(share);
   assert_int_equal(ms_share_set_int(share, "n", 9), MS_EBUSY);
@@ -159,7 +135,7 @@ static void test_full_queue_is_busy_at_once_and_moves_nothing(void **state) {
   ms_batch_free(batch);
   assert_true(ms_share_view_number(share) > number);
   assert_int_equal(int_at(share, "n"), 2);
-  let_go();
+  let_go(self, host);
   assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
   set(share, "n", 9);
 }
@@ -168,13 +144,13 @@ static void test_full_queue_ends_its_wait_in_time(void **state) {
   scene *self = *state;
   ms_share *host = peer_open(self);
   ms_share *share = open_with_queue(self, 1, 20);
-  hold(host);
+  hold(self, host);
   set(share, "n", 1);
   uint64_t start = uv_hrtime();
   assert_int_equal(ms_share_set_int(share, "n", 2), MS_EBUSY);
   assert_true(uv_hrtime() - start >= 20000000);
   assert_int_equal(int_at(share, "n"), 1);
-  let_go();
+  let_go(self, host);
 }
 
 static void count_call(void *ud, const ms_change *change) {
@@ -325,19 +301,19 @@ static void test_share_that_could_not_be_opened_says_why_to_writers(void **state
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      HOLD_TEST(test_batch_without_writes_commits_nothing),
-      HOLD_TEST(test_one_batch_at_a_time_and_no_poll_meanwhile),
-      HOLD_TEST(test_view_number_counts_what_a_batch_shows_and_hides),
-      HOLD_TEST(test_batch_outlives_its_share_without_effect),
-      HOLD_TEST(test_batch_that_is_too_large_stays_open),
-      HOLD_TEST(test_full_queue_is_busy_at_once_and_moves_nothing),
-      HOLD_TEST(test_full_queue_ends_its_wait_in_time),
-      HOLD_TEST(test_writer_that_never_polls_waits_for_room),
-      HOLD_TEST(test_callback_waits_for_room_as_well),
-      HOLD_TEST(test_untold_refusals_fill_the_queue),
-      HOLD_TEST(test_closing_before_defaults_are_merged_writes_none),
-      HOLD_TEST(test_writing_before_the_document_is_there_has_no_host),
-      HOLD_TEST(test_share_that_could_not_be_opened_says_why_to_writers),
+      SCENE_TEST(test_batch_without_writes_commits_nothing),
+      SCENE_TEST(test_one_batch_at_a_time_and_no_poll_meanwhile),
+      SCENE_TEST(test_view_number_counts_what_a_batch_shows_and_hides),
+      SCENE_TEST(test_batch_outlives_its_share_without_effect),
+      SCENE_TEST(test_batch_that_is_too_large_stays_open),
+      SCENE_TEST(test_full_queue_is_busy_at_once_and_moves_nothing),
+      SCENE_TEST(test_full_queue_ends_its_wait_in_time),
+      SCENE_TEST(test_writer_that_never_polls_waits_for_room),
+      SCENE_TEST(test_callback_waits_for_room_as_well),
+      SCENE_TEST(test_untold_refusals_fill_the_queue),
+      SCENE_TEST(test_closing_before_defaults_are_merged_writes_none),
+      SCENE_TEST(test_writing_before_the_document_is_there_has_no_host),
+      SCENE_TEST(test_share_that_could_not_be_opened_says_why_to_writers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
