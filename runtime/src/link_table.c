@@ -35,7 +35,9 @@ msi_link_id msi_link_table_add(msi_link_table *table, msi_link *link) {
   if (at == table->capacity && !table_grow(table)) return 0;
   msi_link_slot *slot = &table->slots[at];
   slot->link = link;
-  msi_link_id id = (++slot->generation << SLOT_BITS) | (msi_link_id)at;
+  msi_link_id id;
+  do id = (++slot->generation << SLOT_BITS) | (msi_link_id)at;
+  while (id >> SLOT_BITS == 0); /* generations begin again some day, ids are never 0 */
   msi_link_set_id(link, id);
   return id;
 }

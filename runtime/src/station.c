@@ -544,8 +544,6 @@ static void on_timer_closed(uv_handle_t *handle) {
 }
 
 void msi_station_close(msi_station *station) {
-  msi_replica_info info;
-  msi_replica_inspect(station->replica, &info);
   msi_replica_stop(station->replica, uv_hrtime());
   station->closed = true;
   msi_link *link;

@@ -2,6 +2,7 @@
 #include "share_support.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 static const int PATIENCE_MS = (int)(TEST_PATIENCE_NS / 1000000);
 
@@ -526,6 +527,27 @@ test_config_of_another_size_is_refused_or_read_as_far_as_it_goes(void **state) {
   ms_runtime_close(runtime);
 }
 
+static void test_runtime_without_descriptors_is_refused(void **state) {
+  (void)state;
+  struct rlimit before;
+  ms_runtime *runtime = NULL;
+  ms_error error;
+  ms_runtime_close(runtime_make(NULL)); /* what libuv opens once stays open */
+  int next = dup(0);
+  assert_true(next >= 0);
+  close(next);
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  for (rlim_t room = 0; room < 4; room++) {
+    struct rlimit few = {.rlim_cur = (rlim_t)next + room, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    ms_status status = ms_runtime_open(NULL, &runtime, &error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, MS_ELIMIT);
+    assert_null(runtime);
+  }
+  ms_runtime_close(runtime_make(NULL));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_poll_without_work_waits_for_its_timeout),
@@ -545,6 +567,7 @@ int main(void) {
       cmocka_unit_test(test_timer_may_start_and_close_timers),
       SCENE_TEST(test_runtimes_of_several_threads_share_one_object),
       SCENE_TEST(test_child_that_frees_everything_disturbs_nobody),
+      cmocka_unit_test(test_runtime_without_descriptors_is_refused),
       cmocka_unit_test(test_config_of_another_size_is_refused_or_read_as_far_as_it_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

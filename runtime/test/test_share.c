@@ -242,7 +242,7 @@ static void test_closing_the_host_hands_over(void **state) {
   assert_int_equal(ms_share_close(host, 1000), MS_OK);
   ms_share_free(host);
   assert_true(scene_eventually(self, is_host, client));
-  assert_int_equal(int_at(client, "x"), 1);
+  assert_true(scene_eventually(self, expected, &(expectation){client, "x", 1}));
   ms_receipt *receipt = NULL;
   assert_int_equal(ms_share_inc(client, "x", 1, &receipt, &error), MS_OK);
   assert_int_equal(ms_receipt_wait(receipt, 10000, &error), MS_OK);
@@ -510,7 +510,63 @@ static void test_bad_configs_are_refused_by_name(void **state) {
   ms_runtime_close(runtime);
 }
 
+static void test_defaults_that_are_no_document_are_refused(void **state) {
+  scene *self = *state;
+  ms_runtime *runtime = runtime_make(NULL);
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_error error;
+  scene_config(self, &config);
+  config.defaults = ms_value_bool(true);
+  assert_int_equal(ms_share_new(runtime, "arena", &config, &share, &error), MS_EARGUMENT);
+  const ms_value *deep = NULL;
+  assert_int_equal(ms_value_new_object(NULL, &deep), MS_OK);
+  for (int i = 0; i < MS_DEPTH_MAX; i++) {
+    const ms_value *outer = NULL;
+    assert_int_equal(ms_value_new_object(NULL, &outer), MS_OK);
+    assert_int_equal(ms_value_put(NULL, &outer, "k", 1, deep), MS_OK);
+    ms_value_release(deep);
+    deep = outer;
+  }
+  config.defaults = deep;
+  assert_int_equal(ms_share_new(runtime, "arena", &config, &share, &error), MS_ELIMIT);
+  ms_value_release(deep);
+  ms_runtime_close(runtime);
+}
+
+/* More than a link takes at once, both as a snapshot and as a patch. */
+static void test_large_documents_and_patches_pass(void **state) {
+  enum { BYTES = 3 << 20 };
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_error error;
+  char *text = malloc(BYTES);
+  assert_non_null(text);
+  memset(text, 'x', BYTES);
+  assert_int_equal(ms_share_set_string(host, "first", text, BYTES), MS_OK);
+  ms_share *client = peer_open(self);
+  text[BYTES - 1] = 'y';
+  assert_int_equal(ms_share_set_string(client, "second", text, BYTES), MS_OK);
+  assert_int_equal(ms_share_flush(client, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_sync(host, PATIENCE_MS, &error), MS_OK);
+  free(text);
+  const ms_value *roots[2] = {ms_share_root(host), ms_share_root(client)};
+  assert_true(ms_value_equal(roots[0], roots[1]));
+  assert_true(ms_value_bytes(roots[0]) > 2 * BYTES);
+  ms_value_release(roots[0]);
+  ms_value_release(roots[1]);
+}
+
 /* -------------------------------------------------------------------- looking */
+
+static void test_states_and_kinds_have_names(void **state) {
+  (void)state;
+  assert_string_equal(ms_share_state_name(MS_SHARE_NEW), "new");
+  assert_string_equal(ms_share_state_name(MS_SHARE_CLOSED), "closed");
+  assert_string_equal(ms_share_state_name((ms_share_state)99), "unknown");
+  assert_string_equal(ms_change_kind_name(MS_CHANGE_JOIN), "join");
+  assert_string_equal(ms_change_kind_name((ms_change_kind)-1), "unknown");
+}
 
 typedef struct roll {
   ms_share *share;
@@ -593,6 +649,9 @@ int main(void) {
       SCENE_TEST(test_each_holder_closes_and_frees_for_itself),
       SCENE_TEST(test_name_is_free_again_once_its_share_is_closed),
       SCENE_TEST(test_bad_configs_are_refused_by_name),
+      SCENE_TEST(test_defaults_that_are_no_document_are_refused),
+      SCENE_TEST(test_large_documents_and_patches_pass),
+      cmocka_unit_test(test_states_and_kinds_have_names),
       SCENE_TEST(test_peers_are_told_to_one_who_may_call_anything),
       SCENE_TEST(test_inspecting_fills_what_the_caller_has_room_for),
       SCENE_TEST(test_sync_and_flush_without_timeout_look_once),

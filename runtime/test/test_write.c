@@ -7,6 +7,82 @@ static void set(ms_share *share, const char *path, int64_t number) {
   assert_int_equal(ms_share_set_int(share, path, number), MS_OK);
 }
 
+/* ----------------------------------------------------------- each way to write and read */
+
+static void test_typed_calls_write_and_read_their_types_only(void **state) {
+  ms_share *share = peer_open(*state);
+  bool flag = false;
+  int64_t number = 0;
+  double real = 0;
+  const char *bytes = NULL;
+  size_t length = 0;
+  assert_int_equal(ms_share_set_bool(share, "b", true), MS_OK);
+  assert_int_equal(ms_share_set_int(share, "i", INT64_MIN), MS_OK);
+  assert_int_equal(ms_share_set_double(share, "d", 0.5), MS_OK);
+  assert_int_equal(ms_share_set_string(share, "s", "a\0b", 3), MS_OK);
+  assert_int_equal(ms_share_get_bool(share, "b", &flag), MS_OK);
+  assert_int_equal(ms_share_get_int(share, "i", &number), MS_OK);
+  assert_int_equal(ms_share_get_double(share, "d", &real), MS_OK);
+  assert_int_equal(ms_share_get_string(share, "s", &bytes, &length), MS_OK);
+  assert_true(flag && number == INT64_MIN && real > 0.4 && real < 0.6);
+  assert_int_equal(length, 3);
+  assert_memory_equal(bytes, "a\0b", 4);
+  assert_int_equal(ms_share_get_bool(share, "i", &flag), MS_ETYPE);
+  assert_int_equal(ms_share_get_int(share, "d", &number), MS_ETYPE);
+  assert_int_equal(ms_share_get_double(share, "i", &real), MS_OK);
+  assert_int_equal(ms_share_get_string(share, "b", &bytes, &length), MS_ETYPE);
+  assert_int_equal(ms_share_get_int(share, "none", &number), MS_ENOENT);
+  assert_int_equal(ms_share_get_int(share, "a..b", &number), MS_EPATH);
+}
+
+static const ms_value *json(const char *text) {
+  const ms_value *value = NULL;
+  ms_error error;
+  assert_int_equal(ms_value_from_json(NULL, text, strlen(text), &value, &error), MS_OK);
+  return value;
+}
+
+static void assert_document(const ms_share *share, const char *text) {
+  const ms_value *expected_value = json(text), *root = ms_share_root(share);
+  assert_true(ms_value_equal(root, expected_value));
+  ms_value_release(root);
+  ms_value_release(expected_value);
+}
+
+static void test_operators_change_the_document(void **state) {
+  ms_share *share = peer_open(*state);
+  const ms_value *value = json("{\"a\":1,\"l\":[1]}");
+  ms_path *path = NULL;
+  ms_update *update = NULL;
+  ms_error error;
+  assert_int_equal(ms_share_replace(share, value, NULL, &error), MS_OK);
+  assert_document(share, "{\"a\":1,\"l\":[1]}");
+  assert_int_equal(ms_share_push(share, "l", ms_value_bool(true), NULL, &error), MS_OK);
+  assert_int_equal(ms_share_unset(share, "a", NULL, &error), MS_OK);
+  assert_document(share, "{\"l\":[1,true]}");
+  assert_int_equal(ms_share_replace(share, ms_value_null(), NULL, &error), MS_ETYPE);
+  assert_int_equal(ms_share_set(share, "", value, NULL, &error), MS_EPATH);
+  assert_non_null(strstr(error.message, "ms_share_replace"));
+  assert_int_equal(ms_path_parse(NULL, "gone.x", 6, &path, &error), MS_OK);
+  assert_int_equal(
+      ms_share_write(share, path, MS_OP_SET, ms_value_null(), MS_EMPTY, NULL, &error),
+      MS_EPATH);
+  assert_int_equal(ms_share_write(share, path, (ms_operator)99, ms_value_null(), MS_NULL,
+                                  NULL, &error),
+                   MS_EARGUMENT);
+  assert_int_equal(ms_share_write(share, path, MS_OP_UNSET, NULL, MS_NULL, NULL, &error),
+                   MS_OK);
+  ms_path_release(path);
+  ms_value_release(value);
+  value = json("{\"$set\":{\"u\":5},\"$inc\":{\"l.0\":1}}");
+  assert_int_equal(ms_update_parse(NULL, value, &update, &error), MS_OK);
+  assert_int_equal(ms_share_update(share, update, NULL, &error), MS_OK);
+  assert_int_equal(ms_share_patch(share, value, NULL, &error), MS_OK);
+  assert_document(share, "{\"l\":[3,true],\"u\":5}");
+  ms_update_release(update);
+  ms_value_release(value);
+}
+
 /* --------------------------------------------------------------------- batches */
 
 static void test_batch_without_writes_commits_nothing(void **state) {
@@ -231,6 +307,31 @@ static void test_untold_refusals_fill_the_queue(void **state) {
 
 /* ------------------------------------------------------------ where writing is hard */
 
+/* A snapshot that the view did not take yet is of another document than it shows. */
+static void
+test_write_on_a_view_that_a_snapshot_replaces_means_the_new_one(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = peer_open(self);
+  const ms_value *root = NULL;
+  ms_error error;
+  set(share, "n", 1);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  hold(self, host);
+  assert_int_equal(ms_value_from_json(NULL, "{\"n\":10}", 8, &root, &error), MS_OK);
+  hold(self, share);
+  msi_mailbox_put(
+      msi_station_mailbox(share->station), share->peer,
+      &(msi_delivery){
+          .kind = MSI_DELIVER_ROOT, .root = root, .version = 100, .number = 1});
+  let_go(self, share);
+  ms_value_release(root);
+  assert_int_equal(int_at(share, "n"), 1);
+  assert_int_equal(ms_share_inc(share, "n", 1, NULL, &error), MS_OK);
+  assert_int_equal(int_at(share, "n"), 11);
+  let_go(self, host);
+}
+
 static bool is_complete(void *ud) { return info_of(ud).state == MS_SHARE_CLIENT; }
 
 /* The document waits in the mailbox, and with it the writing of defaults. */
@@ -301,6 +402,8 @@ static void test_share_that_could_not_be_opened_says_why_to_writers(void **state
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      SCENE_TEST(test_typed_calls_write_and_read_their_types_only),
+      SCENE_TEST(test_operators_change_the_document),
       SCENE_TEST(test_batch_without_writes_commits_nothing),
       SCENE_TEST(test_one_batch_at_a_time_and_no_poll_meanwhile),
       SCENE_TEST(test_view_number_counts_what_a_batch_shows_and_hides),
@@ -311,6 +414,7 @@ int main(void) {
       SCENE_TEST(test_writer_that_never_polls_waits_for_room),
       SCENE_TEST(test_callback_waits_for_room_as_well),
       SCENE_TEST(test_untold_refusals_fill_the_queue),
+      SCENE_TEST(test_write_on_a_view_that_a_snapshot_replaces_means_the_new_one),
       SCENE_TEST(test_closing_before_defaults_are_merged_writes_none),
       SCENE_TEST(test_writing_before_the_document_is_there_has_no_host),
       SCENE_TEST(test_share_that_could_not_be_opened_says_why_to_writers),
