@@ -7,14 +7,6 @@
 
 #include <string.h>
 
-static const char *const type_phrases[] = {
-    [MS_NULL] = "null",        [MS_BOOL] = "a boolean",       [MS_INT] = "an integer",
-    [MS_DOUBLE] = "a float",   [MS_STRING] = "a string",      [MS_ARRAY] = "an array",
-    [MS_OBJECT] = "an object", [MS_EMPTY] = "an empty table",
-};
-
-const char *msi_type_phrase(ms_type type) { return type_phrases[type]; }
-
 static const char *op_name(const msi_op *op) {
   return msi_operator_by_code(op->code)->name;
 }

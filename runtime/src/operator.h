@@ -58,7 +58,5 @@ ms_status msi_op_check(msi_op *op, ms_error *error);
 /* `$inc: "players.alice.name" holds a string, not a number`. Returns MS_ETYPE. */
 ms_status msi_op_mismatch(const msi_op *op, const ms_value *found, const char *wanted,
                           ms_error *error);
-/* "null", "a string", "an array", ... Static. */
-const char *msi_type_phrase(ms_type type);
 
 #endif

@@ -30,8 +30,8 @@ static ms_key segment_key(const msi_segment *segment) {
   return key;
 }
 
-static ms_status segment_init(msi_segment *segment, const ms_alloc *alloc,
-                              const char *bytes, size_t length, ms_error *error) {
+ms_status msi_segment_init(msi_segment *segment, const ms_alloc *alloc, const char *bytes,
+                           size_t length, ms_error *error) {
   if (length > MS_KEY_MAX) {
     return msi_fail(error, MS_ELIMIT, "a key of %zu bytes is longer than %d", length,
                     MS_KEY_MAX);
@@ -127,7 +127,7 @@ static ms_status path_parse(const ms_alloc *alloc, const char *text, size_t leng
     size_t key_length = (size_t)((dot == NULL ? end : dot) - key);
     st = parse_key(text, length, key, key_length, error);
     if (st == MS_OK) {
-      st = segment_init(&path->segments[i], path->alloc, key, key_length, error);
+      st = msi_segment_init(&path->segments[i], path->alloc, key, key_length, error);
     }
     if (st != MS_OK) {
       path_free(path);
@@ -159,8 +159,8 @@ ms_status ms_path_new(const ms_alloc *alloc, const ms_key *keys, size_t count,
   ms_path *path = path_new(msi_alloc_resolve(alloc), count);
   if (path == NULL) return msi_fail(error, MS_ENOMEM, "%s", ms_status_text(MS_ENOMEM));
   for (size_t i = 0; i < count; i++) {
-    st = segment_init(&path->segments[i], path->alloc, keys[i].bytes, keys[i].length,
-                      error);
+    st = msi_segment_init(&path->segments[i], path->alloc, keys[i].bytes, keys[i].length,
+                          error);
     if (st != MS_OK) {
       path_free(path);
       return st;
@@ -183,7 +183,7 @@ ms_status ms_path_join(const ms_path *path, const char *key, size_t length, ms_p
   if (st != MS_OK) return st;
   ms_path *joined = path_new(path->alloc, (size_t)path->count + 1);
   if (joined == NULL) return msi_fail(error, MS_ENOMEM, "%s", ms_status_text(MS_ENOMEM));
-  st = segment_init(&joined->segments[path->count], path->alloc, key, length, error);
+  st = msi_segment_init(&joined->segments[path->count], path->alloc, key, length, error);
   if (st != MS_OK) {
     path_free(joined);
     return st;
@@ -248,14 +248,14 @@ const ms_value *ms_path_find(const ms_path *path, const ms_value *root) {
 
 /* ---------------------------------------------------------------- comparing */
 
-static bool segment_equal(const msi_segment *a, const msi_segment *b) {
+bool msi_segment_equal(const msi_segment *a, const msi_segment *b) {
   return a->kind == b->kind && (a->key == b->key || ms_value_equal(a->key, b->key));
 }
 
 bool msi_path_begins(const ms_path *a, const ms_path *b) {
   if (a->count > b->count) return false;
   for (size_t i = 0; i < a->count; i++) {
-    if (!segment_equal(&a->segments[i], &b->segments[i])) return false;
+    if (!msi_segment_equal(&a->segments[i], &b->segments[i])) return false;
   }
   return true;
 }
@@ -320,7 +320,7 @@ ms_status msi_path_unpack(msi_reader *in, const ms_alloc *alloc, ms_path **out) 
     size_t length;
     st = msi_unpack_string(&reader, &bytes, &length);
     if (st == MS_OK) {
-      st = segment_init(&path->segments[i], path->alloc, bytes, length, NULL);
+      st = msi_segment_init(&path->segments[i], path->alloc, bytes, length, NULL);
     }
   }
   if (st != MS_OK) {
@@ -350,14 +350,7 @@ static size_t utf8_step(const uint8_t *at, size_t left) {
   return bytes;
 }
 
-typedef struct printer {
-  char *buffer;
-  size_t length, bytes;
-  size_t cut; /* where "..." still fits */
-  bool full;
-} printer;
-
-static void print_text(printer *to, const char *text, size_t length) {
+static void print_text(msi_printer *to, const char *text, size_t length) {
   const uint8_t *at = (const uint8_t *)text;
   for (size_t i = 0; i < length && !to->full;) {
     size_t step = utf8_step(at + i, length - i);
@@ -378,12 +371,43 @@ static void print_text(printer *to, const char *text, size_t length) {
   }
 }
 
-const char *msi_text_print(const char *text, size_t length, char *buffer, size_t bytes) {
+static const char *const type_phrases[] = {
+    [MS_NULL] = "null",        [MS_BOOL] = "a boolean",       [MS_INT] = "an integer",
+    [MS_DOUBLE] = "a float",   [MS_STRING] = "a string",      [MS_ARRAY] = "an array",
+    [MS_OBJECT] = "an object", [MS_EMPTY] = "an empty table",
+};
+
+const char *msi_type_phrase(ms_type type) { return type_phrases[type]; }
+
+void msi_printer_init(msi_printer *printer, char *buffer, size_t bytes) {
   MSI_ASSERT(bytes >= 4);
-  printer to = {buffer, 0, bytes, 0, false};
+  *printer = (msi_printer){.buffer = buffer, .bytes = bytes};
+}
+
+void msi_printer_key(msi_printer *printer, const char *bytes, size_t length) {
+  if (printer->begun) print_text(printer, ".", 1);
+  printer->begun = true;
+  print_text(printer, bytes, length);
+}
+
+void msi_printer_segments(msi_printer *printer, const msi_segment *segments,
+                          size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    ms_key key = segment_key(&segments[i]);
+    msi_printer_key(printer, key.bytes, key.length);
+  }
+}
+
+const char *msi_printer_end(msi_printer *printer) {
+  printer->buffer[printer->length] = '\0';
+  return printer->buffer;
+}
+
+const char *msi_text_print(const char *text, size_t length, char *buffer, size_t bytes) {
+  msi_printer to;
+  msi_printer_init(&to, buffer, bytes);
   print_text(&to, text, length);
-  buffer[to.length] = '\0';
-  return buffer;
+  return msi_printer_end(&to);
 }
 
 const char *msi_path_print(const ms_path *path, char *buffer, size_t bytes) {
@@ -392,13 +416,9 @@ const char *msi_path_print(const ms_path *path, char *buffer, size_t bytes) {
 
 const char *msi_path_print_first(const ms_path *path, size_t count, char *buffer,
                                  size_t bytes) {
-  MSI_ASSERT(bytes >= 4 && count <= path->count);
-  printer to = {buffer, 0, bytes, 0, false};
-  for (size_t i = 0; i < count; i++) {
-    if (i > 0) print_text(&to, ".", 1);
-    ms_key key = segment_key(&path->segments[i]);
-    print_text(&to, key.bytes, key.length);
-  }
-  buffer[to.length] = '\0';
-  return buffer;
+  MSI_ASSERT(count <= path->count);
+  msi_printer to;
+  msi_printer_init(&to, buffer, bytes);
+  msi_printer_segments(&to, path->segments, count);
+  return msi_printer_end(&to);
 }

@@ -29,6 +29,10 @@ struct ms_path {
   msi_segment segments[];
 };
 
+/* A key of its own. MS_ELIMIT (longer than MS_KEY_MAX), MS_ENOMEM. */
+MS_CHECKED ms_status msi_segment_init(msi_segment *segment, const ms_alloc *alloc,
+                                      const char *bytes, size_t length, ms_error *error);
+
 /* Borrowed segments, at most MS_DEPTH_MAX; their keys are retained. */
 MS_CHECKED ms_status msi_path_from_segments(const ms_alloc *alloc,
                                             const msi_segment *segments, size_t count,
@@ -42,6 +46,7 @@ bool msi_path_overlaps(const ms_path *a, const ms_path *b);
 bool msi_path_equal(const ms_path *a, const ms_path *b);
 /* Is `a` equal to `b` or the beginning of it? */
 bool msi_path_begins(const ms_path *a, const ms_path *b);
+bool msi_segment_equal(const msi_segment *a, const msi_segment *b);
 /* MongoDB's order of application: key by key, indexes by value and before names, names by
  * their bytes; a path stands right before those that begin with it. As memcmp(). */
 int msi_segment_compare(const msi_segment *a, const msi_segment *b);
@@ -53,8 +58,28 @@ int64_t msi_key_index(const char *bytes, size_t length);
 /* The child that `segment` names in `container`, borrowed; NULL when there is none. */
 const ms_value *msi_segment_find(const msi_segment *segment, const ms_value *container);
 
+/* ----- for messages */
+
+/* "null", "a string", "an array", ... Static. */
+const char *msi_type_phrase(ms_type type);
 /* Enough for one path in an error line that names two. */
 enum { MSI_PRINT_BYTES = 96 };
+/* Text that is cut off with "..." where its buffer ends. */
+typedef struct msi_printer {
+  char *buffer;
+  size_t length, bytes;
+  size_t cut; /* where "..." still fits */
+  bool full;
+  bool begun; /* has a key */
+} msi_printer;
+/* bytes: at least 4. */
+void msi_printer_init(msi_printer *printer, char *buffer, size_t bytes);
+/* One more key, with a dot before it unless it is the first. */
+void msi_printer_key(msi_printer *printer, const char *bytes, size_t length);
+void msi_printer_segments(msi_printer *printer, const msi_segment *segments,
+                          size_t count);
+/* The buffer, ended. */
+const char *msi_printer_end(msi_printer *printer);
 /* Writes dotted text for error lines, cut with "..." when it is long; control bytes and
  * what is not UTF-8 show as '?'. `bytes` is at least 4. Returns `buffer`. */
 const char *msi_path_print(const ms_path *path, char *buffer, size_t bytes);
