@@ -288,7 +288,13 @@ MS_API const ms_value *ms_path_find(const ms_path *path, const ms_value *root);
 
 /*
  * A compiled update: MongoDB's update language, parsed once. The source of its semantics is
- * MongoDB server 5.0. Operators: $set $unset $inc $push ($each).
+ * MongoDB server 5.0. Operators: $set $unset $inc $mul $min $max $rename $currentDate $setOnInsert
+ * (without effect), $bit (and, or, xor: in this order), $push ($each $position $slice $sort) $pop
+ * $pull $pullAll $addToSet ($each). Paths may hold `$[]` and, with array filters, `$[identifier]`.
+ *
+ * Objects are unordered: where MongoDB goes by the order of keys, they are taken in the order of
+ * their bytes, and objects are equal when they hold the same. $currentDate sets milliseconds since
+ * 1970 as an integer, whatever its $type.
  */
 typedef struct ms_update ms_update;
 
@@ -297,15 +303,22 @@ typedef struct ms_update ms_update;
  * MS_EOPERATOR, MS_EARGUMENT, MS_EPATH, MS_EOVERLAP, MS_ELIMIT, MS_ENOMEM. out is retained.
  * Thread: any.
  */
-MS_API MS_CHECKED ms_status ms_update_parse(const ms_alloc *alloc,
-                                            const ms_value *document, ms_update **out,
-                                            ms_error *error);
+MS_API MS_CHECKED ms_status ms_update_parse(const ms_alloc *alloc, const ms_value *document,
+                                            ms_update **out, ms_error *error);
+/*
+ * The same with array filters, as MongoDB's arrayFilters: [{"x.score": {"$gt": 5}}] says for which
+ * elements "list.$[x].score" stands. Every filter must be used. NULL: none.
+ */
+MS_API MS_CHECKED ms_status ms_update_parse_filtered(const ms_alloc *alloc,
+                                                     const ms_value *document,
+                                                     const ms_value *array_filters,
+                                                     ms_update **out, ms_error *error);
 MS_API ms_update *ms_update_retain(const ms_update *update);
 MS_API void ms_update_release(const ms_update *update);
 /*
  * Apply to a document: whole or not at all. `wall_ms` is the patch's own wall time. An update that
  * changes nothing gives the same root. out is retained. MS_EPATH, MS_ETYPE, MS_EARGUMENT (overflow),
- * MS_ELIMIT, MS_ENOMEM. Thread: any.
+ * MS_EOVERLAP (two array filters fit one element), MS_ELIMIT, MS_ENOMEM. Thread: any.
  */
 MS_API MS_CHECKED ms_status ms_update_apply(const ms_update *update, const ms_value *root,
                                             int64_t wall_ms, const ms_value **out,

@@ -12,29 +12,13 @@
  * in place. For that a child must not be held by its slot while it changes: the slot
  * holds null meanwhile. A failure in between leaves such nulls behind, but then the whole
  * working root is dropped.
+ *
+ * Positional operations (visit.c) get an engine of their own for every element that they
+ * select: the element is its root.
  */
-#include "operator.h"
+#include "engine.h"
 
-/* MongoDB's limit. All nulls that one update makes count together, so that a small patch
- * cannot ask for a large document many times over. */
-enum { PAD_MAX = 1500000 };
-
-typedef struct engine {
-  const msi_apply *context;
-  const ms_value *root; /* retained; NULL while it is being changed or after a failure */
-  const msi_op *guard;  /* the last one of the group under way */
-  size_t pad_left;
-  ms_error *error;
-} engine;
-
-/* What stands along a path, borrowed from the working root: at[0] is the root. */
-typedef struct trail {
-  size_t found;    /* at[0] to at[found] exist */
-  bool is_blocked; /* at[found] cannot hold the next key */
-  const ms_value *at[MS_DEPTH_MAX + 1];
-} trail;
-
-static ms_status fail_memory(engine *self) {
+static ms_status fail_memory(const msi_engine *self) {
   return msi_fail(self->error, MS_ENOMEM, "%s", ms_status_text(MS_ENOMEM));
 }
 
@@ -42,53 +26,59 @@ static ms_status fail_memory(engine *self) {
 
 /* Does a guard in front of the operation ask that the empty table above key `depth` is an
  * array? */
-static bool wants_array(const engine *self, const ms_path *path, size_t depth) {
+static bool wants_array(const msi_engine *self, msi_route route, size_t depth) {
   int64_t type = MS_EMPTY;
   if (self->guard == NULL || self->guard->path->count != depth) return false;
   ms_status st = ms_value_to_int(self->guard->operand, &type);
-  return st == MS_OK && type == MS_ARRAY && msi_path_begins(self->guard->path, path);
+  if (st != MS_OK || type != MS_ARRAY) return false;
+  for (size_t i = 0; i < depth; i++) {
+    if (!msi_segment_equal(&self->guard->path->segments[i], &route.segments[i]))
+      return false;
+  }
+  return true;
 }
 
-static bool can_hold(const engine *self, const ms_path *path, size_t depth,
+static bool can_hold(const msi_engine *self, msi_route route, size_t depth,
                      const ms_value *container) {
   switch (ms_value_type(container)) {
     case MS_OBJECT: return true;
-    case MS_ARRAY: return path->segments[depth].index >= 0;
+    case MS_ARRAY: return route.segments[depth].index >= 0;
     case MS_EMPTY:
-      return path->segments[depth].index >= 0 || !wants_array(self, path, depth);
+      return route.segments[depth].index >= 0 || !wants_array(self, route, depth);
     default: return false;
   }
 }
 
-static void trail_walk(trail *out, const engine *self, const ms_path *path) {
+void msi_trail_walk(msi_trail *out, const msi_engine *self, msi_route route) {
   out->at[0] = self->root;
   out->found = 0;
   out->is_blocked = false;
-  while (out->found < path->count) {
+  while (out->found < route.count) {
     const ms_value *container = out->at[out->found];
-    const ms_value *child = msi_segment_find(&path->segments[out->found], container);
+    const ms_value *child = msi_segment_find(&route.segments[out->found], container);
     if (child == NULL) {
-      out->is_blocked = !can_hold(self, path, out->found, container);
+      out->is_blocked = !can_hold(self, route, out->found, container);
       return;
     }
     out->at[++out->found] = child;
   }
 }
 
-static ms_status fail_blocked(engine *self, const msi_op *op, const trail *found) {
-  const ms_path *path = op->path;
+ms_status msi_engine_fail_blocked(const msi_engine *self, const msi_op *op,
+                                  msi_route route, const msi_trail *found) {
   char whole[MSI_PRINT_BYTES], part[MSI_PRINT_BYTES], key[MSI_PRINT_BYTES];
-  const char *name = msi_operator_by_code(op->code)->name;
+  const char *name = msi_op_name(op);
   ms_type type = ms_value_type(found->at[found->found]);
-  ms_key next = ms_path_key(path, found->found);
-  msi_text_print(next.bytes, next.length, key, sizeof key);
-  msi_path_print(path, whole, sizeof whole);
-  if (found->found == 0) {
+  msi_place_print(self->frame, route, whole, sizeof whole);
+  if (found->found == 0 && self->frame == NULL) {
     return msi_fail(self->error, MS_EPATH, "%s: \"%s\": the document is %s", name, whole,
                     msi_type_phrase(type));
   }
-  msi_path_print_first(path, found->found, part, sizeof part);
+  msi_route first = {route.segments, found->found};
+  msi_place_print(self->frame, first, part, sizeof part);
   if (type == MS_ARRAY || type == MS_EMPTY) {
+    msi_route next = {&route.segments[found->found], 1};
+    msi_place_print(NULL, next, key, sizeof key);
     return msi_fail(self->error, MS_EPATH,
                     "%s: \"%s\" holds an array and \"%s\" is no index", name, part, key);
   }
@@ -99,14 +89,14 @@ static ms_status fail_blocked(engine *self, const msi_op *op, const trail *found
 /* ------------------------------------------------------------- second step */
 
 /* Lifts `value` (taken) into new objects for the keys from `first` to the last. */
-static ms_status nest(engine *self, const ms_path *path, size_t first,
+static ms_status nest(const msi_engine *self, msi_route route, size_t first,
                       const ms_value **value) {
   const ms_alloc *alloc = self->context->alloc;
-  for (size_t i = path->count; i > first; i--) {
+  for (size_t i = route.count; i > first; i--) {
     const ms_value *object;
     ms_status st = ms_value_new_object(alloc, &object);
     if (st != MS_OK) return st;
-    st = msi_object_put(alloc, &object, path->segments[i - 1].key, *value);
+    st = msi_object_put(alloc, &object, route.segments[i - 1].key, *value);
     if (st != MS_OK) {
       ms_value_release(object);
       return st;
@@ -117,15 +107,16 @@ static ms_status nest(engine *self, const ms_path *path, size_t first,
   return MS_OK;
 }
 
-static ms_status pad(engine *self, const ms_path *path, size_t depth,
+static ms_status pad(const msi_engine *self, msi_route route, size_t depth,
                      const ms_value **array, size_t index) {
   size_t count = ms_value_count(*array);
-  if (index - count > self->pad_left) {
+  if (index - count > *self->pad_left) {
     char text[MSI_PRINT_BYTES];
+    msi_route first = {route.segments, depth + 1};
     return msi_fail(self->error, MS_EPATH, "\"%s\" is more than %d nulls beyond the end",
-                    msi_path_print_first(path, depth + 1, text, sizeof text), PAD_MAX);
+                    msi_place_print(self->frame, first, text, sizeof text), MSI_PAD_MAX);
   }
-  self->pad_left -= index - count;
+  *self->pad_left -= index - count;
   for (; count < index; count++) {
     ms_status st = ms_value_append(self->context->alloc, array, ms_value_null());
     if (st != MS_OK) return st;
@@ -133,13 +124,13 @@ static ms_status pad(engine *self, const ms_path *path, size_t depth,
   return MS_OK;
 }
 
-/* Puts `value` (borrowed) at key `depth` of the path into *container. */
-static ms_status slot_store(engine *self, const ms_path *path, size_t depth,
+/* Puts `value` (borrowed) at key `depth` of the route into *container. */
+static ms_status slot_store(const msi_engine *self, msi_route route, size_t depth,
                             const ms_value **container, const ms_value *value) {
   const ms_alloc *alloc = self->context->alloc;
-  const msi_segment *segment = &path->segments[depth];
+  const msi_segment *segment = &route.segments[depth];
   ms_type type = ms_value_type(*container);
-  if (type == MS_EMPTY && wants_array(self, path, depth)) {
+  if (type == MS_EMPTY && wants_array(self, route, depth)) {
     const ms_value *array; /* the empty table needs no release */
     ms_status st = ms_value_new_array(alloc, &array);
     if (st != MS_OK) return st;
@@ -151,12 +142,12 @@ static ms_status slot_store(engine *self, const ms_path *path, size_t depth,
   if (index < ms_value_count(*container)) {
     return ms_value_replace(alloc, container, index, value);
   }
-  ms_status st = pad(self, path, depth, container, index);
+  ms_status st = pad(self, route, depth, container, index);
   if (st == MS_OK) st = ms_value_append(alloc, container, value);
   return st;
 }
 
-static ms_status append_all(engine *self, const ms_value **array,
+static ms_status append_all(const msi_engine *self, const ms_value **array,
                             const ms_value *elements) {
   ms_cursor cursor;
   const char *key;
@@ -175,8 +166,8 @@ static ms_status append_all(engine *self, const ms_value **array,
  * and no longer by its slot when it belongs to this update alone. *count says how many
  * are held.
  */
-static ms_status lift(engine *self, const ms_path *path, const trail *found, size_t last,
-                      const ms_value **held, size_t *count) {
+static ms_status lift(msi_engine *self, msi_route route, const msi_trail *found,
+                      size_t last, const ms_value **held, size_t *count) {
   held[0] = self->root;
   *count = 1;
   self->root = NULL;
@@ -186,39 +177,39 @@ static ms_status lift(engine *self, const ms_path *path, const trail *found, siz
     held[i] = ms_value_retain(found->at[i]);
     *count = i + 1;
     if (!is_own) continue;
-    ms_status st = slot_store(self, path, i - 1, &held[i - 1], ms_value_null());
+    ms_status st = slot_store(self, route, i - 1, &held[i - 1], ms_value_null());
     if (st != MS_OK) return st;
   }
   return MS_OK;
 }
 
-static ms_status change_last(engine *self, const ms_path *path, const trail *found,
-                             const msi_outcome *outcome, size_t last,
-                             const ms_value **held) {
+static ms_status change_last(const msi_engine *self, msi_route route,
+                             const msi_trail *found, const msi_outcome *outcome,
+                             size_t last, const ms_value **held) {
   if (outcome->action == MSI_ACTION_APPEND) {
     return append_all(self, &held[last], outcome->value);
   }
   if (outcome->action == MSI_ACTION_REMOVE && ms_value_type(held[last]) == MS_OBJECT) {
-    return msi_object_erase(self->context->alloc, &held[last], path->segments[last].key);
+    return msi_object_erase(self->context->alloc, &held[last], route.segments[last].key);
   }
   const ms_value *value = ms_value_retain(outcome->value);
   ms_status st = MS_OK;
-  if (found->found < path->count) st = nest(self, path, last + 1, &value);
-  if (st == MS_OK) st = slot_store(self, path, last, &held[last], value);
+  if (found->found < route.count) st = nest(self, route, last + 1, &value);
+  if (st == MS_OK) st = slot_store(self, route, last, &held[last], value);
   ms_value_release(value);
   return st;
 }
 
-static ms_status change(engine *self, const ms_path *path, const trail *found,
+static ms_status change(msi_engine *self, msi_route route, const msi_trail *found,
                         const msi_outcome *outcome) {
   const ms_value *held[MS_DEPTH_MAX + 1];
   size_t count;
-  size_t last = outcome->action == MSI_ACTION_APPEND ? path->count : path->count - 1u;
+  size_t last = outcome->action == MSI_ACTION_APPEND ? route.count : route.count - 1u;
   if (last > found->found) last = found->found;
-  ms_status st = lift(self, path, found, last, held, &count);
-  if (st == MS_OK) st = change_last(self, path, found, outcome, last, held);
+  ms_status st = lift(self, route, found, last, held, &count);
+  if (st == MS_OK) st = change_last(self, route, found, outcome, last, held);
   for (size_t i = last; i > 0 && st == MS_OK; i--) {
-    st = slot_store(self, path, i - 1, &held[i - 1], held[i]);
+    st = slot_store(self, route, i - 1, &held[i - 1], held[i]);
     if (st != MS_OK) break;
     ms_value_release(held[i]);
     count = i;
@@ -231,13 +222,12 @@ static ms_status change(engine *self, const ms_path *path, const trail *found,
   return st == MS_ENOMEM ? fail_memory(self) : st;
 }
 
-/* --------------------------------------------------------------- operations */
-
 /* Settles what needs no change; an element of an array that is removed becomes null. */
-static void settle(const msi_op *op, const trail *found, const ms_value *old_value,
+static void settle(msi_route route, const msi_trail *found, const ms_value *old_value,
                    msi_outcome *outcome) {
   if (outcome->action == MSI_ACTION_REMOVE &&
-      ms_value_type(found->at[op->path->count - 1u]) == MS_ARRAY) {
+      (route.count == 0 || /* the root is an element */
+       ms_value_type(found->at[route.count - 1u]) == MS_ARRAY)) {
     outcome->action = MSI_ACTION_STORE;
     outcome->value = ms_value_null();
   }
@@ -247,34 +237,42 @@ static void settle(const msi_op *op, const trail *found, const ms_value *old_val
   }
 }
 
-static ms_status run_operator(engine *self, const msi_op *op) {
-  const msi_operator *row = msi_operator_by_code(op->code);
-  trail found;
-  trail_walk(&found, self, op->path);
-  if (found.is_blocked) {
-    return row->ignores_blocked ? MS_OK : fail_blocked(self, op, &found);
-  }
+ms_status msi_engine_settle(msi_engine *self, msi_route route, const msi_trail *found,
+                            msi_outcome outcome) {
   const ms_value *old_value =
-      found.found == op->path->count ? found.at[found.found] : NULL;
-  if (old_value == NULL && !row->creates) return MS_OK;
-  msi_target target = {self->context, op, old_value};
-  msi_outcome outcome = {MSI_ACTION_KEEP, NULL};
-  ms_status st = row->apply(&target, &outcome, self->error);
-  if (st != MS_OK) return st == MS_ENOMEM ? fail_memory(self) : st;
-  settle(op, &found, old_value, &outcome);
-  if (outcome.action != MSI_ACTION_KEEP) {
-    if (op->path->count == 0) {
-      ms_value_release(self->root);
-      self->root = outcome.value;
-      return MS_OK;
-    }
-    st = change(self, op->path, &found, &outcome);
+      found->found == route.count ? found->at[found->found] : NULL;
+  ms_status st = MS_OK;
+  settle(route, found, old_value, &outcome);
+  if (outcome.action == MSI_ACTION_STORE && route.count == 0) {
+    ms_value_release(self->root);
+    self->root = outcome.value;
+    return MS_OK;
   }
+  if (outcome.action != MSI_ACTION_KEEP) st = change(self, route, found, &outcome);
   ms_value_release(outcome.value);
   return st;
 }
 
-static ms_status run_guard(engine *self, const msi_op *op) {
+/* --------------------------------------------------------------- operations */
+
+ms_status msi_engine_run(msi_engine *self, const msi_op *op, msi_route route) {
+  const msi_operator *row = msi_operator_by_code(op->code);
+  msi_trail found;
+  msi_trail_walk(&found, self, route);
+  if (found.is_blocked) {
+    return row->ignores_blocked ? MS_OK
+                                : msi_engine_fail_blocked(self, op, route, &found);
+  }
+  const ms_value *old_value = found.found == route.count ? found.at[found.found] : NULL;
+  if (old_value == NULL && !row->creates) return MS_OK;
+  msi_target target = {self->context, op, old_value, self->frame, route};
+  msi_outcome outcome = {MSI_ACTION_KEEP, NULL};
+  ms_status st = row->apply(&target, &outcome, self->error);
+  if (st != MS_OK) return st == MS_ENOMEM ? fail_memory(self) : st;
+  return msi_engine_settle(self, route, &found, outcome);
+}
+
+static ms_status run_guard(msi_engine *self, const msi_op *op) {
   int64_t wanted = MS_EMPTY;
   ms_status st = ms_value_to_int(op->operand, &wanted);
   MSI_ASSERT(st == MS_OK); /* the check of the operand */
@@ -298,13 +296,102 @@ static ms_status run_guard(engine *self, const msi_op *op) {
                   wanted == MS_EMPTY ? "a container" : msi_type_phrase((ms_type)wanted));
 }
 
+/* ------------------------------------------------------------------- rename */
+
+/* Neither from nor into an array: the first `count` containers of the trail are none. */
+static ms_status check_no_array(const msi_engine *self, const msi_op *op,
+                                const ms_path *path, const msi_trail *found,
+                                size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (ms_value_type(found->at[i]) != MS_ARRAY) continue;
+    char whole[MSI_PRINT_BYTES], part[MSI_PRINT_BYTES];
+    return msi_fail(self->error, MS_EPATH, "%s: \"%s\": \"%s\" holds an array",
+                    msi_op_name(op), msi_path_print(path, whole, sizeof whole),
+                    msi_path_print_first(path, i, part, sizeof part));
+  }
+  return MS_OK;
+}
+
+/* What goes deeper may go too deep; only then the value is walked. */
+static ms_status check_depth(const msi_engine *self, const msi_op *op,
+                             const ms_value *value) {
+  size_t room = MS_DEPTH_MAX - (size_t)op->target->count;
+  if (op->target->count <= op->path->count || msi_value_depth(value, room) <= room) {
+    return MS_OK;
+  }
+  char text[MSI_PRINT_BYTES];
+  return msi_fail(self->error, MS_ELIMIT,
+                  "$rename: \"%s\" would be deeper than %d levels",
+                  msi_path_print(op->target, text, sizeof text), MS_DEPTH_MAX);
+}
+
+/* The value is in place already when it is equal, be it of the other type of number. */
+static ms_status store_renamed(msi_engine *self, const msi_op *op,
+                               const ms_value *value) {
+  msi_route route = {op->target->segments, op->target->count};
+  msi_trail found;
+  msi_trail_walk(&found, self, route);
+  size_t containers = found.found < route.count ? found.found + 1 : route.count;
+  ms_status st = check_no_array(self, op, op->target, &found, containers);
+  if (st != MS_OK) return st;
+  if (found.is_blocked) return msi_engine_fail_blocked(self, op, route, &found);
+  if (found.found == route.count && msi_compare(found.at[found.found], value) == 0) {
+    return MS_OK;
+  }
+  msi_outcome outcome = {MSI_ACTION_STORE, ms_value_retain(value)};
+  return msi_engine_settle(self, route, &found, outcome);
+}
+
+static ms_status run_rename(msi_engine *self, const msi_op *op) {
+  msi_route route = {op->path->segments, op->path->count};
+  msi_trail found;
+  msi_trail_walk(&found, self, route);
+  if (found.is_blocked) return msi_engine_fail_blocked(self, op, route, &found);
+  if (found.found < route.count) return MS_OK;
+  ms_status st = check_no_array(self, op, op->path, &found, route.count);
+  const ms_value *value = found.at[route.count];
+  if (st == MS_OK) st = check_depth(self, op, value);
+  if (st != MS_OK) return st;
+  ms_value_retain(value);
+  msi_outcome outcome = {MSI_ACTION_REMOVE, NULL};
+  st = msi_engine_settle(self, route, &found, outcome);
+  if (st == MS_OK) st = store_renamed(self, op, value);
+  ms_value_release(value);
+  return st;
+}
+
+/* ------------------------------------------------------------------- update */
+
 /* A document that is too large already may still shrink. */
-static ms_status check_bytes(const engine *self, const ms_value *before) {
+static ms_status check_bytes(const msi_engine *self, const ms_value *before) {
   uint64_t max = self->context->document_bytes_max, bytes = ms_value_bytes(self->root);
   if (max == 0 || bytes <= max || bytes <= ms_value_bytes(before)) return MS_OK;
   return msi_fail(self->error, MS_ELIMIT,
                   "the document would have %llu bytes, more than %llu",
                   (unsigned long long)bytes, (unsigned long long)max);
+}
+
+/* Operation *at, with those behind it that go into the same array; *at becomes the last
+ * one. */
+static ms_status run_next(msi_engine *self, const ms_update *update, size_t *at) {
+  const msi_op *op = &update->ops[*at];
+  if (self->guard != NULL && self->guard->group != op->group) self->guard = NULL;
+  msi_route route = {op->path->segments, op->path->count};
+  if (op->selection != NULL) {
+    size_t count = 1;
+    while (*at + count < update->op_count && op[count].selection != NULL &&
+           op[count].group == op->group && msi_path_equal(op[count].path, op->path)) {
+      count++;
+    }
+    *at += count - 1;
+    return msi_engine_visit(self, route, op, count);
+  }
+  switch (op->code) {
+    case MSI_CODE_GUARD: return run_guard(self, op);
+    case MSI_CODE_RENAME: return run_rename(self, op);
+    case MSI_CODE_RENAME_TO: return MS_OK; /* MSI_CODE_RENAME goes there */
+    default: return msi_engine_run(self, op, route);
+  }
 }
 
 ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
@@ -317,13 +404,12 @@ ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
   }
   msi_apply resolved = *context;
   resolved.alloc = msi_alloc_resolve(context->alloc);
-  engine self = {&resolved, ms_value_retain(root), NULL, PAD_MAX, error};
+  size_t pad_left = MSI_PAD_MAX;
+  msi_engine self = {&resolved, ms_value_retain(root), NULL, NULL, &pad_left, error};
   ms_status st = MS_OK;
   size_t i = 0;
   for (; i < update->op_count; i++) {
-    const msi_op *op = &update->ops[i];
-    if (self.guard != NULL && self.guard->group != op->group) self.guard = NULL;
-    st = op->class_ == MSI_CLASS_GUARD ? run_guard(&self, op) : run_operator(&self, op);
+    st = run_next(&self, update, &i);
     if (st != MS_OK) break;
   }
   if (st == MS_OK) {

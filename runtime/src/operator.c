@@ -7,35 +7,65 @@
 
 #include <string.h>
 
-static const char *op_name(const msi_op *op) {
-  return msi_operator_by_code(op->code)->name;
+/* ----------------------------------------------------------------- messages */
+
+const char *msi_op_name(const msi_op *op) { return msi_operator_by_code(op->code)->name; }
+
+static void print_frame(msi_printer *to, const msi_frame *frame) {
+  if (frame == NULL) return;
+  print_frame(to, frame->above);
+  msi_printer_segments(to, frame->route.segments, frame->route.count);
+  char digits[24];
+  size_t at = sizeof digits, index = frame->index;
+  do digits[--at] = (char)('0' + index % 10);
+  while ((index /= 10) > 0);
+  msi_printer_key(to, digits + at, sizeof digits - at);
 }
 
-ms_status msi_op_mismatch(const msi_op *op, const ms_value *found, const char *wanted,
-                          ms_error *error) {
+const char *msi_place_print(const msi_frame *frame, msi_route route, char *buffer,
+                            size_t bytes) {
+  msi_printer to;
+  msi_printer_init(&to, buffer, bytes);
+  print_frame(&to, frame);
+  msi_printer_segments(&to, route.segments, route.count);
+  return msi_printer_end(&to);
+}
+
+static const char *target_print(const msi_target *target, char *buffer, size_t bytes) {
+  return msi_place_print(target->frame, target->route, buffer, bytes);
+}
+
+ms_status msi_target_mismatch(const msi_target *target, const char *wanted,
+                              ms_error *error) {
   char text[MSI_PRINT_BYTES];
-  return msi_fail(error, MS_ETYPE, "%s: \"%s\" holds %s, not %s", op_name(op),
-                  msi_path_print(op->path, text, sizeof text),
-                  msi_type_phrase(ms_value_type(found)), wanted);
+  return msi_fail(error, MS_ETYPE, "%s: \"%s\" holds %s, not %s", msi_op_name(target->op),
+                  target_print(target, text, sizeof text),
+                  msi_type_phrase(ms_value_type(target->old_value)), wanted);
 }
 
-/* The operand is wrong whatever the document is. */
+ms_status msi_op_bad_operand(const msi_op *op, const ms_value *operand,
+                             const char *wanted, ms_error *error) {
+  char text[MSI_PRINT_BYTES];
+  return msi_fail(error, MS_EARGUMENT, "%s: \"%s\" needs %s, not %s", msi_op_name(op),
+                  msi_op_print(op, text, sizeof text), wanted,
+                  msi_type_phrase(ms_value_type(operand)));
+}
+
 static ms_status bad_operand(const msi_op *op, const char *wanted, ms_error *error) {
-  char text[MSI_PRINT_BYTES];
-  return msi_fail(error, MS_EARGUMENT, "%s: \"%s\" needs %s, not %s", op_name(op),
-                  msi_path_print(op->path, text, sizeof text), wanted,
-                  msi_type_phrase(ms_value_type(op->operand)));
-}
-
-static bool is_number(const ms_value *value) {
-  ms_type type = ms_value_type(value);
-  return type == MS_INT || type == MS_DOUBLE;
+  return msi_op_bad_operand(op, op->operand, wanted, error);
 }
 
 /* -------------------------------------------------------------------- guard */
 
-static ms_status guard_check(const msi_op *op, ms_error *error) {
+static ms_status fail_positional(const msi_op *op, ms_error *error) {
+  return msi_fail(error, MS_EARGUMENT, "%s: positional keys are not allowed",
+                  msi_op_name(op));
+}
+
+static ms_status guard_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
   int64_t type;
+  if (op->selection != NULL) return fail_positional(op, error);
   if (ms_value_to_int(op->operand, &type) == MS_OK &&
       (type == MS_ARRAY || type == MS_OBJECT || type == MS_EMPTY)) {
     return MS_OK;
@@ -45,11 +75,16 @@ static ms_status guard_check(const msi_op *op, ms_error *error) {
 
 /* ---------------------------------------------------------------------- set */
 
-static ms_status set_check(const msi_op *op, ms_error *error) {
-  ms_type type = ms_value_type(op->operand);
-  if (op->path->count > 0 || type == MS_OBJECT || type == MS_EMPTY) return MS_OK;
+static ms_status set_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  if (op->path->count > 0 || msi_value_is_object(op->operand)) return MS_OK;
   return msi_fail(error, MS_ETYPE, "a document is an object, not %s",
-                  msi_type_phrase(type));
+                  msi_type_phrase(ms_value_type(op->operand)));
+}
+
+static ms_status any_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc, (void)op, (void)error;
+  return MS_OK;
 }
 
 static ms_status set_apply(const msi_target *target, msi_outcome *out, ms_error *error) {
@@ -59,17 +94,18 @@ static ms_status set_apply(const msi_target *target, msi_outcome *out, ms_error 
   return MS_OK;
 }
 
-/* -------------------------------------------------------------------- unset */
+/* ------------------------------------------------- unset, set on insert, rename */
 
 /* MongoDB takes any operand and ignores it. */
-static ms_status unset_compile(const ms_alloc *alloc, const ms_value *given, msi_op *op,
-                               ms_error *error) {
+static ms_status no_operand_compile(const ms_alloc *alloc, const ms_value *given,
+                                    msi_op *op, ms_error *error) {
   (void)alloc, (void)given, (void)error;
   op->operand = ms_value_null();
   return MS_OK;
 }
 
-static ms_status unset_check(const msi_op *op, ms_error *error) {
+static ms_status no_operand_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
   if (ms_value_type(op->operand) == MS_NULL) return MS_OK;
   return bad_operand(op, "null", error);
 }
@@ -81,116 +117,227 @@ static ms_status unset_apply(const msi_target *target, msi_outcome *out,
   return MS_OK;
 }
 
-/* ---------------------------------------------------------------------- inc */
-
-static ms_status inc_check(const msi_op *op, ms_error *error) {
-  return is_number(op->operand) ? MS_OK : bad_operand(op, "a number", error);
+static ms_status keep_apply(const msi_target *target, msi_outcome *out, ms_error *error) {
+  (void)target, (void)error;
+  out->action = MSI_ACTION_KEEP;
+  return MS_OK;
 }
 
-static ms_status inc_integers(const msi_target *target, int64_t by, const ms_value **out,
-                              ms_error *error) {
-  int64_t number = 0;
-  ms_status st = ms_value_to_int(target->old_value, &number);
-  MSI_ASSERT(st == MS_OK);
-  bool overflows = by > 0 ? number > INT64_MAX - by : number < INT64_MIN - by;
-  if (st == MS_OK && overflows) {
+static ms_status rename_keys(const ms_alloc *alloc, const ms_path *path,
+                             const ms_value **out) {
+  const ms_value *keys;
+  ms_status st = ms_value_new_array(alloc, &keys);
+  for (size_t i = 0; i < path->count && st == MS_OK; i++) {
+    st = ms_value_append(alloc, &keys, path->segments[i].key);
+    if (st != MS_OK) ms_value_release(keys);
+  }
+  if (st == MS_OK) *out = keys;
+  return st;
+}
+
+static ms_status rename_compile(const ms_alloc *alloc, const ms_value *given, msi_op *op,
+                                ms_error *error) {
+  const char *text;
+  size_t length;
+  if (ms_value_to_string(given, &text, &length) != MS_OK) {
+    return msi_op_bad_operand(op, given, "a path as a string", error);
+  }
+  if (length == 0) return msi_fail(error, MS_EPATH, "$rename: the new path is empty");
+  ms_path *path;
+  msi_selection *selection;
+  msi_filters none;
+  ms_status st = msi_filters_init(&none, alloc, NULL, error);
+  if (st == MS_OK)
+    st = msi_positional_parse(&none, alloc, text, length, &path, &selection, error);
+  if (st != MS_OK) return st;
+  if (selection != NULL) {
+    st = fail_positional(op, error);
+  } else {
+    st = rename_keys(alloc, path, &op->operand);
+  }
+  msi_selection_release(selection);
+  ms_path_release(path);
+  return st;
+}
+
+static ms_status rename_target(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  ms_key keys[MS_DEPTH_MAX];
+  size_t count = ms_value_count(op->operand);
+  if (ms_value_type(op->operand) != MS_ARRAY || count == 0) {
+    return bad_operand(op, "an array of keys", error);
+  }
+  if (count > MS_DEPTH_MAX) {
+    return msi_fail(error, MS_ELIMIT, "a path of more than %d keys", MS_DEPTH_MAX);
+  }
+  for (size_t i = 0; i < count; i++) {
+    const ms_value *key = ms_value_at(op->operand, i);
+    if (ms_value_to_string(key, &keys[i].bytes, &keys[i].length) != MS_OK) {
+      return msi_op_bad_operand(op, key, "strings as keys", error);
+    }
+  }
+  return ms_path_new(alloc, keys, count, &op->target, error);
+}
+
+static ms_status rename_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  if (op->selection != NULL) return fail_positional(op, error);
+  ms_status st = rename_target(alloc, op, error);
+  if (st != MS_OK || !msi_path_overlaps(op->path, op->target)) return st;
+  char from[MSI_PRINT_BYTES], to[MSI_PRINT_BYTES];
+  return msi_fail(error, MS_EARGUMENT, "$rename: \"%s\" and \"%s\" are on the same path",
+                  msi_path_print(op->path, from, sizeof from),
+                  msi_path_print(op->target, to, sizeof to));
+}
+
+/* --------------------------------------------------------------- arithmetic */
+
+static ms_status number_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  return msi_value_is_number(op->operand) ? MS_OK : bad_operand(op, "a number", error);
+}
+
+/* The result for two integers, by the operator. Exact. */
+static ms_status integers(const msi_target *target, int64_t number, int64_t by,
+                          const ms_value **out, ms_error *error) {
+  int64_t result = 0;
+  bool overflows = target->op->code == MSI_CODE_INC
+                       ? __builtin_add_overflow(number, by, &result)
+                       : __builtin_mul_overflow(number, by, &result);
+  if (overflows) {
     char text[MSI_PRINT_BYTES];
     return msi_fail(error, MS_EARGUMENT,
-                    "$inc: \"%s\" would leave the range of 64-bit integers",
-                    msi_path_print(target->op->path, text, sizeof text));
+                    "%s: \"%s\" would leave the range of 64-bit integers",
+                    msi_op_name(target->op), target_print(target, text, sizeof text));
   }
-  return ms_value_new_int(target->context->alloc, number + by, out);
+  return ms_value_new_int(target->context->alloc, result, out);
+}
+
+static ms_status arithmetic(const msi_target *target, const ms_value *old_value,
+                            const ms_value **out, ms_error *error) {
+  const ms_value *operand = target->op->operand;
+  int64_t by, number;
+  if (ms_value_to_int(old_value, &number) == MS_OK &&
+      ms_value_to_int(operand, &by) == MS_OK) {
+    return integers(target, number, by, out, error);
+  }
+  double left, right;
+  ms_status st = ms_value_to_double(old_value, &left);
+  if (st == MS_OK) st = ms_value_to_double(operand, &right);
+  if (st != MS_OK) return st;
+  double result = target->op->code == MSI_CODE_INC ? left + right : left * right;
+  return ms_value_new_double(target->context->alloc, result, out);
 }
 
 static ms_status inc_apply(const msi_target *target, msi_outcome *out, ms_error *error) {
-  const ms_value *operand = target->op->operand;
   out->action = MSI_ACTION_STORE;
   if (target->old_value == NULL) {
-    out->value = ms_value_retain(operand);
+    out->value = ms_value_retain(target->op->operand);
     return MS_OK;
   }
-  if (!is_number(target->old_value)) {
-    return msi_op_mismatch(target->op, target->old_value, "a number", error);
+  if (!msi_value_is_number(target->old_value)) {
+    return msi_target_mismatch(target, "a number", error);
   }
-  int64_t by;
-  if (ms_value_type(target->old_value) == MS_INT &&
-      ms_value_to_int(operand, &by) == MS_OK) {
-    return inc_integers(target, by, &out->value, error);
-  }
-  double number, step;
-  ms_status st = ms_value_to_double(target->old_value, &number);
-  if (st == MS_OK) st = ms_value_to_double(operand, &step);
-  if (st != MS_OK) return st;
-  return ms_value_new_double(target->context->alloc, number + step, &out->value);
+  return arithmetic(target, target->old_value, &out->value, error);
 }
 
-/* --------------------------------------------------------------------- push */
-
-static ms_status push_modifiers(const ms_value *given, const msi_op *op,
-                                ms_error *error) {
-  char text[MSI_PRINT_BYTES], name[MSI_PRINT_BYTES];
-  ms_cursor cursor;
-  const char *key;
-  size_t length;
-  const ms_value *value;
-  ms_cursor_init(&cursor, given);
-  while (ms_cursor_next(&cursor, &key, &length, &value)) {
-    if (length == 5 && memcmp(key, "$each", 5) == 0) continue;
-    return msi_fail(error, MS_EARGUMENT,
-                    "$push: \"%s\" has \"%s\" beside $each, which is not known",
-                    msi_path_print(op->path, text, sizeof text),
-                    msi_text_print(key, length, name, sizeof name));
-  }
-  return MS_OK;
-}
-
-/* An object counts as modifiers only when it has $each; else it is the element itself. */
-static ms_status push_compile(const ms_alloc *alloc, const ms_value *given, msi_op *op,
-                              ms_error *error) {
-  const ms_value *each =
-      ms_value_type(given) == MS_OBJECT ? ms_value_get(given, "$each", 5) : NULL;
-  if (each != NULL) {
-    ms_status st = push_modifiers(given, op, error);
+/* A missing field is 0, and the result a number of the operand's type. */
+static ms_status mul_apply(const msi_target *target, msi_outcome *out, ms_error *error) {
+  out->action = MSI_ACTION_STORE;
+  if (target->old_value == NULL) {
+    const ms_value *zero;
+    ms_status st = ms_value_new_int(target->context->alloc, 0, &zero);
     if (st != MS_OK) return st;
-    if (ms_value_type(each) == MS_ARRAY) {
-      op->operand = ms_value_retain(each);
-      return MS_OK;
-    }
-    if (ms_value_type(each) != MS_EMPTY) {
-      char text[MSI_PRINT_BYTES];
-      return msi_fail(error, MS_EARGUMENT,
-                      "$push: \"%s\" needs an array for $each, not %s",
-                      msi_path_print(op->path, text, sizeof text),
-                      msi_type_phrase(ms_value_type(each)));
-    }
-  }
-  const ms_value *list;
-  ms_status st = ms_value_new_array(alloc, &list);
-  if (st != MS_OK) return st;
-  if (each == NULL) st = ms_value_append(alloc, &list, given);
-  if (st != MS_OK) {
-    ms_value_release(list);
+    st = arithmetic(target, zero, &out->value, error);
+    ms_value_release(zero);
     return st;
   }
-  op->operand = list;
-  return MS_OK;
-}
-
-static ms_status push_check(const msi_op *op, ms_error *error) {
-  if (ms_value_type(op->operand) == MS_ARRAY) return MS_OK;
-  return bad_operand(op, "an array of elements", error);
-}
-
-static ms_status push_apply(const msi_target *target, msi_outcome *out, ms_error *error) {
-  const ms_value *operand = target->op->operand;
-  ms_type type = target->old_value == NULL ? MS_EMPTY : ms_value_type(target->old_value);
-  if (type == MS_ARRAY && ms_value_count(operand) == 0) return MS_OK;
-  if (type != MS_ARRAY && type != MS_EMPTY) {
-    return msi_op_mismatch(target->op, target->old_value, "an array", error);
+  if (!msi_value_is_number(target->old_value)) {
+    return msi_target_mismatch(target, "a number", error);
   }
-  out->action = type == MS_ARRAY ? MSI_ACTION_APPEND : MSI_ACTION_STORE;
-  out->value = ms_value_retain(operand);
-  return MS_OK;
+  return arithmetic(target, target->old_value, &out->value, error);
+}
+
+/* ----------------------------------------------------------------- min, max */
+
+static ms_status bound_apply(const msi_target *target, msi_outcome *out,
+                             ms_error *error) {
+  const ms_value *operand = target->op->operand;
+  if (target->old_value != NULL) {
+    int order = msi_compare(operand, target->old_value);
+    bool replaces = target->op->code == MSI_CODE_MIN ? order < 0 : order > 0;
+    if (!replaces) return MS_OK;
+  }
+  return set_apply(target, out, error);
+}
+
+/* ---------------------------------------------------------------------- bit */
+
+static const char *const bit_names[] = {"and", "or", "xor"};
+
+static const ms_value *bit_operand(const msi_op *op, size_t which) {
+  return ms_value_get(op->operand, bit_names[which], strlen(bit_names[which]));
+}
+
+static ms_status bit_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  size_t found = 0;
+  if (!msi_value_is_object(op->operand)) return bad_operand(op, "an object", error);
+  for (size_t i = 0; i < 3; i++) {
+    const ms_value *operand = bit_operand(op, i);
+    if (operand == NULL) continue;
+    found++;
+    if (ms_value_type(operand) != MS_INT) {
+      return msi_op_bad_operand(op, operand, "integers", error);
+    }
+  }
+  if (found > 0 && found == ms_value_count(op->operand)) return MS_OK;
+  char text[MSI_PRINT_BYTES];
+  return msi_fail(error, MS_EARGUMENT, "$bit: \"%s\" needs \"and\", \"or\" or \"xor\"",
+                  msi_op_print(op, text, sizeof text));
+}
+
+static ms_status bit_apply(const msi_target *target, msi_outcome *out, ms_error *error) {
+  int64_t number = 0;
+  if (target->old_value != NULL && ms_value_to_int(target->old_value, &number) != MS_OK) {
+    return msi_target_mismatch(target, "an integer", error);
+  }
+  for (size_t i = 0; i < 3; i++) {
+    const ms_value *operand = bit_operand(target->op, i);
+    int64_t mask;
+    if (operand == NULL || ms_value_to_int(operand, &mask) != MS_OK) continue;
+    number = i == 0 ? number & mask : i == 1 ? number | mask : number ^ mask;
+  }
+  out->action = MSI_ACTION_STORE;
+  return ms_value_new_int(target->context->alloc, number, &out->value);
+}
+
+/* ------------------------------------------------------------- current date */
+
+static bool is_date_type(const ms_value *type) {
+  const char *text;
+  size_t length;
+  if (type == NULL || ms_value_to_string(type, &text, &length) != MS_OK) return false;
+  return (length == 4 && memcmp(text, "date", 4) == 0) ||
+         (length == 9 && memcmp(text, "timestamp", 9) == 0);
+}
+
+static ms_status current_date_compile(const ms_alloc *alloc, const ms_value *given,
+                                      msi_op *op, ms_error *error) {
+  (void)alloc;
+  op->operand = ms_value_null();
+  if (given == NULL || ms_value_type(given) == MS_BOOL) return MS_OK;
+  if (ms_value_type(given) == MS_OBJECT && ms_value_count(given) == 1 &&
+      is_date_type(ms_value_get(given, "$type", 5))) {
+    return MS_OK;
+  }
+  return msi_op_bad_operand(
+      op, given, "true, {\"$type\": \"date\"} or {\"$type\": \"timestamp\"}", error);
+}
+
+static ms_status current_date_apply(const msi_target *target, msi_outcome *out,
+                                    ms_error *error) {
+  (void)error;
+  out->action = MSI_ACTION_STORE;
+  return ms_value_new_int(target->context->alloc, target->context->wall_ms, &out->value);
 }
 
 /* -------------------------------------------------------------------- table */
@@ -205,6 +352,7 @@ static const msi_operator table[] = {
      .class_ = MSI_CLASS_ABSOLUTE,
      .in_documents = true,
      .creates = true,
+     .keeps_operand = true,
      .check = set_check,
      .apply = set_apply},
     {.name = "$unset",
@@ -212,24 +360,132 @@ static const msi_operator table[] = {
      .class_ = MSI_CLASS_ABSOLUTE,
      .in_documents = true,
      .ignores_blocked = true,
-     .compile = unset_compile,
-     .check = unset_check,
+     .ignores_operand = true,
+     .compile = no_operand_compile,
+     .check = no_operand_check,
      .apply = unset_apply},
     {.name = "$inc",
      .code = MSI_CODE_INC,
      .class_ = MSI_CLASS_RELATIVE,
      .in_documents = true,
      .creates = true,
-     .check = inc_check,
+     .keeps_operand = true,
+     .check = number_check,
      .apply = inc_apply},
     {.name = "$push",
      .code = MSI_CODE_PUSH,
      .class_ = MSI_CLASS_RELATIVE,
      .in_documents = true,
      .creates = true,
-     .compile = push_compile,
-     .check = push_check,
-     .apply = push_apply},
+     .needs_array = true,
+     .keeps_operand = true,
+     .compile = msi_push_compile,
+     .check = msi_push_check,
+     .apply = msi_push_apply},
+    {.name = "$mul",
+     .code = MSI_CODE_MUL,
+     .class_ = MSI_CLASS_RELATIVE,
+     .in_documents = true,
+     .creates = true,
+     .check = number_check,
+     .apply = mul_apply},
+    {.name = "$min",
+     .code = MSI_CODE_MIN,
+     .class_ = MSI_CLASS_RELATIVE,
+     .in_documents = true,
+     .creates = true,
+     .keeps_operand = true,
+     .check = any_check,
+     .apply = bound_apply},
+    {.name = "$max",
+     .code = MSI_CODE_MAX,
+     .class_ = MSI_CLASS_RELATIVE,
+     .in_documents = true,
+     .creates = true,
+     .keeps_operand = true,
+     .check = any_check,
+     .apply = bound_apply},
+    {.name = "$bit",
+     .code = MSI_CODE_BIT,
+     .class_ = MSI_CLASS_RELATIVE,
+     .in_documents = true,
+     .creates = true,
+     .check = bit_check,
+     .apply = bit_apply},
+    {.name = "$addToSet",
+     .code = MSI_CODE_ADD_TO_SET,
+     .class_ = MSI_CLASS_RELATIVE,
+     .in_documents = true,
+     .creates = true,
+     .needs_array = true,
+     .keeps_operand = true,
+     .compile = msi_add_to_set_compile,
+     .check = msi_add_to_set_check,
+     .apply = msi_add_to_set_apply},
+    {.name = "$currentDate",
+     .code = MSI_CODE_CURRENT_DATE,
+     .class_ = MSI_CLASS_ABSOLUTE,
+     .in_documents = true,
+     .creates = true,
+     .ignores_operand = true,
+     .compile = current_date_compile,
+     .check = no_operand_check,
+     .apply = current_date_apply},
+    {.name = "$setOnInsert",
+     .code = MSI_CODE_SET_ON_INSERT,
+     .class_ = MSI_CLASS_GUARD,
+     .in_documents = true,
+     .ignores_blocked = true,
+     .compile = no_operand_compile,
+     .check = no_operand_check,
+     .apply = keep_apply},
+    {.name = "$rename",
+     .code = MSI_CODE_RENAME,
+     .class_ = MSI_CLASS_ABSOLUTE,
+     .in_documents = true,
+     .compile = rename_compile,
+     .check = rename_check},
+    {.name = "$rename",
+     .code = MSI_CODE_RENAME_TO,
+     .class_ = MSI_CLASS_ABSOLUTE,
+     .is_local = true,
+     .compile = no_operand_compile,
+     .check = no_operand_check},
+    {.name = "$pop",
+     .code = MSI_CODE_POP,
+     .class_ = MSI_CLASS_MOVING,
+     .in_documents = true,
+     .needs_array = true,
+     .compile = msi_pop_compile,
+     .check = msi_pop_check,
+     .apply = msi_pop_apply},
+    {.name = "$pull",
+     .code = MSI_CODE_PULL,
+     .class_ = MSI_CLASS_MOVING,
+     .in_documents = true,
+     .needs_array = true,
+     .check = msi_pull_check,
+     .apply = msi_pull_apply},
+    {.name = "$pullAll",
+     .code = MSI_CODE_PULL_ALL,
+     .class_ = MSI_CLASS_MOVING,
+     .in_documents = true,
+     .needs_array = true,
+     .check = msi_pull_all_check,
+     .apply = msi_pull_apply},
+    {.name = "$push",
+     .code = MSI_CODE_PUSH_AT,
+     .class_ = MSI_CLASS_MOVING,
+     .creates = true,
+     .needs_array = true,
+     .check = msi_push_at_check,
+     .apply = msi_push_at_apply},
+    {.name = "remove",
+     .code = MSI_CODE_REMOVE_AT,
+     .class_ = MSI_CLASS_MOVING,
+     .needs_array = true,
+     .check = msi_remove_at_check,
+     .apply = msi_remove_at_apply},
 };
 enum { TABLE_COUNT = sizeof table / sizeof table[0] };
 
@@ -249,18 +505,23 @@ const msi_operator *msi_operator_by_name(const char *name, size_t length) {
   return NULL;
 }
 
-ms_status msi_op_check(msi_op *op, ms_error *error) {
+ms_status msi_op_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
   const msi_operator *row = msi_operator_by_code(op->code);
   MSI_ASSERT(row != NULL);
   op->class_ = row->class_;
-  if (op->path->count == 0 && op->code != MSI_CODE_SET && op->code != MSI_CODE_GUARD) {
+  size_t keys = msi_op_key_count(op);
+  bool may_be_empty = op->code == MSI_CODE_SET || op->code == MSI_CODE_GUARD;
+  if (op->path->count == 0 && (!may_be_empty || op->selection != NULL)) {
     return msi_fail(error, MS_EPATH, "%s: the path is empty", row->name);
   }
-  size_t room = MS_DEPTH_MAX - (size_t)op->path->count;
+  if (keys > MS_DEPTH_MAX) {
+    return msi_fail(error, MS_ELIMIT, "a path of more than %d keys", MS_DEPTH_MAX);
+  }
+  size_t room = row->keeps_operand ? MS_DEPTH_MAX - keys : MS_DEPTH_MAX;
   if (msi_value_depth(op->operand, room) > room) {
     char text[MSI_PRINT_BYTES];
     return msi_fail(error, MS_ELIMIT, "%s: \"%s\" would be deeper than %d levels",
-                    row->name, msi_path_print(op->path, text, sizeof text), MS_DEPTH_MAX);
+                    row->name, msi_op_print(op, text, sizeof text), MS_DEPTH_MAX);
   }
-  return row->check(op, error);
+  return row->check(alloc, op, error);
 }

@@ -5,24 +5,30 @@
  *
  * An update is a list of groups (the updates of a batch, in order); paths that overlap
  * within a group are MS_EOVERLAP, guards aside. Within a group operations stand, on the
- * wire too, and apply in MongoDB's order: by path (msi_path_compare). A guard stands
- * before the operation it is for.
+ * wire too, and apply in MongoDB's order: by path (msi_op_compare). A guard stands before
+ * the operation it is for.
  *
- * Wire form (MessagePack): [group...], group = [[code, path, operand]...]; path =
- * [key...]; code is the operator's number in the table of operators. Adding an operator
- * is adding a row to that table: its name, number, class, how its operand is checked, how
- * it applies (operator.h).
+ * Every path that an update touches is the path of one of its operations: $rename is two,
+ * and a positional operation has the path of the array.
+ *
+ * Wire form (MessagePack): [group...]; group = [filters?, operation...]; operation =
+ * [code, path, operand] or, when positional, [code, path, operand, selection]; path = [key...];
+ * filters = {identifier: document...}, selection: see positional.h. The code is the operator's
+ * number in the table of operators. Adding an operator is adding a row to that table: its
+ * name, number, class, how its operand is checked, how it applies (operator.h).
  */
 #ifndef MSI_UPDATE_H
 #define MSI_UPDATE_H
 
 #include "path.h"
+#include "positional.h"
 
 /* How an operation meets concurrent ones (see conflict.h). */
 typedef enum msi_class {
   MSI_CLASS_GUARD,    /* asks only, changes nothing */
   MSI_CLASS_ABSOLUTE, /* settled by timestamp */
-  MSI_CLASS_RELATIVE  /* applies in host order */
+  MSI_CLASS_RELATIVE, /* applies in host order */
+  MSI_CLASS_MOVING    /* moves the elements of an array to other positions */
 } msi_class;
 
 /* Numbers are on the wire: never reuse one. */
@@ -31,15 +37,36 @@ typedef enum msi_code {
   MSI_CODE_SET = 1,
   MSI_CODE_UNSET = 2,
   MSI_CODE_INC = 3,
-  MSI_CODE_PUSH = 4 /* operand: array of the elements to append */
+  MSI_CODE_PUSH = 4, /* operand: array of the elements to append */
+  MSI_CODE_MUL = 5,
+  MSI_CODE_MIN = 6,
+  MSI_CODE_MAX = 7,
+  MSI_CODE_BIT = 8,        /* operand: {"and": n, "or": n, "xor": n}, in that order */
+  MSI_CODE_ADD_TO_SET = 9, /* operand: array of different elements */
+  MSI_CODE_CURRENT_DATE = 10,
+  MSI_CODE_SET_ON_INSERT = 11, /* does nothing: here documents always exist */
+  MSI_CODE_RENAME = 12,        /* operand: where to, as an array of keys */
+  MSI_CODE_RENAME_TO =
+      13,             /* stands at the place where a $rename goes, never on the wire */
+  MSI_CODE_POP = 14,  /* operand: -1: the first, 1: the last */
+  MSI_CODE_PULL = 15, /* operand: as in documents */
+  MSI_CODE_PULL_ALL = 16, /* operand: array of values */
+  /* $push with modifiers; operand: [elements, position, slice, sort], the last three nil
+   * where absent; sort = 1 or -1, or [[key, 1 or -1]...] in the order of keys. */
+  MSI_CODE_PUSH_AT = 17,
+  MSI_CODE_REMOVE_AT =
+      18 /* our own; operand: the index of an element that must be there */
 } msi_code;
 
 typedef struct msi_op {
   msi_code code;
   msi_class class_;
   uint32_t group;
-  ms_path *path;           /* retained */
-  const ms_value *operand; /* retained; ms_value_null() when the operator has none */
+  ms_path *path; /* retained; what it touches: literal, ends before a positional key */
+  msi_selection *selection; /* retained; the rest of a positional path, else NULL */
+  const ms_value *operand;  /* retained; ms_value_null() when the operator has none */
+  ms_query *query; /* retained; the operand compiled: PULL, PULL_ALL, ADD_TO_SET */
+  ms_path *target; /* retained; RENAME: where to */
 } msi_op;
 
 struct ms_update {
@@ -53,19 +80,42 @@ struct ms_update {
   msi_op *ops;
 };
 
+/* Keys of path and selection together. */
+size_t msi_op_key_count(const msi_op *op);
+/* The order of application, from key `from` on, positional keys before others. As
+ * memcmp(). */
+int msi_op_compare(const msi_op *a, const msi_op *b, size_t from);
+/* May not stand in one group: from key `from` on one path begins with the other, or they
+ * part where one has a positional key and the other has not. */
+bool msi_op_overlaps(const msi_op *a, const msi_op *b, size_t from);
+/* Path and selection; see msi_path_print. */
+const char *msi_op_print(const msi_op *op, char *buffer, size_t bytes);
+
 /* ----- building without a document: what proxies, batches and typed setters use */
 
 /*
  * One group of one operation, guarded when `container` is not MS_NULL: the guard asks for
- * the parent of `path`, that of MSI_CODE_PUSH for what is at `path` itself. `operand` is
- * checked as in ms_update_parse; MSI_CODE_PUSH appends it as one element, MSI_CODE_UNSET
- * ignores it (it may be NULL). MS_EPATH: the empty path or a pattern; MS_EARGUMENT: a
- * guard, or `container` is no type of container; MS_EOPERATOR, MS_ELIMIT, MS_ENOMEM.
+ * the parent of `path`; that of an operator whose field must hold an array asks for what
+ * is at `path` itself. `operand` is checked as in ms_update_parse, but MSI_CODE_PUSH and
+ * MSI_CODE_ADD_TO_SET add it as one element; MSI_CODE_UNSET and MSI_CODE_CURRENT_DATE
+ * ignore it (it may be NULL). MS_EPATH: the empty path or a pattern; MS_EARGUMENT: a guard
+ * or a $rename, or `container` is no type of container; MS_EOPERATOR, MS_ELIMIT,
+ * MS_ENOMEM.
  */
 MS_CHECKED ms_status msi_update_single(const ms_alloc *alloc, msi_code code,
                                        const ms_path *path, const ms_value *operand,
                                        ms_type container, ms_update **out,
                                        ms_error *error);
+/* $push of one element at a position of the array at `path`: counted from 0, at the end
+ * when it is beyond that. Guarded as above. */
+MS_CHECKED ms_status msi_update_insert(const ms_alloc *alloc, const ms_path *path,
+                                       size_t index, const ms_value *element,
+                                       ms_type container, ms_update **out,
+                                       ms_error *error);
+/* Removes the element at an index of the array at `path`. It applies only where that
+ * element is: else MS_EPATH, or MS_ETYPE where no array is. */
+MS_CHECKED ms_status msi_update_remove(const ms_alloc *alloc, const ms_path *path,
+                                       size_t index, ms_update **out, ms_error *error);
 /* The groups of all updates, in order. MS_ELIMIT (more than MS_PATCH_MAX bytes),
  * MS_ENOMEM. */
 MS_CHECKED ms_status msi_update_concat(const ms_alloc *alloc,

@@ -91,8 +91,8 @@ static void test_update_that_is_malformed_says_what_is_wrong(void **state) {
   (void)state;
   assert_parse_refused("{\"$frob\": {\"a\": 1}}", MS_EOPERATOR,
                        "unknown operator \"$frob\"");
-  assert_parse_refused("{\"$mul\": {\"a\": 1}}", MS_EOPERATOR,
-                       "unknown operator \"$mul\"");
+  assert_parse_refused("{\"$remove\": {\"a\": 1}}", MS_EOPERATOR,
+                       "unknown operator \"$remove\"");
   assert_parse_refused("{\"a\": 1}", MS_EOPERATOR,
                        "\"a\" is no operator; use {\"$set\": {...}}");
   assert_parse_refused("{\"$inc\": 5}", MS_EARGUMENT,
@@ -106,9 +106,9 @@ static void test_update_that_is_malformed_says_what_is_wrong(void **state) {
                        "\"a..b\" has an empty key");
   assert_parse_refused("{\"$inc\": {\"a\": \"x\"}}", MS_EARGUMENT,
                        "$inc: \"a\" needs a number, not a string");
-  assert_parse_refused("{\"$push\": {\"a\": {\"$each\": [1], \"$slice\": 1}}}",
-                       MS_EARGUMENT,
-                       "$push: \"a\" has \"$slice\" beside $each, which is not known");
+  assert_parse_refused(
+      "{\"$push\": {\"a\": {\"$each\": [1], \"$slices\": 1}}}", MS_EARGUMENT,
+      "$push: \"a\" needs nothing but $position, $slice and $sort beside $each");
   assert_parse_refused("{\"$push\": {\"a\": {\"$each\": 5}}}", MS_EARGUMENT,
                        "$push: \"a\" needs an array for $each, not an integer");
 }
