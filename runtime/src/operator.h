@@ -51,7 +51,7 @@ typedef struct msi_operator {
   bool creates;      /* makes missing parents; else it has no effect where nothing is */
   bool ignores_blocked; /* no effect where a scalar or an array is in the way; else
                            MS_EPATH */
-  bool needs_array;     /* works on an array: guards ask for what is at the path itself */
+  bool is_of_list;      /* done to a list: guards ask for what is at the path itself */
   bool ignores_operand; /* takes none when it is made without a document */
   bool keeps_operand;   /* it, or a part of it, becomes a part of the document */
   /*

@@ -14,15 +14,14 @@ static uint64_t path_guess(const ms_path *path) {
   return bytes;
 }
 
-/* What works on an array asks for it, the others for the container that they change. */
-static ms_status add_guard(msi_builder *self, const msi_operator *row,
-                           const ms_path *path, ms_type container, ms_error *error) {
+/* Asks for what is at the first `count` keys of the path. */
+static ms_status add_guard(msi_builder *self, const ms_path *path, size_t count,
+                           ms_type container, ms_error *error) {
   const ms_alloc *alloc = self->block.alloc;
-  ms_path *parent;
-  size_t count = row->needs_array ? path->count : path->count - 1u;
-  ms_status st = msi_path_from_segments(alloc, path->segments, count, &parent);
+  ms_path *place;
+  ms_status st = msi_path_from_segments(alloc, path->segments, count, &place);
   if (st != MS_OK) return msi_builder_fail(error, st);
-  msi_op *op = msi_builder_add(self, MSI_CODE_GUARD, parent);
+  msi_op *op = msi_builder_add(self, MSI_CODE_GUARD, place);
   st = ms_value_new_int(alloc, container, &op->operand);
   if (st != MS_OK) return msi_builder_fail(error, st);
   return msi_op_check(alloc, op, error);
@@ -76,27 +75,44 @@ static ms_status check_single(const msi_operator *row, msi_code code, const ms_p
   return MS_OK;
 }
 
+/* The guard asks for the first `guarded_keys` of the path. */
+static ms_status build_single(const ms_alloc *alloc, const msi_operator *row,
+                              const ms_path *path, const ms_value *operand,
+                              ms_type container, size_t guarded_keys, ms_update **out,
+                              ms_error *error) {
+  msi_builder self;
+  bool guarded = container != MS_NULL;
+  uint64_t guess = path_guess(path) * (guarded ? 2 : 1) + 16;
+  if (row->ignores_operand) operand = NULL;
+  if (operand != NULL) guess += ms_value_bytes(operand);
+  ms_status st = msi_builder_init(&self, alloc, guarded ? 2 : 1, guess, error);
+  if (st == MS_OK) {
+    msi_builder_begin_group(&self);
+    if (guarded) st = add_guard(&self, path, guarded_keys, container, error);
+  }
+  if (st == MS_OK) st = add_single(&self, row->code, path, operand, error);
+  if (st == MS_OK) st = msi_builder_finish(&self, out, error);
+  if (st != MS_OK) msi_builder_fini(&self);
+  return st;
+}
+
 ms_status msi_update_single(const ms_alloc *alloc, msi_code code, const ms_path *path,
                             const ms_value *operand, ms_type container, ms_update **out,
                             ms_error *error) {
   const msi_operator *row = msi_operator_by_code(code);
   ms_status st = check_single(row, code, path, operand, error);
   if (st != MS_OK) return st;
-  msi_builder self;
-  bool guarded = container != MS_NULL;
-  uint64_t guess = path_guess(path) * (guarded ? 2 : 1) + 16;
-  if (operand != NULL) guess += ms_value_bytes(operand);
-  st = msi_builder_init(&self, alloc, guarded ? 2 : 1, guess, error);
-  if (st == MS_OK) {
-    msi_builder_begin_group(&self);
-    if (guarded) st = add_guard(&self, row, path, container, error);
-  }
-  if (st == MS_OK) {
-    st = add_single(&self, code, path, row->ignores_operand ? NULL : operand, error);
-  }
-  if (st == MS_OK) st = msi_builder_finish(&self, out, error);
-  if (st != MS_OK) msi_builder_fini(&self);
-  return st;
+  size_t guarded = row->is_of_list ? path->count : path->count - 1u;
+  return build_single(alloc, row, path, operand, container, guarded, out, error);
+}
+
+ms_status msi_update_assign(const ms_alloc *alloc, msi_code code, const ms_path *path,
+                            const ms_value *operand, ms_type container, ms_update **out,
+                            ms_error *error) {
+  const msi_operator *row = msi_operator_by_code(code);
+  ms_status st = check_single(row, code, path, operand, error);
+  if (st != MS_OK) return st;
+  return build_single(alloc, row, path, operand, container, path->count - 1u, out, error);
 }
 
 /* [[element], index, nil, nil] */

@@ -95,14 +95,20 @@ const char *msi_op_print(const msi_op *op, char *buffer, size_t bytes);
 
 /*
  * One group of one operation, guarded when `container` is not MS_NULL: the guard asks for
- * the parent of `path`; that of an operator whose field must hold an array asks for what
- * is at `path` itself. `operand` is checked as in ms_update_parse, but MSI_CODE_PUSH and
- * MSI_CODE_ADD_TO_SET add it as one element; MSI_CODE_UNSET and MSI_CODE_CURRENT_DATE
- * ignore it (it may be NULL). MS_EPATH: the empty path or a pattern; MS_EARGUMENT: a guard
- * or a $rename, or `container` is no type of container; MS_EOPERATOR, MS_ELIMIT,
- * MS_ENOMEM.
+ * the parent of `path`; that of MSI_CODE_PUSH, MSI_CODE_PUSH_AT, MSI_CODE_POP and
+ * MSI_CODE_REMOVE_AT, which are done to a list, for what is at `path` itself. `operand` is
+ * checked as in ms_update_parse, but MSI_CODE_PUSH and MSI_CODE_ADD_TO_SET add it as one
+ * element; MSI_CODE_UNSET and MSI_CODE_CURRENT_DATE ignore it (it may be NULL). MS_EPATH:
+ * the empty path or a pattern; MS_EARGUMENT: a guard or a $rename, or `container` is no
+ * type of container; MS_EOPERATOR, MS_ELIMIT, MS_ENOMEM.
  */
 MS_CHECKED ms_status msi_update_single(const ms_alloc *alloc, msi_code code,
+                                       const ms_path *path, const ms_value *operand,
+                                       ms_type container, ms_update **out,
+                                       ms_error *error);
+/* As msi_update_single, for `data.log = push(1)`: the guard asks for the parent of `path`
+ * whatever the operator. */
+MS_CHECKED ms_status msi_update_assign(const ms_alloc *alloc, msi_code code,
                                        const ms_path *path, const ms_value *operand,
                                        ms_type container, ms_update **out,
                                        ms_error *error);

@@ -6,41 +6,6 @@
 
 static const msi_apply context = {NULL, 0, 0};
 
-/* Applies to a document in JSON; *out is written on success only. */
-static ms_status apply(const char *document, const ms_update *update,
-                       const ms_value **out, ms_error *error) {
-  const ms_value *root = mst_json(document);
-  ms_status st = msi_update_apply(&context, update, root, out, NULL, error);
-  if (st == MS_OK) assert_true(msi_value_check(*out));
-  mst_assert_json(root, document);
-  ms_value_release(root);
-  return st;
-}
-
-static void assert_update(const char *document, const char *update, const char *wanted) {
-  ms_update *compiled = mst_update(update);
-  const ms_value *result = NULL;
-  ms_error error = {MS_OK, ""};
-  if (apply(document, compiled, &result, &error) != MS_OK) {
-    fail_msg("%s on %s: %s", update, document, error.message);
-  }
-  mst_assert_json(result, wanted);
-  ms_value_release(result);
-  ms_update_release(compiled);
-}
-
-static void assert_refused(const char *document, const char *update, ms_status wanted,
-                           const char *message) {
-  ms_update *compiled = mst_update(update);
-  const ms_value *result = NULL;
-  ms_error error = {MS_OK, ""};
-  assert_int_equal(apply(document, compiled, &result, &error), wanted);
-  assert_null(result);
-  assert_int_equal(error.status, wanted);
-  assert_string_equal(error.message, message);
-  ms_update_release(compiled);
-}
-
 static void assert_parse_refused(const char *json, ms_status wanted,
                                  const char *message) {
   const ms_value *document = mst_json(json);
@@ -70,7 +35,8 @@ static ms_update *single(msi_code code, const char *text, const char *json,
 static void assert_single(const char *document, ms_update *update, const char *wanted) {
   const ms_value *result = NULL;
   ms_error error = {MS_OK, ""};
-  if (apply(document, update, &result, &error) != MS_OK) fail_msg("%s", error.message);
+  if (mst_apply(document, update, &result, &error) != MS_OK)
+    fail_msg("%s", error.message);
   mst_assert_json(result, wanted);
   ms_value_release(result);
   ms_update_release(update);
@@ -80,7 +46,7 @@ static void assert_single_refused(const char *document, ms_update *update,
                                   const char *message) {
   const ms_value *result = NULL;
   ms_error error = {MS_OK, ""};
-  assert_int_equal(apply(document, update, &result, &error), MS_EPATH);
+  assert_int_equal(mst_apply(document, update, &result, &error), MS_EPATH);
   assert_string_equal(error.message, message);
   ms_update_release(update);
 }
@@ -145,56 +111,57 @@ static void test_update_operations_stand_in_the_order_of_their_paths(void **stat
 
 static void test_update_of_several_documents_applies_them_in_order(void **state) {
   (void)state;
-  assert_update(
+  mst_assert_update(
       "{\"a\": 1}",
       "[{\"$set\": {\"a\": 5}}, {\"$inc\": {\"a\": 2}}, {\"$set\": {\"b.c\": 1}},"
       " {\"$unset\": {\"b.c\": 1}}, {\"$push\": {\"l\": 1}}, {\"$push\": {\"l\": 2}}]",
       "{\"a\": 7, \"b\": {}, \"l\": [1, 2]}");
-  assert_update("{\"a\": 1}", "[]", "{\"a\": 1}");
-  assert_update("{\"a\": 1}", "{}", "{\"a\": 1}");
-  assert_update("{\"a\": 1}", "{\"$empty\": true}", "{\"a\": 1}");
-  assert_update("{\"a\": 1}", "{\"$set\": {\"$empty\": true}}", "{\"a\": 1}");
+  mst_assert_update("{\"a\": 1}", "[]", "{\"a\": 1}");
+  mst_assert_update("{\"a\": 1}", "{}", "{\"a\": 1}");
+  mst_assert_update("{\"a\": 1}", "{\"$empty\": true}", "{\"a\": 1}");
+  mst_assert_update("{\"a\": 1}", "{\"$set\": {\"$empty\": true}}", "{\"a\": 1}");
 }
 
 /* ----------------------------------------------------------------- applying */
 
 static void test_set_creates_missing_parents_as_objects(void **state) {
   (void)state;
-  assert_update("{}", "{\"$set\": {\"a.0.b\": 1}}", "{\"a\": {\"0\": {\"b\": 1}}}");
-  assert_update("{\"a\": [1]}", "{\"$set\": {\"a.2.b\": 1}}",
-                "{\"a\": [1, null, {\"b\": 1}]}");
+  mst_assert_update("{}", "{\"$set\": {\"a.0.b\": 1}}", "{\"a\": {\"0\": {\"b\": 1}}}");
+  mst_assert_update("{\"a\": [1]}", "{\"$set\": {\"a.2.b\": 1}}",
+                    "{\"a\": [1, null, {\"b\": 1}]}");
 }
 
 static void test_set_pads_arrays_up_to_the_limit(void **state) {
   (void)state;
   ms_update *update = mst_update("{\"$set\": {\"a.1500000\": 7}}");
   const ms_value *result = NULL;
-  assert_int_equal(apply("{\"a\": []}", update, &result, NULL), MS_OK);
+  assert_int_equal(mst_apply("{\"a\": []}", update, &result, NULL), MS_OK);
   const ms_value *list = ms_value_get(result, "a", 1);
   assert_int_equal(ms_value_count(list), 1500001);
   assert_int_equal(ms_value_type(ms_value_at(list, 1499999)), MS_NULL);
   assert_int_equal(ms_value_type(ms_value_at(list, 1500000)), MS_INT);
   ms_value_release(result);
   ms_update_release(update);
-  assert_refused("{\"a\": []}", "{\"$set\": {\"a.1500001\": 7}}", MS_EPATH,
-                 "\"a.1500001\" is more than 1500000 nulls beyond the end");
-  assert_refused("{\"a\": [], \"b\": []}",
-                 "{\"$set\": {\"a.1000000.x\": 7, \"b.1000000\": 1}}", MS_EPATH,
-                 "\"b.1000000\" is more than 1500000 nulls beyond the end");
-  assert_refused("{\"a\": []}", "{\"$set\": {\"a.9223372036854775807\": 7}}", MS_EPATH,
-                 "\"a.9223372036854775807\" is more than 1500000 nulls beyond the end");
+  mst_assert_refused("{\"a\": []}", "{\"$set\": {\"a.1500001\": 7}}", MS_EPATH,
+                     "\"a.1500001\" is more than 1500000 nulls beyond the end");
+  mst_assert_refused("{\"a\": [], \"b\": []}",
+                     "{\"$set\": {\"a.1000000.x\": 7, \"b.1000000\": 1}}", MS_EPATH,
+                     "\"b.1000000\" is more than 1500000 nulls beyond the end");
+  mst_assert_refused(
+      "{\"a\": []}", "{\"$set\": {\"a.9223372036854775807\": 7}}", MS_EPATH,
+      "\"a.9223372036854775807\" is more than 1500000 nulls beyond the end");
 }
 
 static void test_blocked_paths_name_what_is_in_the_way(void **state) {
   (void)state;
-  assert_refused("{\"a\": {\"b\": false}}", "{\"$set\": {\"a.b.c.d\": 1}}", MS_EPATH,
-                 "$set: \"a.b.c.d\": \"a.b\" holds a boolean");
-  assert_refused("{\"a\": null}", "{\"$push\": {\"a.b\": 1}}", MS_EPATH,
-                 "$push: \"a.b\": \"a\" holds null");
-  assert_refused("{\"a\": [1]}", "{\"$inc\": {\"a.b\": 1}}", MS_EPATH,
-                 "$inc: \"a\" holds an array and \"b\" is no index");
-  assert_refused("{\"a\": [1]}", "{\"$set\": {\"a.01\": 1}}", MS_EPATH,
-                 "$set: \"a\" holds an array and \"01\" is no index");
+  mst_assert_refused("{\"a\": {\"b\": false}}", "{\"$set\": {\"a.b.c.d\": 1}}", MS_EPATH,
+                     "$set: \"a.b.c.d\": \"a.b\" holds a boolean");
+  mst_assert_refused("{\"a\": null}", "{\"$push\": {\"a.b\": 1}}", MS_EPATH,
+                     "$push: \"a.b\": \"a\" holds null");
+  mst_assert_refused("{\"a\": [1]}", "{\"$inc\": {\"a.b\": 1}}", MS_EPATH,
+                     "$inc: \"a\" holds an array and \"b\" is no index");
+  mst_assert_refused("{\"a\": [1]}", "{\"$set\": {\"a.01\": 1}}", MS_EPATH,
+                     "$set: \"a\" holds an array and \"01\" is no index");
 }
 
 static void test_unset_ignores_what_is_absent_or_blocked(void **state) {
@@ -212,45 +179,49 @@ static void test_unset_ignores_what_is_absent_or_blocked(void **state) {
     ms_update_release(update);
   }
   ms_value_release(root);
-  assert_update("{\"l\": [1, 2]}", "{\"$unset\": {\"l.0\": 1}}", "{\"l\": [null, 2]}");
+  mst_assert_update("{\"l\": [1, 2]}", "{\"$unset\": {\"l.0\": 1}}",
+                    "{\"l\": [null, 2]}");
 }
 
 static void test_inc_keeps_integers_exact_and_refuses_overflow(void **state) {
   (void)state;
-  assert_update("{\"a\": 9223372036854775806}", "{\"$inc\": {\"a\": 1}}",
-                "{\"a\": 9223372036854775807}");
-  assert_update("{\"a\": -9223372036854775807}", "{\"$inc\": {\"a\": -1}}",
-                "{\"a\": -9223372036854775808}");
-  assert_update("{\"a\": 1}", "{\"$inc\": {\"a\": 0.5}}", "{\"a\": 1.5}");
-  assert_update("{\"a\": 1.5}", "{\"$inc\": {\"a\": 1}}", "{\"a\": 2.5}");
-  assert_update("{\"a\": 1}", "{\"$inc\": {\"a\": 0.0}}", "{\"a\": 1.0}");
-  assert_refused("{\"a\": 9223372036854775807}", "{\"$inc\": {\"a\": 1}}", MS_EARGUMENT,
-                 "$inc: \"a\" would leave the range of 64-bit integers");
-  assert_refused("{\"a\": {\"b\": -2}}", "{\"$inc\": {\"a.b\": -9223372036854775807}}",
-                 MS_EARGUMENT, "$inc: \"a.b\" would leave the range of 64-bit integers");
+  mst_assert_update("{\"a\": 9223372036854775806}", "{\"$inc\": {\"a\": 1}}",
+                    "{\"a\": 9223372036854775807}");
+  mst_assert_update("{\"a\": -9223372036854775807}", "{\"$inc\": {\"a\": -1}}",
+                    "{\"a\": -9223372036854775808}");
+  mst_assert_update("{\"a\": 1}", "{\"$inc\": {\"a\": 0.5}}", "{\"a\": 1.5}");
+  mst_assert_update("{\"a\": 1.5}", "{\"$inc\": {\"a\": 1}}", "{\"a\": 2.5}");
+  mst_assert_update("{\"a\": 1}", "{\"$inc\": {\"a\": 0.0}}", "{\"a\": 1.0}");
+  mst_assert_refused("{\"a\": 9223372036854775807}", "{\"$inc\": {\"a\": 1}}",
+                     MS_EARGUMENT,
+                     "$inc: \"a\" would leave the range of 64-bit integers");
+  mst_assert_refused("{\"a\": {\"b\": -2}}",
+                     "{\"$inc\": {\"a.b\": -9223372036854775807}}", MS_EARGUMENT,
+                     "$inc: \"a.b\" would leave the range of 64-bit integers");
 }
 
 static void test_wrong_types_name_the_path_and_the_type(void **state) {
   (void)state;
-  assert_refused("{\"players\": {\"alice\": {\"name\": \"Alice\"}}}",
-                 "{\"$inc\": {\"players.alice.name\": 1}}", MS_ETYPE,
-                 "$inc: \"players.alice.name\" holds a string, not a number");
-  assert_refused("{\"a\": null}", "{\"$inc\": {\"a\": 1}}", MS_ETYPE,
-                 "$inc: \"a\" holds null, not a number");
-  assert_refused("{\"a\": {\"b\": {}}}", "{\"$push\": {\"a.b\": 1}}", MS_ETYPE,
-                 "$push: \"a.b\" holds an object, not an array");
+  mst_assert_refused("{\"players\": {\"alice\": {\"name\": \"Alice\"}}}",
+                     "{\"$inc\": {\"players.alice.name\": 1}}", MS_ETYPE,
+                     "$inc: \"players.alice.name\" holds a string, not a number");
+  mst_assert_refused("{\"a\": null}", "{\"$inc\": {\"a\": 1}}", MS_ETYPE,
+                     "$inc: \"a\" holds null, not a number");
+  mst_assert_refused("{\"a\": {\"b\": {}}}", "{\"$push\": {\"a.b\": 1}}", MS_ETYPE,
+                     "$push: \"a.b\" holds an object, not an array");
 }
 
 static void test_empty_table_becomes_what_its_first_use_asks_for(void **state) {
   (void)state;
   const char *empty = "{\"t\": {\"$empty\": true}}";
-  assert_update(empty, "{\"$push\": {\"t\": 1}}", "{\"t\": [1]}");
-  assert_update(empty, "{\"$push\": {\"t\": {\"$each\": []}}}", "{\"t\": []}");
-  assert_update(empty, "{\"$set\": {\"t.x\": 1}}", "{\"t\": {\"x\": 1}}");
-  assert_update(empty, "{\"$set\": {\"t.0\": 1}}", "{\"t\": {\"0\": 1}}");
-  assert_update(empty, "{\"$inc\": {\"t.0.n\": 1}}", "{\"t\": {\"0\": {\"n\": 1}}}");
-  assert_update("{\"$empty\": true}", "{\"$set\": {\"a.b\": 1}}", "{\"a\": {\"b\": 1}}");
-  assert_update("{}", "{\"$set\": {\"t\": {\"$empty\": true}}}", empty);
+  mst_assert_update(empty, "{\"$push\": {\"t\": 1}}", "{\"t\": [1]}");
+  mst_assert_update(empty, "{\"$push\": {\"t\": {\"$each\": []}}}", "{\"t\": []}");
+  mst_assert_update(empty, "{\"$set\": {\"t.x\": 1}}", "{\"t\": {\"x\": 1}}");
+  mst_assert_update(empty, "{\"$set\": {\"t.0\": 1}}", "{\"t\": {\"0\": 1}}");
+  mst_assert_update(empty, "{\"$inc\": {\"t.0.n\": 1}}", "{\"t\": {\"0\": {\"n\": 1}}}");
+  mst_assert_update("{\"$empty\": true}", "{\"$set\": {\"a.b\": 1}}",
+                    "{\"a\": {\"b\": 1}}");
+  mst_assert_update("{}", "{\"$set\": {\"t\": {\"$empty\": true}}}", empty);
   assert_single(empty, single(MSI_CODE_SET, "t.0", "1", MS_ARRAY), "{\"t\": [1]}");
   assert_single(empty, single(MSI_CODE_SET, "t.2", "1", MS_ARRAY),
                 "{\"t\": [null, null, 1]}");
@@ -328,7 +299,7 @@ static void test_update_does_not_change_its_operands(void **state) {
                  " {\"$push\": {\"p\": {\"$each\": [7]}}}, {\"$push\": {\"p\": 8}}]");
   for (int i = 0; i < 2; i++) {
     const ms_value *result = NULL;
-    assert_int_equal(apply("{}", update, &result, NULL), MS_OK);
+    assert_int_equal(mst_apply("{}", update, &result, NULL), MS_OK);
     mst_assert_json(result, "{\"a\": {\"l\": [1, 2], \"x\": 1}, \"p\": [7, 8]}");
     ms_value_release(result);
   }
@@ -408,7 +379,7 @@ static void test_single_takes_literal_keys(void **state) {
   assert_int_equal(ms_path_new(NULL, keys, 3, &path, NULL), MS_OK);
   assert_int_equal(
       msi_update_single(NULL, MSI_CODE_SET, path, one, MS_NULL, &update, NULL), MS_OK);
-  assert_int_equal(apply("{}", update, &result, NULL), MS_OK);
+  assert_int_equal(mst_apply("{}", update, &result, NULL), MS_OK);
   mst_assert_json(result, "{\"a.b\": {\"\": {\"$c\": 1}}}");
   ms_value_release(result);
   ms_value_release(one);
@@ -505,7 +476,7 @@ static void assert_depth(msi_code code, size_t keys, size_t levels, ms_status wa
   assert_int_equal(msi_update_single(NULL, code, path, value, MS_NULL, &update, NULL),
                    wanted);
   if (wanted == MS_OK) {
-    assert_int_equal(apply("{}", update, &result, NULL), MS_OK);
+    assert_int_equal(mst_apply("{}", update, &result, NULL), MS_OK);
     assert_int_equal(msi_value_depth(result, 1000), MS_DEPTH_MAX);
   }
   ms_value_release(result);
@@ -582,31 +553,6 @@ static void test_update_larger_than_a_patch_is_refused(void **state) {
 
 /* --------------------------------------------------------------------- wire */
 
-static void assert_same_update(const ms_update *a, const ms_update *b) {
-  assert_int_equal(a->op_count, b->op_count);
-  assert_int_equal(a->group_count, b->group_count);
-  assert_int_equal(a->wire_bytes, b->wire_bytes);
-  assert_memory_equal(a->wire, b->wire, a->wire_bytes);
-  for (uint32_t i = 0; i < a->op_count; i++) {
-    assert_int_equal(a->ops[i].code, b->ops[i].code);
-    assert_int_equal(a->ops[i].class_, b->ops[i].class_);
-    assert_int_equal(a->ops[i].group, b->ops[i].group);
-    assert_true(msi_path_equal(a->ops[i].path, b->ops[i].path));
-    assert_true(ms_value_equal(a->ops[i].operand, b->ops[i].operand));
-  }
-}
-
-static void assert_decodes(const ms_update *update) {
-  ms_update *again = NULL;
-  ms_error error = {MS_OK, ""};
-  if (msi_update_decode(NULL, update->wire, update->wire_bytes, &again, &error) !=
-      MS_OK) {
-    fail_msg("%s", error.message);
-  }
-  assert_same_update(update, again);
-  ms_update_release(again);
-}
-
 static void test_update_comes_back_from_its_wire_form(void **state) {
   (void)state;
   ms_update *updates[] = {
@@ -616,14 +562,14 @@ static void test_update_comes_back_from_its_wire_form(void **state) {
                  " \"$inc\": {\"d\": -3}, \"$push\": {\"e\": {\"$each\": [1, {}]}}}"),
       single(MSI_CODE_SET, "a.b", "{\"$empty\": true}", MS_OBJECT),
   };
-  for (size_t i = 0; i < 4; i++) assert_decodes(updates[i]);
+  for (size_t i = 0; i < 4; i++) mst_assert_decodes(updates[i]);
   ms_update *all = NULL, *replace = NULL;
   assert_int_equal(msi_update_concat(NULL, (const ms_update *const *)updates, 4, &all),
                    MS_OK);
   assert_int_equal(all->group_count, 5);
-  assert_decodes(all);
+  mst_assert_decodes(all);
   assert_int_equal(msi_update_replace(NULL, ms_value_empty(), &replace, NULL), MS_OK);
-  assert_decodes(replace);
+  mst_assert_decodes(replace);
   ms_update_release(replace);
   ms_update_release(all);
   for (size_t i = 0; i < 4; i++) ms_update_release(updates[i]);
@@ -704,79 +650,7 @@ static void test_decoder_refuses_every_cut(void **state) {
   ms_update_release(update);
 }
 
-/* ------------------------------------------------------- random, allocation */
-
-/* The update, or NULL when its paths overlap. */
-static ms_update *random_compiled(mst_random *random) {
-  char text[8192];
-  mst_random_update(random, text, sizeof text);
-  const ms_value *document = mst_json(text);
-  ms_update *update = NULL;
-  ms_error error = {MS_OK, ""};
-  ms_status st = ms_update_parse(NULL, document, &update, &error);
-  if (st != MS_OK && st != MS_EOVERLAP) fail_msg("%s: %s", text, error.message);
-  ms_value_release(document);
-  return update;
-}
-
-/* One group at a time from shared roots, which copies, must agree with all groups at once, which
- * changes in place. */
-static void check_batch(const ms_update *const *parts, size_t count,
-                        const ms_value *root) {
-  const ms_value *step = ms_value_retain(root), *whole = NULL, *before = NULL,
-                 *after = NULL;
-  ms_update *batch = NULL;
-  ms_status st = MS_OK;
-  assert_int_equal(ms_value_encode(NULL, root, &before), MS_OK);
-  assert_int_equal(msi_update_concat(NULL, parts, count, &batch), MS_OK);
-  assert_decodes(batch);
-  for (size_t i = 0; i < count && st == MS_OK; i++) {
-    const ms_value *next = NULL;
-    st = msi_update_apply(&context, parts[i], step, &next, NULL, NULL);
-    if (st != MS_OK) break;
-    assert_true(msi_value_check(next));
-    assert_int_equal(next == step, ms_value_equal(next, step));
-    ms_value_release(step);
-    step = next;
-  }
-  assert_int_equal(msi_update_apply(&context, batch, root, &whole, NULL, NULL), st);
-  if (st == MS_OK) {
-    assert_true(msi_value_check(whole));
-    assert_true(ms_value_equal(whole, step));
-  } else {
-    assert_null(whole);
-  }
-  assert_int_equal(ms_value_encode(NULL, root, &after), MS_OK);
-  assert_true(ms_value_equal(before, after));
-  assert_true(msi_value_check(root));
-  ms_value_release(after);
-  ms_value_release(before);
-  ms_update_release(batch);
-  ms_value_release(whole);
-  ms_value_release(step);
-}
-
-static void test_random_updates_agree_and_never_change_their_input(void **state) {
-  (void)state;
-  mst_random random = {mst_seed(20240601)};
-  size_t overlaps = 0;
-  for (int round = 0; round < 4000; round++) {
-    char text[16384];
-    mst_random_document(&random, text, sizeof text);
-    const ms_value *root = mst_json(text);
-    const ms_update *parts[5];
-    size_t count = 0;
-    for (int i = 0; i < 5; i++) {
-      ms_update *update = random_compiled(&random);
-      if (update == NULL) overlaps++;
-      if (update != NULL) parts[count++] = update;
-    }
-    check_batch(parts, count, root);
-    for (size_t i = 0; i < count; i++) ms_update_release(parts[i]);
-    ms_value_release(root);
-  }
-  assert_true(overlaps > 0);
-}
+/* --------------------------------------------------------------- allocation */
 
 static ms_status make_and_apply(const ms_alloc *alloc, const ms_value *document,
                                 const ms_value *root, const ms_value *wanted) {
@@ -882,7 +756,6 @@ int main(void) {
       cmocka_unit_test(test_update_comes_back_from_its_wire_form),
       cmocka_unit_test(test_decoder_refuses_malformed_bytes),
       cmocka_unit_test(test_decoder_refuses_every_cut),
-      cmocka_unit_test(test_random_updates_agree_and_never_change_their_input),
       cmocka_unit_test(test_failing_allocations_leave_everything_as_it_was),
       cmocka_unit_test(test_single_update_takes_one_block),
   };
