@@ -84,7 +84,7 @@ static ms_status add_at(parser *self, msi_condition_kind kind, const place *at,
 
 static ms_status add_value(parser *self, msi_condition_kind kind, const place *at,
                            const ms_value *operand, msi_condition *parent) {
-  msi_condition *made;
+  msi_condition *made = NULL;
   ms_status st = add_at(self, kind, at, parent, &made);
   if (st == MS_OK) made->operand = operand;
   return st;
@@ -158,7 +158,7 @@ static ms_status parse_gte(parser *self, const char *name, const place *at,
 
 static ms_status parse_ne(parser *self, const char *name, const place *at,
                           const ms_value *operand, msi_condition *parent) {
-  msi_condition *none;
+  msi_condition *none = NULL;
   ms_status st = add(self, MSI_CONDITION_NOT, parent, &none);
   return st != MS_OK ? st : parse_eq(self, name, at, operand, none);
 }
@@ -176,7 +176,7 @@ static ms_status check_list(parser *self, const char *name, const place *at,
 
 static ms_status parse_in(parser *self, const char *name, const place *at,
                           const ms_value *operand, msi_condition *parent) {
-  msi_condition *made;
+  msi_condition *made = NULL;
   ms_status st = check_list(self, name, at, operand);
   if (st == MS_OK) st = add_at(self, MSI_CONDITION_IN, at, parent, &made);
   if (st != MS_OK) return st;
@@ -186,7 +186,7 @@ static ms_status parse_in(parser *self, const char *name, const place *at,
 
 static ms_status parse_nin(parser *self, const char *name, const place *at,
                            const ms_value *operand, msi_condition *parent) {
-  msi_condition *none;
+  msi_condition *none = NULL;
   ms_status st = add(self, MSI_CONDITION_NOT, parent, &none);
   return st != MS_OK ? st : parse_in(self, name, at, operand, none);
 }
@@ -212,7 +212,7 @@ static ms_status parse_exists(parser *self, const char *name, const place *at,
 static ms_status parse_not(parser *self, const char *name, const place *at,
                            const ms_value *operand, msi_condition *parent) {
   if (!is_expression(operand)) return fail_operand(self, name, at, "conditions", operand);
-  msi_condition *none;
+  msi_condition *none = NULL;
   ms_status st = add(self, MSI_CONDITION_NOT, parent, &none);
   return st != MS_OK ? st : parse_expression(self, at, operand, none);
 }
@@ -227,7 +227,7 @@ static ms_status parse_size(parser *self, const char *name, const place *at,
     return msi_fail(self->error, MS_EARGUMENT,
                     "%s: needs a whole number that is not negative", name);
   }
-  msi_condition *made;
+  msi_condition *made = NULL;
   ms_status st = add_at(self, MSI_CONDITION_SIZE, at, parent, &made);
   if (st == MS_OK) made->number = size;
   return st;
@@ -253,7 +253,7 @@ static ms_status parse_mod(parser *self, const char *name, const place *at,
                     "%s: needs an array of two numbers, divisor and remainder", name);
   }
   if (divisor == 0) return msi_fail(self->error, MS_EARGUMENT, "%s: divisor is 0", name);
-  msi_condition *made;
+  msi_condition *made = NULL;
   ms_status st = add_at(self, MSI_CONDITION_MOD, at, parent, &made);
   if (st != MS_OK) return st;
   made->number = divisor;
@@ -334,7 +334,7 @@ static ms_status parse_type(parser *self, const char *name, const place *at,
   for (size_t i = 0; st == MS_OK && i < ms_value_count(operand); i++) {
     st = add_type(self, name, ms_value_at(operand, i), &types);
   }
-  msi_condition *made;
+  msi_condition *made = NULL;
   if (st == MS_OK) st = add_at(self, MSI_CONDITION_TYPE, at, parent, &made);
   if (st == MS_OK) made->types = types;
   return st;
@@ -372,7 +372,7 @@ static ms_status parse_elem_match(parser *self, const char *name, const place *a
     return fail_operand(self, name, at, "an object", operand);
   }
   bool by_value = asks_value(operand);
-  msi_condition *made;
+  msi_condition *made = NULL;
   ms_status st =
       add_at(self, by_value ? MSI_CONDITION_ELEM_VALUE : MSI_CONDITION_ELEM_OBJECT, at,
              parent, &made);
@@ -494,7 +494,7 @@ static ms_status parse_logical(parser *self, const char *name, size_t length,
                     "%.*s: needs an array of conditions that is not empty", (int)length,
                     name);
   }
-  msi_condition *made;
+  msi_condition *made = NULL;
   ms_status st = add(self, kind, parent, &made);
   for (size_t i = 0; i < ms_value_count(operand) && st == MS_OK; i++) {
     const ms_value *item = ms_value_at(operand, i);
@@ -706,7 +706,7 @@ ms_status msi_query_parse_pull(const ms_alloc *alloc, const ms_value *operand,
 ms_status msi_query_new_set(const ms_alloc *alloc, const ms_value *list, ms_query **out) {
   parser self = parser_of(alloc, NULL);
   ms_query *query;
-  msi_condition *made;
+  msi_condition *made = NULL;
   ms_status st = query_new(&self, list, &query);
   if (st != MS_OK) return st;
   place element = {MSI_REACH_VALUE, NULL, NULL, 0};

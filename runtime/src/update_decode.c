@@ -96,7 +96,7 @@ static ms_status decode_op(decoder *self, size_t *index) {
 static ms_status decode_ops(decoder *self, size_t count) {
   size_t last = SIZE_MAX;
   for (size_t i = 0; i < count; i++) {
-    size_t index;
+    size_t index = 0;
     ms_status st = decode_op(self, &index);
     if (st != MS_OK) return st;
     const msi_op *ops = msi_builder_ops(&self->builder), *op = &ops[index];
