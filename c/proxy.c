@@ -498,8 +498,14 @@ static int proxy_newindex(lua_State *L) {
     status = ms_path_join(self->path, write.key, write.length, &path, &error);
   }
   if (status == MS_OK) {
-    status = ms_share_write(self->share->share, path != NULL ? path : self->path,
-                            write.op, operand, write.guard, NULL, &error);
+    ms_write single;
+    ms_write_init(&single);
+    single.path = path != NULL ? path : self->path;
+    single.op = write.op;
+    single.operand = operand;
+    single.container = write.guard;
+    single.guards_list = path == NULL;
+    status = ms_share_write(self->share->share, &single, NULL, &error);
   }
   ms_path_release(path);
   ms_value_release(operand);

@@ -233,7 +233,7 @@ static int module_apply(lua_State *L) {
   msl_hold *result = msl_push_hold(L);
   ms_error error;
   ms_update *update = NULL;
-  ms_status status = ms_update_parse(NULL, operators->value, &update, &error);
+  ms_status status = ms_update_parse(NULL, operators->value, NULL, &update, &error);
   if (status == MS_OK) {
     status =
         ms_update_apply(update, document->value, wall_clock_ms(), &result->value, &error);

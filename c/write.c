@@ -60,8 +60,12 @@ static ms_status read_value(lua_State *L, call *self, int index) {
 
 static ms_status write(call *self, ms_operator op) {
   self->is_mistake = false;
-  return ms_share_write(self->share->share, self->path, op, self->value, MS_NULL,
-                        self->receipt, &self->error);
+  ms_write single;
+  ms_write_init(&single);
+  single.path = self->path;
+  single.op = op;
+  single.operand = self->value;
+  return ms_share_write(self->share->share, &single, self->receipt, &self->error);
 }
 
 /* set(path, value) */
@@ -147,7 +151,7 @@ static int share_patch(lua_State *L) {
   }
   if (status == MS_OK) status = read_value(L, &self, 2);
   if (status == MS_OK)
-    status = ms_update_parse(NULL, self.value, &self.update, &self.error);
+    status = ms_update_parse(NULL, self.value, NULL, &self.update, &self.error);
   if (status == MS_OK) {
     self.is_mistake = false;
     status = ms_share_update(self.share->share, self.update, self.receipt, &self.error);

@@ -298,27 +298,37 @@ MS_API const ms_value *ms_path_find(const ms_path *path, const ms_value *root);
  */
 typedef struct ms_update ms_update;
 
+typedef struct ms_update_options {
+  size_t bytes; /* set by init */
+  /*
+   * An array, as MongoDB's arrayFilters: [{"x.score": {"$gt": 5}}] says for which elements
+   * "list.$[x].score" stands. Every filter must be used. Borrowed; NULL: none.
+   */
+  const ms_value *array_filters;
+  /*
+   * A query (ms_query_parse) on the whole document as it stands right before the update, which
+   * has no effect where it does not hold: MS_ECONDITION. In a share the host asks it when it
+   * decides the patch, whatever this peer's view shows. Borrowed; NULL: none.
+   */
+  const ms_value *where;
+} ms_update_options;
+MS_API void ms_update_options_init(ms_update_options *options);
+
 /*
  * Compile {"$set": {"a.b": 1}, ...}; a document or an array of documents, which apply in order.
- * MS_EOPERATOR, MS_EARGUMENT, MS_EPATH, MS_EOVERLAP, MS_ELIMIT, MS_ENOMEM. out is retained.
- * Thread: any.
+ * options may be NULL. MS_EOPERATOR, MS_EARGUMENT, MS_EPATH, MS_EOVERLAP, MS_ELIMIT, MS_ENOMEM.
+ * out is retained. Thread: any.
  */
-MS_API MS_CHECKED ms_status ms_update_parse(const ms_alloc *alloc, const ms_value *document,
+MS_API MS_CHECKED ms_status ms_update_parse(const ms_alloc *alloc,
+                                            const ms_value *document,
+                                            const ms_update_options *options,
                                             ms_update **out, ms_error *error);
-/*
- * The same with array filters, as MongoDB's arrayFilters: [{"x.score": {"$gt": 5}}] says for which
- * elements "list.$[x].score" stands. Every filter must be used. NULL: none.
- */
-MS_API MS_CHECKED ms_status ms_update_parse_filtered(const ms_alloc *alloc,
-                                                     const ms_value *document,
-                                                     const ms_value *array_filters,
-                                                     ms_update **out, ms_error *error);
 MS_API ms_update *ms_update_retain(const ms_update *update);
 MS_API void ms_update_release(const ms_update *update);
 /*
  * Apply to a document: whole or not at all. `wall_ms` is the patch's own wall time. An update that
  * changes nothing gives the same root. out is retained. MS_EPATH, MS_ETYPE, MS_EARGUMENT (overflow),
- * MS_EOVERLAP (two array filters fit one element), MS_ELIMIT, MS_ENOMEM. Thread: any.
+ * MS_EOVERLAP (two array filters fit one element), MS_ECONDITION, MS_ELIMIT, MS_ENOMEM. Thread: any.
  */
 MS_API MS_CHECKED ms_status ms_update_apply(const ms_update *update, const ms_value *root,
                                             int64_t wall_ms, const ms_value **out,
@@ -524,8 +534,13 @@ MS_API MS_CHECKED ms_status ms_share_get_string(const ms_share *share, const cha
  */
 MS_API MS_CHECKED ms_status ms_share_update(ms_share *share, const ms_update *update,
                                             ms_receipt **receipt, ms_error *error);
-/* Parse and submit. */
+/*
+ * Parse and submit. options may be NULL. A patch whose condition (options->where) does not hold in
+ * the view goes to the host all the same, since the view may be late: the view does not show it, and
+ * its receipt says what the host found. In a batch it is MS_ECONDITION at once.
+ */
 MS_API MS_CHECKED ms_status ms_share_patch(ms_share *share, const ms_value *document,
+                                           const ms_update_options *options,
                                            ms_receipt **receipt, ms_error *error);
 MS_API MS_CHECKED ms_status ms_share_set(ms_share *share, const char *path,
                                          const ms_value *value, ms_receipt **receipt,
@@ -551,20 +566,46 @@ MS_API MS_CHECKED ms_status ms_share_replace(ms_share *share, const ms_value *do
 
 typedef enum ms_operator {
   MS_OP_SET,
-  MS_OP_UNSET,
+  MS_OP_UNSET, /* no operand */
   MS_OP_INC,
-  MS_OP_PUSH /* append the operand as one element; an absent array is made */
+  MS_OP_PUSH, /* append the operand as one element; an absent array is made */
+  MS_OP_MUL,
+  MS_OP_MIN,
+  MS_OP_MAX,
+  MS_OP_PULL,         /* operand: as $pull has it: a value, or conditions */
+  MS_OP_ADD_TO_SET,   /* append the operand unless an element equals it */
+  MS_OP_CURRENT_DATE, /* the patch's wall time; no operand */
+  MS_OP_POP,          /* operand: 1: the last element, -1: the first */
+  MS_OP_INSERT, /* operand: [index, element]; behind the end where the array is shorter */
+  MS_OP_REMOVE  /* operand: the index of an element that must be there: else MS_EPATH */
 } ms_operator;
+
+/* One operator at a compiled path. */
+typedef struct ms_write {
+  size_t bytes;            /* set by init */
+  const ms_path *path;     /* borrowed; not empty */
+  ms_operator op;          /* init sets MS_OP_SET */
+  const ms_value *operand; /* borrowed; NULL where the operator has none */
+  /*
+   * Not MS_NULL: a guard. The container must exist and be of that type (MS_ARRAY, MS_OBJECT;
+   * MS_EMPTY: any container), else MS_EPATH, here or as a rejection by the host. An empty table
+   * satisfies every guard. MS_OP_REMOVE has a guard of its own.
+   */
+  ms_type container;
+  /* The guarded container is what stands at the path itself (MS_OP_PUSH, MS_OP_POP,
+   * MS_OP_INSERT) instead of its parent. */
+  bool guards_list;
+  /* Wall time of the patch, milliseconds since 1970, see ms_share_wall_ms(). 0: the present. */
+  int64_t wall_ms;
+} ms_write;
+MS_API void ms_write_init(ms_write *write);
+MS_API MS_CHECKED ms_status ms_share_write(ms_share *share, const ms_write *write,
+                                           ms_receipt **receipt, ms_error *error);
 /*
- * One operator at a compiled path. With `container` not MS_NULL the write is guarded: the
- * path's parent (MS_OP_PUSH: what is at the path itself) must exist and be of that type (MS_ARRAY,
- * MS_OBJECT; MS_EMPTY: any container), else MS_EPATH, here or as a rejection by the host. An empty
- * table satisfies every guard. `operand` is ignored by MS_OP_UNSET.
+ * The wall time that a write made now would carry: the present, or that of the open batch. For
+ * operands that hold the patch's own time: pass it on in ms_write.wall_ms. Milliseconds since 1970.
  */
-MS_API MS_CHECKED ms_status ms_share_write(ms_share *share, const ms_path *path,
-                                           ms_operator op, const ms_value *operand,
-                                           ms_type container, ms_receipt **receipt,
-                                           ms_error *error);
+MS_API int64_t ms_share_wall_ms(const ms_share *share);
 
 /* A batch: writes until commit are one patch; the view shows them at once. One at a time per share:
  * MS_EBUSY. Polling while it is open: MS_EBUSY. */

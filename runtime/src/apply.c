@@ -296,6 +296,17 @@ static ms_status run_guard(msi_engine *self, const msi_op *op) {
                   wanted == MS_EMPTY ? "a container" : msi_type_phrase((ms_type)wanted));
 }
 
+static ms_status run_where(const msi_engine *self, const msi_op *op) {
+  if (msi_query_matches(op->query, self->root)) return MS_OK;
+  const ms_path *path = msi_query_failing(op->query, self->root);
+  if (path == NULL) {
+    return msi_fail(self->error, MS_ECONDITION, "where: the condition does not hold");
+  }
+  char text[MSI_PRINT_BYTES];
+  return msi_fail(self->error, MS_ECONDITION, "where: \"%s\" does not meet its condition",
+                  msi_path_print(path, text, sizeof text));
+}
+
 /* ------------------------------------------------------------------- rename */
 
 /* Neither from nor into an array: the first `count` containers of the trail are none. */
@@ -388,6 +399,8 @@ static ms_status run_next(msi_engine *self, const ms_update *update, size_t *at)
   }
   switch (op->code) {
     case MSI_CODE_GUARD: return run_guard(self, op);
+    case MSI_CODE_WHERE: return run_where(self, op);
+    case MSI_CODE_MARK: return MS_OK; /* concurrent patches ask for it */
     case MSI_CODE_RENAME: return run_rename(self, op);
     case MSI_CODE_RENAME_TO: return MS_OK; /* MSI_CODE_RENAME goes there */
     default: return msi_engine_run(self, op, route);

@@ -118,6 +118,31 @@ static void refuse_conflict(const msi_conflict *conflict, msi_refusal *out) {
   }
 }
 
+/* What the failed operation was about. */
+static ms_path *failed_path(const msi_op *op, const ms_value *root) {
+  if (op->code != MSI_CODE_WHERE) return op->path;
+  return (ms_path *)(uintptr_t)msi_query_failing(op->query, root); /* may be NULL */
+}
+
+static void refuse_readonly(msi_refusal *out) {
+  out->status = MS_EREADONLY;
+  (void)snprintf(out->message, sizeof out->message, "this peer is read-only");
+}
+
+/* Conditions are asked before conflicts are looked for: who compares and sets hears that the
+ * comparison failed. Those of a batch that stand behind other operations are asked when these have
+ * been applied. */
+static bool conditions_hold(const msi_patch *patch, const ms_value *root) {
+  const ms_update *update = patch->update;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (op->code == MSI_CODE_MARK) continue;
+    if (op->code != MSI_CODE_WHERE) break;
+    if (!msi_query_matches(op->query, root)) return false;
+  }
+  return true;
+}
+
 static ms_status judge_apply(msi_replica *self, const msi_patch *patch,
                              const ms_value **root, msi_refusal *refusal) {
   ms_error error = {MS_OK, ""};
@@ -127,7 +152,9 @@ static ms_status judge_apply(msi_replica *self, const msi_patch *patch,
       msi_update_apply(&context, patch->update, self->root, root, &failed, &error);
   if (st == MS_OK || st == MS_ENOMEM) return st;
   refusal->status = st;
-  if (failed < patch->update->op_count) refusal->path = patch->update->ops[failed].path;
+  if (failed < patch->update->op_count) {
+    refusal->path = failed_path(&patch->update->ops[failed], self->root);
+  }
   memcpy(refusal->message, error.message, sizeof refusal->message);
   return MS_OK;
 }
@@ -139,9 +166,11 @@ static ms_status patch_judge(msi_replica *self, const msi_patch *patch,
   const msi_member *member = msi_members_find(&self->members, patch->origin);
   uint64_t limit = self->config.document_bytes_max;
   if (member->info.readonly) {
-    refusal->status = MS_EREADONLY;
-    (void)snprintf(refusal->message, sizeof refusal->message, "this peer is read-only");
+    refuse_readonly(refusal);
     return MS_OK;
+  }
+  if (!conditions_hold(patch, self->root)) {
+    return judge_apply(self, patch, root, refusal);
   }
   msi_conflict conflict;
   memset(&conflict, 0, sizeof conflict);

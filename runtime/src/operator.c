@@ -340,6 +340,25 @@ static ms_status current_date_apply(const msi_target *target, msi_outcome *out,
   return ms_value_new_int(target->context->alloc, target->context->wall_ms, &out->value);
 }
 
+/* -------------------------------------------------------------- where, mark */
+
+static ms_status where_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  if (op->selection != NULL || op->path->count > 0) {
+    return msi_fail(error, MS_EARGUMENT, "where: has no path");
+  }
+  ms_error inner;
+  ms_status st = ms_query_parse(alloc, op->operand, &op->query, &inner);
+  if (st == MS_OK || st == MS_ENOMEM) return st;
+  return msi_fail(error, st, "where: %s", inner.message);
+}
+
+static ms_status mark_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  if (op->selection != NULL) return fail_positional(op, error);
+  return ms_value_type(op->operand) == MS_BOOL ? MS_OK
+                                               : bad_operand(op, "a boolean", error);
+}
+
 /* -------------------------------------------------------------------- table */
 
 static const msi_operator table[] = {
@@ -483,6 +502,14 @@ static const msi_operator table[] = {
      .is_of_list = true,
      .check = msi_remove_at_check,
      .apply = msi_remove_at_apply},
+    {.name = "where",
+     .code = MSI_CODE_WHERE,
+     .class_ = MSI_CLASS_GUARD,
+     .check = where_check},
+    {.name = "mark",
+     .code = MSI_CODE_MARK,
+     .class_ = MSI_CLASS_GUARD,
+     .check = mark_check},
 };
 enum { TABLE_COUNT = sizeof table / sizeof table[0] };
 
@@ -507,7 +534,8 @@ ms_status msi_op_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
   MSI_ASSERT(row != NULL);
   op->class_ = row->class_;
   size_t keys = msi_op_key_count(op);
-  bool may_be_empty = op->code == MSI_CODE_SET || op->code == MSI_CODE_GUARD;
+  bool may_be_empty = op->code == MSI_CODE_SET || op->code == MSI_CODE_GUARD ||
+                      op->code == MSI_CODE_WHERE;
   if (op->path->count == 0 && (!may_be_empty || op->selection != NULL)) {
     return msi_fail(error, MS_EPATH, "%s: the path is empty", row->name);
   }

@@ -91,5 +91,8 @@ MS_CHECKED ms_status msi_query_parse_filter(const ms_alloc *alloc,
 const msi_value_set *msi_query_set(const ms_query *query);
 /* Does it hold for this value? For queries of each kind. */
 bool msi_query_matches(const ms_query *query, const ms_value *value);
+/* The path of the first condition that does not hold, borrowed; NULL: all hold, or it is of
+ * several paths. */
+const ms_path *msi_query_failing(const ms_query *query, const ms_value *value);
 
 #endif

@@ -221,6 +221,17 @@ bool msi_query_matches(const ms_query *query, const ms_value *value) {
   return children_hold(&query->root, value);
 }
 
+const ms_path *msi_query_failing(const ms_query *query, const ms_value *value) {
+  const msi_condition *child = query->root.children;
+  while (child != NULL && holds(child, value)) child = child->next;
+  /* What stands above conditions of one path alone, as $ne does. */
+  while (child != NULL && child->path == NULL && child->children != NULL &&
+         child->children->next == NULL) {
+    child = child->children;
+  }
+  return child == NULL ? NULL : child->path;
+}
+
 bool ms_query_matches(const ms_query *query, const ms_value *document) {
   return msi_query_matches(query, document);
 }

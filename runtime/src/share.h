@@ -122,9 +122,11 @@ bool msi_share_take(ms_share *share);
 /* Own patches up to `number` are settled: nobody knows how. */
 void msi_share_settle_unknown(ms_share *share, uint64_t number, const char *why);
 
-/* write.c: parse nothing, apply to the view, hand to the replica. `update` is borrowed. */
-MS_CHECKED ms_status msi_share_submit(ms_share *share, ms_update *update,
-                                      ms_receipt **receipt, ms_error *error);
+/* write.c: parse nothing, apply to the view, hand to the replica. `update` is borrowed; wall_ms 0:
+ * now. */
+MS_CHECKED ms_status msi_share_submit(ms_share *share, const ms_update *update,
+                                      int64_t wall_ms, ms_receipt **receipt,
+                                      ms_error *error);
 void msi_share_merge_defaults(ms_share *share);
 /* The share closes: its open batch, if any, is discarded; the batch's holder still frees it. */
 void msi_share_drop_batch(ms_share *share);

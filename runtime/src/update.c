@@ -58,8 +58,8 @@ static ms_status add_single(msi_builder *self, msi_code code, const ms_path *pat
 static ms_status check_single(const msi_operator *row, msi_code code, const ms_path *path,
                               const ms_value *operand, ms_error *error) {
   if (row == NULL) return msi_fail(error, MS_EOPERATOR, "unknown operator %d", (int)code);
-  if (code == MSI_CODE_GUARD)
-    return msi_fail(error, MS_EARGUMENT, "a guard alone is no update");
+  if (row->class_ == MSI_CLASS_GUARD && !row->in_documents)
+    return msi_fail(error, MS_EARGUMENT, "a %s alone is no update", row->name);
   if (code == MSI_CODE_RENAME || row->is_local)
     return msi_fail(error, MS_EARGUMENT, "$rename: only in an update document");
   if (path->count == 0)

@@ -54,8 +54,14 @@ typedef enum msi_code {
   /* $push with modifiers; operand: [elements, position, slice, sort], the last three nil
    * where absent; sort = 1 or -1, or [[key, 1 or -1]...] in the order of keys. */
   MSI_CODE_PUSH_AT = 17,
-  MSI_CODE_REMOVE_AT =
-      18 /* our own; operand: the index of an element that must be there */
+  /* Our own; operand: the index of an element that must be there. */
+  MSI_CODE_REMOVE_AT = 18,
+  /* Stands alone in its group, at the empty path; operand: a query on the document. */
+  MSI_CODE_WHERE = 19,
+  /* Says of the array at its path that another operation goes into it by position, so that
+   * it meets what moves the elements; operand: whether that position was at or above the
+   * committed length the writer saw (see msi_update_mark). Changes nothing. */
+  MSI_CODE_MARK = 20
 } msi_code;
 
 typedef struct msi_op {
@@ -65,7 +71,7 @@ typedef struct msi_op {
   ms_path *path; /* retained; what it touches: literal, ends before a positional key */
   msi_selection *selection; /* retained; the rest of a positional path, else NULL */
   const ms_value *operand;  /* retained; ms_value_null() when the operator has none */
-  ms_query *query; /* retained; the operand compiled: PULL, PULL_ALL, ADD_TO_SET */
+  ms_query *query; /* retained; the operand compiled: PULL, PULL_ALL, ADD_TO_SET, WHERE */
   ms_path *target; /* retained; RENAME: where to */
 } msi_op;
 
@@ -122,6 +128,15 @@ MS_CHECKED ms_status msi_update_insert(const ms_alloc *alloc, const ms_path *pat
  * element is: else MS_EPATH, or MS_ETYPE where no array is. */
 MS_CHECKED ms_status msi_update_remove(const ms_alloc *alloc, const ms_path *path,
                                        size_t index, ms_update **out, ms_error *error);
+/*
+ * With a mark for every array that an operation goes into by position (a group before the
+ * others), or retained where there is none. `before` is the document that the update was
+ * applied to, `after` what came of it, `committed` the writer's document without what is
+ * pending (NULL: none). MS_ELIMIT, MS_ENOMEM.
+ */
+MS_CHECKED ms_status msi_update_mark(const ms_alloc *alloc, const ms_update *update,
+                                     const ms_value *committed, const ms_value *before,
+                                     const ms_value *after, ms_update **out);
 /* The groups of all updates, in order. MS_ELIMIT (more than MS_PATCH_MAX bytes),
  * MS_ENOMEM. */
 MS_CHECKED ms_status msi_update_concat(const ms_alloc *alloc,

@@ -101,7 +101,8 @@ static ms_status decode_ops(decoder *self, size_t count) {
     if (st != MS_OK) return st;
     const msi_op *ops = msi_builder_ops(&self->builder), *op = &ops[index];
     if (op->code == MSI_CODE_RENAME) self->has_rename = true;
-    if (op->code == MSI_CODE_GUARD) {
+    if (op->code == MSI_CODE_GUARD || op->code == MSI_CODE_WHERE ||
+        op->code == MSI_CODE_MARK) {
       self->has_guard = true;
       continue;
     }

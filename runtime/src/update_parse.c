@@ -1,4 +1,4 @@
-/* Updates from documents, {"$set": {"a.b": 1}, ...}, with array filters. */
+/* Updates from documents, {"$set": {"a.b": 1}, ...}, with array filters and a condition. */
 #include "builder.h"
 
 static ms_status check_operator(const char *name, size_t length, const ms_value *operand,
@@ -104,11 +104,40 @@ static ms_status each_document(parser *self, const ms_value *document, size_t *c
   return MS_OK;
 }
 
+/* ------------------------------------------------------------------ options */
+
+void ms_update_options_init(ms_update_options *options) {
+  *options = (ms_update_options){.bytes = sizeof *options};
+}
+
+static ms_status check_options(const ms_update_options *options, ms_error *error) {
+  const ms_value *filters = options->array_filters;
+  if (options->bytes != sizeof *options) {
+    return msi_fail(error, MS_EARGUMENT, "use ms_update_options_init()");
+  }
+  if (filters == NULL || msi_value_is_array(filters)) return MS_OK;
+  return msi_fail(error, MS_EARGUMENT, "array filters are an array of objects, not %s",
+                  msi_type_phrase(ms_value_type(filters)));
+}
+
+/* The condition is a group of its own before the others. */
+static ms_status add_where(parser *self, const ms_value *where) {
+  const ms_alloc *alloc = self->builder.block.alloc;
+  ms_path *path;
+  ms_status st = msi_path_from_segments(alloc, NULL, 0, &path);
+  if (st != MS_OK) return msi_builder_fail(self->error, st);
+  msi_builder_begin_group(&self->builder);
+  msi_op *op = msi_builder_add(&self->builder, MSI_CODE_WHERE, path);
+  return msi_builder_compile(&self->builder, op, where, self->error);
+}
+
 /* With the filters at hand. */
 static ms_status parse(parser *self, const ms_alloc *alloc, const ms_value *document,
-                       size_t op_count, uint64_t wire_guess, ms_update **out) {
+                       const ms_value *where, size_t op_count, uint64_t wire_guess,
+                       ms_update **out) {
   ms_status st =
       msi_builder_init(&self->builder, alloc, op_count, wire_guess, self->error);
+  if (st == MS_OK && where != NULL) st = add_where(self, where);
   if (st == MS_OK) st = each_document(self, document, NULL, self->error);
   if (st == MS_OK) st = msi_filters_check_used(&self->filters, self->error);
   if (st == MS_OK) st = msi_builder_finish(&self->builder, out, self->error);
@@ -116,30 +145,26 @@ static ms_status parse(parser *self, const ms_alloc *alloc, const ms_value *docu
   return st;
 }
 
-ms_status ms_update_parse_filtered(const ms_alloc *alloc, const ms_value *document,
-                                   const ms_value *array_filters, ms_update **out,
-                                   ms_error *error) {
-  size_t op_count = 0;
+ms_status ms_update_parse(const ms_alloc *alloc, const ms_value *document,
+                          const ms_update_options *options, ms_update **out,
+                          ms_error *error) {
+  const ms_update_options none = {.bytes = sizeof none};
+  if (options == NULL) options = &none;
+  const ms_value *filters = options->array_filters, *where = options->where;
+  size_t op_count = where == NULL ? 0 : 1;
   if (ms_value_type(document) == MS_ARRAY && ms_value_count(document) > MS_PATCH_MAX) {
     return msi_builder_fail_bytes(error);
   }
-  if (array_filters != NULL && !msi_value_is_array(array_filters)) {
-    return msi_fail(error, MS_EARGUMENT, "array filters are an array of objects, not %s",
-                    msi_type_phrase(ms_value_type(array_filters)));
-  }
-  ms_status st = each_document(NULL, document, &op_count, error);
+  ms_status st = check_options(options, error);
+  if (st == MS_OK) st = each_document(NULL, document, &op_count, error);
   if (st != MS_OK) return st;
   parser self = {.error = error};
-  st = msi_filters_init(&self.filters, alloc, array_filters, error);
+  st = msi_filters_init(&self.filters, alloc, filters, error);
   if (st != MS_OK) return st;
   uint64_t guess = ms_value_bytes(document) + 16 * (uint64_t)op_count + 32;
-  if (array_filters != NULL) guess += ms_value_bytes(array_filters);
-  st = parse(&self, alloc, document, op_count, guess, out);
+  if (filters != NULL) guess += ms_value_bytes(filters);
+  if (where != NULL) guess += ms_value_bytes(where);
+  st = parse(&self, alloc, document, where, op_count, guess, out);
   msi_filters_fini(&self.filters);
   return st;
-}
-
-ms_status ms_update_parse(const ms_alloc *alloc, const ms_value *document,
-                          ms_update **out, ms_error *error) {
-  return ms_update_parse_filtered(alloc, document, NULL, out, error);
 }

@@ -204,11 +204,31 @@ uint64_t msi_view_number(const msi_view *view) { return view->number; }
 /* ----- own writes */
 
 ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wall_ms,
-                       const ms_value **out, ms_error *error) {
+                       msi_view_trial *out, ms_error *error) {
+  msi_view_trial made = {0};
   if (view->root == NULL) {
     return msi_fail(error, MS_ENOHOST, "the share is not complete yet");
   }
-  return view_apply(view, update, wall_ms, view->root, out, error);
+  ms_status status = view_apply(view, update, wall_ms, view->root, &made.root, error);
+  if (status == MS_ECONDITION) {
+    made.is_dormant = true;
+    made.root = ms_value_retain(view->root);
+  } else if (status != MS_OK) {
+    return status;
+  }
+  status = msi_update_mark(view->alloc, update, view->committed, view->root, made.root,
+                           &made.update);
+  if (status != MS_OK) {
+    ms_value_release(made.root);
+    return msi_fail(error, status, "%s", ms_status_text(status));
+  }
+  *out = made;
+  return MS_OK;
+}
+
+void msi_view_trial_fini(msi_view_trial *trial) {
+  ms_update_release(trial->update);
+  ms_value_release(trial->root);
 }
 
 ms_status msi_view_reserve(msi_view *view) {
@@ -229,17 +249,20 @@ ms_status msi_view_reserve(msi_view *view) {
   return MS_OK;
 }
 
-void msi_view_add(msi_view *view, uint64_t number, ms_update *update, int64_t wall_ms,
-                  const ms_value *root) {
+void msi_view_add(msi_view *view, uint64_t number, const msi_view_trial *trial,
+                  int64_t wall_ms) {
   MSI_ASSERT(view->end < view->capacity);
   if (view->first == view->end && !view->is_tracked) paths_reset(view);
-  view->items[view->end++] =
-      (pending){.number = number, .update = ms_update_retain(update), .wall_ms = wall_ms};
-  paths_add(view, update);
-  if (root == view->root) return;
-  ms_value_retain(root);
+  view->items[view->end++] = (pending){.number = number,
+                                       .update = ms_update_retain(trial->update),
+                                       .wall_ms = wall_ms,
+                                       .is_dormant = trial->is_dormant};
+  if (trial->is_dormant) view->dormant_count++;
+  paths_add(view, trial->update);
+  if (trial->root == view->root) return;
+  ms_value_retain(trial->root);
   ms_value_release(view->root);
-  view->root = root;
+  view->root = trial->root;
   view->number++;
 }
 

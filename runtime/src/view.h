@@ -29,14 +29,20 @@ size_t msi_view_pending(const msi_view *view);
  * the number stands. */
 uint64_t msi_view_number(const msi_view *view);
 
-/* Would this update apply to the view? Gives the root it would make (retained). */
+typedef struct msi_view_trial {
+  ms_update *update;    /* retained; with its marks (update.h) */
+  const ms_value *root; /* retained; the view it would make */
+  bool is_dormant;      /* its condition does not hold here: the view stays as it is */
+} msi_view_trial;
+/* Would this update apply to the view? One whose condition does not hold is for the host to decide. */
 MS_CHECKED ms_status msi_view_try(const msi_view *view, const ms_update *update,
-                                  int64_t wall_ms, const ms_value **out, ms_error *error);
+                                  int64_t wall_ms, msi_view_trial *out, ms_error *error);
+void msi_view_trial_fini(msi_view_trial *trial);
 /* Room for one more pending patch, so that msi_view_add cannot fail. */
 MS_CHECKED ms_status msi_view_reserve(msi_view *view);
-/* After the replica took it: the patch becomes pending, `root` (retained) the view. */
-void msi_view_add(msi_view *view, uint64_t number, ms_update *update, int64_t wall_ms,
-                  const ms_value *root);
+/* After the replica took it: the patch becomes pending, its root the view. */
+void msi_view_add(msi_view *view, uint64_t number, const msi_view_trial *trial,
+                  int64_t wall_ms);
 
 typedef enum msi_view_effect {
   MSI_VIEW_NONE,     /* the view root is the same */

@@ -57,7 +57,7 @@ static ms_status batch_apply(const ms_batch *batch, const ms_update *update,
   return msi_update_apply(&context, update, batch->root, out, NULL, error);
 }
 
-static ms_status batch_add(ms_batch *batch, ms_update *update, ms_error *error) {
+static ms_status batch_add(ms_batch *batch, const ms_update *update, ms_error *error) {
   const ms_alloc *alloc = batch->alloc;
   if (batch->count == batch->capacity) {
     size_t capacity = batch->capacity == 0 ? 8 : batch->capacity * 2;
@@ -117,7 +117,7 @@ static ms_status batch_submit(ms_batch *batch, ms_receipt **receipt, ms_error *e
       batch->alloc, (const ms_update *const *)batch->updates, batch->count, &update);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   batch_detach(batch);
-  status = msi_share_submit(batch->share, update, receipt, error);
+  status = msi_share_submit(batch->share, update, batch->wall_ms, receipt, error);
   batch_attach(batch);
   ms_update_release(update);
   return status;
@@ -186,8 +186,8 @@ static bool view_is_stale(const ms_share *share) {
 }
 
 /* The part that the replica may refuse. MS_EVERSION: the view was stale. */
-static ms_status submit_root(ms_share *share, ms_update *update, const ms_value *root,
-                             int64_t wall_ms, ms_receipt *receipt, ms_error *error) {
+static ms_status submit_trial(ms_share *share, const msi_view_trial *trial,
+                              int64_t wall_ms, ms_receipt *receipt, ms_error *error) {
   uint64_t number = 0;
   msi_departure departure;
   msi_driver_visit(share->runtime->driver);
@@ -196,12 +196,13 @@ static ms_status submit_root(ms_share *share, ms_update *update, const ms_value 
     return MS_EVERSION;
   }
   ms_status status =
-      msi_station_submit(share->station, msi_view_version(share->view), wall_ms, update,
-                         msi_view_root(share->view), root, &number, &departure);
+      msi_station_submit(share->station, msi_view_version(share->view), wall_ms,
+                         trial->update, msi_view_root(share->view),
+                         trial->is_dormant ? NULL : trial->root, &number, &departure);
   msi_driver_depart(share->runtime->driver, departure);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
-  note_own(share, update, msi_view_root(share->view), root, wall_ms);
-  msi_view_add(share->view, number, update, wall_ms, root);
+  note_own(share, trial->update, msi_view_root(share->view), trial->root, wall_ms);
+  msi_view_add(share->view, number, trial, wall_ms);
   msi_receipts_push(&share->receipts, number, receipt);
   share->submitted++;
   return MS_OK;
@@ -233,8 +234,8 @@ static bool share_make_room(ms_share *share) {
   }
 }
 
-static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *receipt,
-                                ms_error *error) {
+static ms_status submit_to_view(ms_share *share, const ms_update *update, int64_t wall_ms,
+                                ms_receipt *receipt, ms_error *error) {
   if (update->wire_bytes > share->config.max_patch) {
     return msi_fail(error, MS_ELIMIT, "patch of %zu bytes, max_patch is %zu",
                     update->wire_bytes, share->config.max_patch);
@@ -244,15 +245,15 @@ static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *
                     "%zu patches are not settled, %zu refusals not told yet",
                     share->receipts.count, share->refusals);
   }
+  if (wall_ms == 0) wall_ms = wall_ms_now();
   for (int i = 0; i < STALE_TRIES; i++) {
     ms_status status = submit_reserve(share, error);
     if (status != MS_OK) return status;
-    int64_t wall_ms = wall_ms_now();
-    const ms_value *root;
-    status = msi_view_try(share->view, update, wall_ms, &root, error);
+    msi_view_trial trial;
+    status = msi_view_try(share->view, update, wall_ms, &trial, error);
     if (status != MS_OK) return status;
-    status = submit_root(share, update, root, wall_ms, receipt, error);
-    ms_value_release(root);
+    status = submit_trial(share, &trial, wall_ms, receipt, error);
+    msi_view_trial_fini(&trial);
     if (status != MS_EVERSION) return status;
     while (msi_share_take(share)) continue;
     msi_runtime_fetch(share->runtime, 0);
@@ -261,8 +262,8 @@ static ms_status submit_to_view(ms_share *share, ms_update *update, ms_receipt *
   return msi_fail(error, MS_ENOHOST, "the share changes its group");
 }
 
-ms_status msi_share_submit(ms_share *share, ms_update *update, ms_receipt **receipt,
-                           ms_error *error) {
+ms_status msi_share_submit(ms_share *share, const ms_update *update, int64_t wall_ms,
+                           ms_receipt **receipt, ms_error *error) {
   ms_status status = share_may_write(share, error);
   if (status != MS_OK) return status;
   if (share->batch != NULL) {
@@ -275,7 +276,7 @@ ms_status msi_share_submit(ms_share *share, ms_update *update, ms_receipt **rece
     status = msi_receipt_new(share->runtime->alloc, share, &made);
     if (status != MS_OK) return msi_fail(error, status, "out of memory");
   }
-  status = submit_to_view(share, update, made, error);
+  status = submit_to_view(share, update, wall_ms, made, error);
   if (status != MS_OK) {
     ms_receipt_release(made);
     return status;
@@ -286,49 +287,134 @@ ms_status msi_share_submit(ms_share *share, ms_update *update, ms_receipt **rece
 
 ms_status ms_share_update(ms_share *share, const ms_update *update, ms_receipt **receipt,
                           ms_error *error) {
-  return msi_share_submit(share, (ms_update *)(uintptr_t)update, receipt, error);
+  return msi_share_submit(share, update, 0, receipt, error);
 }
 
 /* Submits what was compiled and gives it back. */
 static ms_status submit_taken(ms_share *share, ms_status compiled, ms_update *update,
-                              ms_receipt **receipt, ms_error *error) {
+                              int64_t wall_ms, ms_receipt **receipt, ms_error *error) {
   if (compiled != MS_OK) return compiled;
-  ms_status status = msi_share_submit(share, update, receipt, error);
+  ms_status status = msi_share_submit(share, update, wall_ms, receipt, error);
   ms_update_release(update);
   return status;
 }
 
-ms_status ms_share_patch(ms_share *share, const ms_value *document, ms_receipt **receipt,
+ms_status ms_share_patch(ms_share *share, const ms_value *document,
+                         const ms_update_options *options, ms_receipt **receipt,
                          ms_error *error) {
   ms_update *update = NULL;
-  ms_status status = ms_update_parse(share->runtime->alloc, document, &update, error);
-  return submit_taken(share, status, update, receipt, error);
+  ms_status status =
+      ms_update_parse(share->runtime->alloc, document, options, &update, error);
+  return submit_taken(share, status, update, 0, receipt, error);
 }
 
 ms_status ms_share_replace(ms_share *share, const ms_value *document,
                            ms_receipt **receipt, ms_error *error) {
   ms_update *update = NULL;
   ms_status status = msi_update_replace(share->runtime->alloc, document, &update, error);
-  return submit_taken(share, status, update, receipt, error);
+  return submit_taken(share, status, update, 0, receipt, error);
 }
 
 /* -------------------------------------------------------------- single writes */
 
-ms_status ms_share_write(ms_share *share, const ms_path *path, ms_operator op,
-                         const ms_value *operand, ms_type container, ms_receipt **receipt,
-                         ms_error *error) {
-  msi_code code;
-  switch (op) {
-    case MS_OP_SET: code = MSI_CODE_SET; break;
-    case MS_OP_UNSET: code = MSI_CODE_UNSET; break;
-    case MS_OP_INC: code = MSI_CODE_INC; break;
-    case MS_OP_PUSH: code = MSI_CODE_PUSH; break;
-    default: return msi_fail(error, MS_EARGUMENT, "unknown operator number %d", (int)op);
+void ms_write_init(ms_write *write) {
+  *write = (ms_write){.bytes = sizeof *write, .op = MS_OP_SET, .container = MS_NULL};
+}
+
+/* What the operand of an operator that goes into a list by position says. MS_EARGUMENT. */
+static ms_status read_index(const ms_value *operand, const char *wanted, size_t *out,
+                            ms_error *error) {
+  int64_t index;
+  if (operand == NULL || ms_value_to_int(operand, &index) != MS_OK || index < 0) {
+    return msi_fail(error, MS_EARGUMENT, "the operand is %s", wanted);
   }
+  *out = (size_t)index;
+  return MS_OK;
+}
+
+static ms_status compile_insert(const ms_alloc *alloc, const ms_write *write,
+                                ms_update **out, ms_error *error) {
+  static const char wanted[] = "[index from 0, element]";
+  const ms_value *operand = write->operand;
+  size_t index = 0;
+  if (operand == NULL || ms_value_type(operand) != MS_ARRAY ||
+      ms_value_count(operand) != 2) {
+    return msi_fail(error, MS_EARGUMENT, "the operand is %s", wanted);
+  }
+  ms_status status = read_index(ms_value_at(operand, 0), wanted, &index, error);
+  if (status != MS_OK) return status;
+  return msi_update_insert(alloc, write->path, index, ms_value_at(operand, 1),
+                           write->container, out, error);
+}
+
+static ms_status compile_remove(const ms_alloc *alloc, const ms_write *write,
+                                ms_update **out, ms_error *error) {
+  size_t index = 0;
+  ms_status status = read_index(write->operand, "an index from 0", &index, error);
+  if (status != MS_OK) return status;
+  return msi_update_remove(alloc, write->path, index, out, error);
+}
+
+static ms_status write_compile(const ms_alloc *alloc, const ms_write *write,
+                               ms_update **out, ms_error *error) {
+  static const msi_code codes[] = {
+      [MS_OP_SET] = MSI_CODE_SET,
+      [MS_OP_UNSET] = MSI_CODE_UNSET,
+      [MS_OP_INC] = MSI_CODE_INC,
+      [MS_OP_PUSH] = MSI_CODE_PUSH,
+      [MS_OP_MUL] = MSI_CODE_MUL,
+      [MS_OP_MIN] = MSI_CODE_MIN,
+      [MS_OP_MAX] = MSI_CODE_MAX,
+      [MS_OP_PULL] = MSI_CODE_PULL,
+      [MS_OP_POP] = MSI_CODE_POP,
+      [MS_OP_ADD_TO_SET] = MSI_CODE_ADD_TO_SET,
+      [MS_OP_CURRENT_DATE] = MSI_CODE_CURRENT_DATE,
+  };
+  if (write->bytes != sizeof *write || write->path == NULL) {
+    return msi_fail(error, MS_EARGUMENT, "use ms_write_init(), and give it a path");
+  }
+  switch (write->op) {
+    case MS_OP_INSERT: return compile_insert(alloc, write, out, error);
+    case MS_OP_REMOVE: return compile_remove(alloc, write, out, error);
+    case MS_OP_SET:
+    case MS_OP_UNSET:
+    case MS_OP_INC:
+    case MS_OP_PUSH:
+    case MS_OP_MUL:
+    case MS_OP_MIN:
+    case MS_OP_MAX:
+    case MS_OP_PULL:
+    case MS_OP_ADD_TO_SET:
+    case MS_OP_CURRENT_DATE:
+    case MS_OP_POP: break;
+    default:
+      return msi_fail(error, MS_EARGUMENT, "unknown operator number %d", (int)write->op);
+  }
+  return (write->guards_list ? msi_update_single : msi_update_assign)(
+      alloc, codes[write->op], write->path, write->operand, write->container, out, error);
+}
+
+ms_status ms_share_write(ms_share *share, const ms_write *write, ms_receipt **receipt,
+                         ms_error *error) {
   ms_update *update = NULL;
-  ms_status status = msi_update_single(share->runtime->alloc, code, path, operand,
-                                       container, &update, error);
-  return submit_taken(share, status, update, receipt, error);
+  ms_status status = write_compile(share->runtime->alloc, write, &update, error);
+  return submit_taken(share, status, update, write->wall_ms, receipt, error);
+}
+
+int64_t ms_share_wall_ms(const ms_share *share) {
+  return share->batch != NULL ? share->batch->wall_ms : wall_ms_now();
+}
+
+/* Without a guard. */
+static ms_status write_plain(ms_share *share, const ms_path *path, ms_operator op,
+                             const ms_value *operand, ms_receipt **receipt,
+                             ms_error *error) {
+  ms_write write;
+  ms_write_init(&write);
+  write.path = path;
+  write.op = op;
+  write.operand = operand;
+  return ms_share_write(share, &write, receipt, error);
 }
 
 static ms_status write_at(ms_share *share, const char *path, ms_operator op,
@@ -341,7 +427,7 @@ static ms_status write_at(ms_share *share, const char *path, ms_operator op,
   if (ms_path_count(compiled) == 0) {
     status = msi_fail(error, MS_EPATH, "empty path: use ms_share_replace");
   } else {
-    status = ms_share_write(share, compiled, op, operand, MS_NULL, receipt, error);
+    status = write_plain(share, compiled, op, operand, receipt, error);
   }
   ms_path_release(compiled);
   return status;
@@ -418,7 +504,7 @@ static ms_status defaults_write(ms_share *share, ms_error *error) {
     ms_key keys[1] = {{.bytes = key, .length = length}};
     status = ms_path_new(share->runtime->alloc, keys, 1, &path, error);
     if (status != MS_OK) break;
-    status = ms_share_write(share, path, MS_OP_SET, value, MS_NULL, NULL, error);
+    status = write_plain(share, path, MS_OP_SET, value, NULL, error);
     ms_path_release(path);
   }
   return status;

@@ -626,7 +626,7 @@ static ms_update *random_step(mst_random *random, const ms_value *was,
   }
   memcpy(text + at, "]", 2);
   const ms_value *document = mst_json(text);
-  ms_status st = ms_update_parse(NULL, document, &update, NULL);
+  ms_status st = ms_update_parse(NULL, document, NULL, &update, NULL);
   ms_value_release(document);
   if (st == MS_OK) st = ms_update_apply(update, was, 0, is, NULL);
   if (st == MS_OK) return update;

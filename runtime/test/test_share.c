@@ -46,7 +46,7 @@ static void test_bad_writes_change_nothing_and_say_why(void **state) {
   const ms_value *document = NULL;
   assert_int_equal(
       ms_value_from_json(NULL, "{\"$nope\":{\"a\":1}}", 17, &document, &error), MS_OK);
-  assert_int_equal(ms_share_patch(share, document, NULL, &error), MS_EOPERATOR);
+  assert_int_equal(ms_share_patch(share, document, NULL, NULL, &error), MS_EOPERATOR);
   assert_non_null(strstr(error.message, "$nope"));
   ms_value_release(document);
 }

@@ -11,7 +11,7 @@ static void assert_parse_refused(const char *json, ms_status wanted,
   const ms_value *document = mst_json(json);
   ms_update *update = NULL;
   ms_error error = {MS_OK, ""};
-  assert_int_equal(ms_update_parse(NULL, document, &update, &error), wanted);
+  assert_int_equal(ms_update_parse(NULL, document, NULL, &update, &error), wanted);
   assert_null(update);
   assert_int_equal(error.status, wanted);
   assert_string_equal(error.message, message);
@@ -657,7 +657,7 @@ static ms_status make_and_apply(const ms_alloc *alloc, const ms_value *document,
   ms_update *parsed = NULL, *guarded = NULL, *all = NULL, *again = NULL;
   ms_path *path = NULL;
   const ms_value *result = NULL;
-  ms_status st = ms_update_parse(alloc, document, &parsed, NULL);
+  ms_status st = ms_update_parse(alloc, document, NULL, &parsed, NULL);
   if (st == MS_OK) st = ms_path_parse(alloc, "deep.list.3", 11, &path, NULL);
   if (st == MS_OK) {
     st = msi_update_single(alloc, MSI_CODE_SET, path, ms_value_empty(), MS_ARRAY,

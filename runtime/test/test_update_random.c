@@ -20,7 +20,10 @@ static ms_update *random_compiled(mst_random *random) {
   if (strstr(text, "$[x]") != NULL) given = mst_json(filters[mst_below(random, 5)]);
   ms_update *update = NULL;
   ms_error error = {MS_OK, ""};
-  ms_status st = ms_update_parse_filtered(NULL, document, given, &update, &error);
+  ms_status st = ms_update_parse(
+      NULL, document,
+      &(ms_update_options){.bytes = sizeof(ms_update_options), .array_filters = given},
+      &update, &error);
   bool is_refusal = st == MS_EOVERLAP ||
                     (st == MS_EARGUMENT && strncmp(error.message, "$rename", 7) == 0);
   if (st != MS_OK && !is_refusal) fail_msg("%s: %s", text, error.message);
@@ -236,7 +239,10 @@ static ms_status make_and_apply(const ms_alloc *alloc, const ms_value *document,
   ms_path *path = NULL;
   const ms_value *result = NULL;
   ms_error error = {MS_OK, ""};
-  ms_status st = ms_update_parse_filtered(alloc, document, given, &parsed, &error);
+  ms_status st = ms_update_parse(
+      alloc, document,
+      &(ms_update_options){.bytes = sizeof(ms_update_options), .array_filters = given},
+      &parsed, &error);
   if (st == MS_OK)
     st = msi_update_decode(alloc, parsed->wire, parsed->wire_bytes, &again, &error);
   if (st == MS_OK) st = ms_path_parse(alloc, "jobs", 4, &path, &error);

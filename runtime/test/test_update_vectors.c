@@ -160,8 +160,10 @@ static void run_case(const ms_value *test, bool over_wire, verdict *out) {
   ms_error error = {MS_OK, ""};
   out->text[0] = '\0';
   assert_int_equal(ms_value_encode(NULL, document, &before), MS_OK);
-  ms_status st = ms_update_parse_filtered(NULL, member(test, "update"),
-                                          member(test, "array_filters"), &update, &error);
+  ms_update_options options;
+  ms_update_options_init(&options);
+  options.array_filters = member(test, "array_filters");
+  ms_status st = ms_update_parse(NULL, member(test, "update"), &options, &update, &error);
   if (st == MS_OK && over_wire) {
     st = through_the_wire(&update, &error);
     assert_int_equal(st, MS_OK);

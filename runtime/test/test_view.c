@@ -28,7 +28,7 @@ static ms_update *parse(const char *text) {
   const ms_value *document = json(text);
   ms_update *update = NULL;
   ms_error error = {MS_OK, ""};
-  if (ms_update_parse(NULL, document, &update, &error) != MS_OK) {
+  if (ms_update_parse(NULL, document, NULL, &update, &error) != MS_OK) {
     fail_msg("%s: %s", text, error.message);
   }
   ms_value_release(document);
@@ -104,18 +104,18 @@ static void teardown(fixture *f) {
 
 /* An own write; false when it does not apply to the view. Takes the update. */
 static bool write_own(fixture *f, ms_update *update) {
-  const ms_value *root = NULL;
+  msi_view_trial trial;
   ms_error error = {MS_OK, ""};
-  if (msi_view_try(f->view, update, 5, &root, &error) != MS_OK) {
+  if (msi_view_try(f->view, update, 5, &trial, &error) != MS_OK) {
     ms_update_release(update);
     return false;
   }
   assert_int_equal(msi_view_reserve(f->view), MS_OK);
-  msi_view_add(f->view, ++f->number, update, 5, root);
-  assert_true(ms_value_equal(msi_view_root(f->view), root));
+  msi_view_add(f->view, ++f->number, &trial, 5);
+  assert_true(ms_value_equal(msi_view_root(f->view), trial.root));
   assert_true(f->pending_count < PENDING_MAX);
   f->pending[f->pending_count++] = update;
-  ms_value_release(root);
+  msi_view_trial_fini(&trial);
   return true;
 }
 
@@ -264,11 +264,11 @@ static void test_snapshot_settles_what_it_decided(void **state) {
 static void test_writing_before_the_first_root_says_why(void **state) {
   (void)state;
   msi_view *view = NULL;
-  const ms_value *root = NULL;
+  msi_view_trial trial;
   ms_error error = {MS_OK, ""};
   assert_int_equal(msi_view_new(NULL, 0, &view), MS_OK);
   ms_update *update = parse("{\"$set\": {\"a\": 2}}");
-  assert_int_equal(msi_view_try(view, update, 0, &root, &error), MS_ENOHOST);
+  assert_int_equal(msi_view_try(view, update, 0, &trial, &error), MS_ENOHOST);
   assert_string_not_equal(error.message, "");
   ms_update_release(update);
   msi_view_free(view);
@@ -398,13 +398,13 @@ static void test_foreign_entries_elsewhere_do_not_replay_what_is_pending(void **
   deliver_root(&f, json("{\"mine\": {\"k\": 0}, \"theirs\": {\"k\": 0}}"), 0);
   char text[64];
   for (int i = 0; i < 1000; i++) {
-    const ms_value *root = NULL;
+    msi_view_trial trial;
     snprintf(text, sizeof text, "mine.k%d", i);
     ms_update *update = guarded_set(text, i, MS_EMPTY);
-    assert_int_equal(msi_view_try(f.view, update, 5, &root, NULL), MS_OK);
+    assert_int_equal(msi_view_try(f.view, update, 5, &trial, NULL), MS_OK);
     assert_int_equal(msi_view_reserve(f.view), MS_OK);
-    msi_view_add(f.view, (uint64_t)i + 1, update, 5, root);
-    ms_value_release(root);
+    msi_view_add(f.view, (uint64_t)i + 1, &trial, 5);
+    msi_view_trial_fini(&trial);
     ms_update_release(update);
   }
   uint64_t before = memory.requests;
@@ -427,7 +427,8 @@ static bool survive(uint64_t n) {
   failing_alloc_init(&memory);
   msi_view *view = NULL;
   assert_int_equal(msi_view_new(&memory.alloc, 0, &view), MS_OK);
-  const ms_value *committed = json("{\"a\": {\"x\": 1}}"), *next = NULL, *root = NULL;
+  const ms_value *committed = json("{\"a\": {\"x\": 1}}"), *next = NULL;
+  msi_view_trial trial;
   msi_view_step found;
   msi_delivery first = {.kind = MSI_DELIVER_ROOT, .root = committed, .version = 1};
   assert_int_equal(msi_view_take(view, SELF, &first, &found), MS_OK);
@@ -436,11 +437,11 @@ static bool survive(uint64_t n) {
   ms_status status = msi_view_reserve(view);
   if (status == MS_ENOMEM) status = msi_view_reserve(view);
   assert_int_equal(status, MS_OK);
-  status = msi_view_try(view, own, 5, &root, NULL);
-  if (status == MS_ENOMEM) status = msi_view_try(view, own, 5, &root, NULL);
+  status = msi_view_try(view, own, 5, &trial, NULL);
+  if (status == MS_ENOMEM) status = msi_view_try(view, own, 5, &trial, NULL);
   assert_int_equal(status, MS_OK);
-  msi_view_add(view, 1, own, 5, root);
-  ms_value_release(root);
+  msi_view_add(view, 1, &trial, 5);
+  msi_view_trial_fini(&trial);
   static const char *const texts[] = {"{\"$set\": {\"b\": 1}}",
                                       "{\"$inc\": {\"a.x\": 1}}",
                                       "{\"$set\": {\"a\": {\"x\": 7}}}"};

@@ -64,23 +64,182 @@ static void test_operators_change_the_document(void **state) {
   assert_int_equal(ms_share_set(share, "", value, NULL, &error), MS_EPATH);
   assert_non_null(strstr(error.message, "ms_share_replace"));
   assert_int_equal(ms_path_parse(NULL, "gone.x", 6, &path, &error), MS_OK);
-  assert_int_equal(
-      ms_share_write(share, path, MS_OP_SET, ms_value_null(), MS_EMPTY, NULL, &error),
-      MS_EPATH);
-  assert_int_equal(ms_share_write(share, path, (ms_operator)99, ms_value_null(), MS_NULL,
-                                  NULL, &error),
-                   MS_EARGUMENT);
-  assert_int_equal(ms_share_write(share, path, MS_OP_UNSET, NULL, MS_NULL, NULL, &error),
-                   MS_OK);
+  ms_write write;
+  ms_write_init(&write);
+  write.path = path;
+  write.operand = ms_value_null();
+  write.container = MS_EMPTY;
+  assert_int_equal(ms_share_write(share, &write, NULL, &error), MS_EPATH);
+  write.container = MS_NULL;
+  write.op = (ms_operator)99;
+  assert_int_equal(ms_share_write(share, &write, NULL, &error), MS_EARGUMENT);
+  write.op = MS_OP_UNSET;
+  write.operand = NULL;
+  assert_int_equal(ms_share_write(share, &write, NULL, &error), MS_OK);
   ms_path_release(path);
   ms_value_release(value);
   value = json("{\"$set\":{\"u\":5},\"$inc\":{\"l.0\":1}}");
-  assert_int_equal(ms_update_parse(NULL, value, &update, &error), MS_OK);
+  assert_int_equal(ms_update_parse(NULL, value, NULL, &update, &error), MS_OK);
   assert_int_equal(ms_share_update(share, update, NULL, &error), MS_OK);
-  assert_int_equal(ms_share_patch(share, value, NULL, &error), MS_OK);
+  assert_int_equal(ms_share_patch(share, value, NULL, NULL, &error), MS_OK);
   assert_document(share, "{\"l\":[3,true],\"u\":5}");
   ms_update_release(update);
   ms_value_release(value);
+}
+
+/* ---------------------------------------------------- single operators and conditions */
+
+static ms_status write_json(ms_share *share, const char *at, ms_operator op,
+                            const char *operand) {
+  ms_write write;
+  ms_path *path = NULL;
+  ms_error error;
+  ms_write_init(&write);
+  assert_int_equal(ms_path_parse(NULL, at, strlen(at), &path, &error), MS_OK);
+  write.path = path;
+  write.op = op;
+  write.operand = operand == NULL ? NULL : json(operand);
+  ms_status status = ms_share_write(share, &write, NULL, &error);
+  ms_value_release(write.operand);
+  ms_path_release(path);
+  return status;
+}
+
+static void test_every_single_operator_changes_the_document(void **state) {
+  ms_share *share = peer_open(*state);
+  assert_int_equal(write_json(share, "n", MS_OP_SET, "6"), MS_OK);
+  assert_int_equal(write_json(share, "n", MS_OP_MUL, "7"), MS_OK);
+  assert_int_equal(write_json(share, "n", MS_OP_MAX, "50"), MS_OK);
+  assert_int_equal(write_json(share, "n", MS_OP_MIN, "9"), MS_OK);
+  assert_int_equal(write_json(share, "n", MS_OP_INC, "1"), MS_OK);
+  assert_int_equal(write_json(share, "l", MS_OP_PUSH, "1"), MS_OK);
+  assert_int_equal(write_json(share, "l", MS_OP_ADD_TO_SET, "1"), MS_OK);
+  assert_int_equal(write_json(share, "l", MS_OP_ADD_TO_SET, "2"), MS_OK);
+  assert_int_equal(write_json(share, "l", MS_OP_INSERT, "[0, {\"$each\": [1]}]"), MS_OK);
+  assert_document(share, "{\"n\":10,\"l\":[{\"$each\":[1]},1,2]}");
+  assert_int_equal(write_json(share, "l", MS_OP_REMOVE, "0"), MS_OK);
+  assert_int_equal(write_json(share, "l", MS_OP_PULL, "{\"$gt\": 1}"), MS_OK);
+  assert_document(share, "{\"n\":10,\"l\":[1]}");
+  assert_int_equal(write_json(share, "l", MS_OP_POP, "1"), MS_OK);
+  assert_int_equal(write_json(share, "n", MS_OP_UNSET, NULL), MS_OK);
+  assert_document(share, "{\"l\":[]}");
+  assert_int_equal(write_json(share, "t", MS_OP_CURRENT_DATE, NULL), MS_OK);
+  assert_true(int_at(share, "t") > INT64_C(1600000000000));
+}
+
+static void test_positions_that_are_none_are_refused(void **state) {
+  ms_share *share = peer_open(*state);
+  assert_int_equal(write_json(share, "l", MS_OP_PUSH, "1"), MS_OK);
+  assert_int_equal(write_json(share, "l", MS_OP_REMOVE, "1"), MS_EPATH);
+  assert_int_equal(write_json(share, "l", MS_OP_REMOVE, "-1"), MS_EARGUMENT);
+  assert_int_equal(write_json(share, "l", MS_OP_REMOVE, NULL), MS_EARGUMENT);
+  assert_int_equal(write_json(share, "l", MS_OP_INSERT, "[-1, 2]"), MS_EARGUMENT);
+  assert_int_equal(write_json(share, "l", MS_OP_INSERT, "[0]"), MS_EARGUMENT);
+  assert_int_equal(write_json(share, "l", MS_OP_INSERT, NULL), MS_EARGUMENT);
+  assert_int_equal(write_json(share, "l", MS_OP_POP, "2"), MS_EARGUMENT);
+  assert_int_equal(write_json(share, "l", MS_OP_INC, NULL), MS_EARGUMENT);
+  assert_int_equal(write_json(share, "gone", MS_OP_REMOVE, "0"), MS_EPATH);
+  assert_document(share, "{\"l\":[1]}");
+}
+
+static void test_write_carries_the_wall_time_it_was_given(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_write write;
+  ms_path *path = NULL;
+  ms_error error;
+  ms_write_init(&write);
+  assert_int_equal(ms_path_parse(NULL, "t", 1, &path, &error), MS_OK);
+  write.path = path;
+  write.op = MS_OP_CURRENT_DATE;
+  write.wall_ms = 12345;
+  assert_int_equal(ms_share_write(share, &write, NULL, &error), MS_OK);
+  assert_int_equal(int_at(share, "t"), 12345);
+  ms_path_release(path);
+}
+
+static void test_batch_has_one_wall_time(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_batch *batch = NULL;
+  ms_error error;
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  int64_t wall_ms = ms_share_wall_ms(share);
+  assert_int_equal(write_json(share, "t", MS_OP_CURRENT_DATE, NULL), MS_OK);
+  assert_int_equal(int_at(share, "t"), wall_ms);
+  assert_int_equal(ms_batch_commit(batch, NULL, &error), MS_OK);
+  ms_batch_free(batch);
+  assert_int_equal(int_at(share, "t"), wall_ms);
+}
+
+static ms_status patch_where(ms_share *share, const char *text, const char *where,
+                             ms_receipt **receipt) {
+  ms_update_options options;
+  ms_error error;
+  const ms_value *document = json(text);
+  ms_update_options_init(&options);
+  options.where = json(where);
+  ms_status status = ms_share_patch(share, document, &options, receipt, &error);
+  ms_value_release(options.where);
+  ms_value_release(document);
+  return status;
+}
+
+static void test_condition_that_does_not_hold_is_told_by_the_receipt(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_receipt *receipt = NULL;
+  ms_error error;
+  ms_rejection rejection = {.bytes = sizeof rejection};
+  set(share, "stock", 1);
+  for (int i = 1; i >= 0; i--) {
+    assert_int_equal(patch_where(share, "{\"$inc\":{\"stock\":-1}}",
+                                 "{\"stock\":{\"$gt\":0}}", &receipt),
+                     MS_OK);
+    assert_int_equal(ms_receipt_wait(receipt, PATIENCE_MS, &error),
+                     i == 1 ? MS_OK : MS_ECONDITION);
+    if (i == 0) {
+      assert_true(ms_receipt_rejection(receipt, &rejection));
+      assert_non_null(strstr(error.message, "stock"));
+      assert_int_equal(ms_path_count(rejection.path), 1);
+    }
+    assert_int_equal(int_at(share, "stock"), 0);
+    ms_receipt_release(receipt);
+  }
+}
+
+static void test_condition_is_for_the_host_and_not_for_the_view(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self), *other = peer_open(self);
+  ms_receipt *receipt = NULL;
+  ms_error error;
+  /* The other peer's view does not know yet that the door is open. */
+  set(host, "open", 1);
+  assert_int_equal(patch_where(other, "{\"$set\":{\"in\":1}}", "{\"open\":1}", &receipt),
+                   MS_OK);
+  assert_int_equal(int_at(other, "in"), -1);
+  assert_int_equal(ms_receipt_wait(receipt, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(int_at(other, "in"), 1);
+  ms_receipt_release(receipt);
+}
+
+static void test_condition_in_a_batch_fails_at_once(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_batch *batch = NULL;
+  ms_error error;
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  set(share, "a", 1);
+  assert_int_equal(patch_where(share, "{\"$set\":{\"b\":1}}", "{\"a\":2}", NULL),
+                   MS_ECONDITION);
+  assert_int_equal(patch_where(share, "{\"$set\":{\"b\":2}}", "{\"a\":1}", NULL), MS_OK);
+  assert_int_equal(ms_batch_commit(batch, NULL, &error), MS_OK);
+  ms_batch_free(batch);
+  assert_document(share, "{\"a\":1,\"b\":2}");
+}
+
+static void test_condition_that_is_no_query_says_so(void **state) {
+  ms_share *share = peer_open(*state);
+  assert_int_equal(
+      patch_where(share, "{\"$set\":{\"b\":1}}", "{\"a\":{\"$no\":2}}", NULL),
+      MS_EARGUMENT);
+  assert_int_equal(patch_where(share, "{\"$set\":{\"b\":1}}", "[]", NULL), MS_EARGUMENT);
 }
 
 /* --------------------------------------------------------------------- batches */
@@ -404,6 +563,14 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       SCENE_TEST(test_typed_calls_write_and_read_their_types_only),
       SCENE_TEST(test_operators_change_the_document),
+      SCENE_TEST(test_every_single_operator_changes_the_document),
+      SCENE_TEST(test_positions_that_are_none_are_refused),
+      SCENE_TEST(test_write_carries_the_wall_time_it_was_given),
+      SCENE_TEST(test_batch_has_one_wall_time),
+      SCENE_TEST(test_condition_that_does_not_hold_is_told_by_the_receipt),
+      SCENE_TEST(test_condition_is_for_the_host_and_not_for_the_view),
+      SCENE_TEST(test_condition_in_a_batch_fails_at_once),
+      SCENE_TEST(test_condition_that_is_no_query_says_so),
       SCENE_TEST(test_batch_without_writes_commits_nothing),
       SCENE_TEST(test_one_batch_at_a_time_and_no_poll_meanwhile),
       SCENE_TEST(test_view_number_counts_what_a_batch_shows_and_hides),

@@ -57,7 +57,7 @@ static inline ms_update *mst_update(const char *json) {
   const ms_value *document = mst_json(json);
   ms_update *update = NULL;
   ms_error error = {MS_OK, ""};
-  if (ms_update_parse(NULL, document, &update, &error) != MS_OK) {
+  if (ms_update_parse(NULL, document, NULL, &update, &error) != MS_OK) {
     fail_msg("%s: %s", json, error.message);
   }
   ms_value_release(document);
@@ -86,7 +86,10 @@ static inline ms_status mst_compile(const char *json, const char *filters,
                                     ms_update **out, ms_error *error) {
   const ms_value *document = mst_json(json);
   const ms_value *given = filters == NULL ? NULL : mst_json(filters);
-  ms_status st = ms_update_parse_filtered(NULL, document, given, out, error);
+  ms_status st = ms_update_parse(
+      NULL, document,
+      &(ms_update_options){.bytes = sizeof(ms_update_options), .array_filters = given},
+      out, error);
   if (st == MS_OK) { /* what comes back from the wire is the same */
     ms_update *again = NULL;
     assert_int_equal(

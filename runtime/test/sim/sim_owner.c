@@ -189,8 +189,7 @@ static void read_own_write(sim_proc *proc, const sim_receipt *receipt) {
   }
 }
 
-static void submit(sim_proc *proc, ms_update *update, int64_t wall_ms,
-                   const ms_value *after) {
+static void submit(sim_proc *proc, const msi_view_trial *trial, int64_t wall_ms) {
   sim_world *sim = proc->sim;
   uint64_t number = 0;
   proc->receipts = sim_grow(proc->receipts, &proc->receipt_capacity, proc->receipt_count,
@@ -200,14 +199,14 @@ static void submit(sim_proc *proc, ms_update *update, int64_t wall_ms,
   *receipt = (sim_receipt){.number = proc->receipt_count,
                            .base = msi_view_version(proc->view),
                            .group = proc->group,
-                           .update = ms_update_retain(update),
+                           .update = ms_update_retain(trial->update),
                            .wall_ms = wall_ms,
                            .state = MS_PENDING};
   if (msi_view_reserve(proc->view) != MS_OK) abort();
   if (!sim_enter(proc)) return;
-  ms_status status =
-      msi_replica_submit(proc->replica, sim_clock(proc), receipt->base, wall_ms, update,
-                         msi_view_root(proc->view), after, &number);
+  ms_status status = msi_replica_submit(proc->replica, sim_clock(proc), receipt->base,
+                                        wall_ms, trial->update, msi_view_root(proc->view),
+                                        trial->is_dormant ? NULL : trial->root, &number);
   receipt = &proc->receipts[proc->receipt_count - 1];
   if (status == MS_OK && number != receipt->number) {
     sim_fail(sim, "peer %d: number %llu after %zu", proc->index,
@@ -216,7 +215,7 @@ static void submit(sim_proc *proc, ms_update *update, int64_t wall_ms,
   sim_note(sim, proc, "submits number, status", number, (uint64_t)-status);
   if (status == MS_OK) {
     sim->report->writes++;
-    msi_view_add(proc->view, number, update, wall_ms, after);
+    msi_view_add(proc->view, number, trial, wall_ms);
   } else {
     bool expected = proc->readonly
                         ? status == MS_EREADONLY
@@ -250,12 +249,12 @@ static void write_one(sim_proc *proc) {
   ms_update *update = sim_program_update(sim);
   if (update == NULL) return;
   int64_t wall_ms = proc->port.wall_ms(proc);
-  const ms_value *after = NULL;
+  msi_view_trial trial;
   ms_error error = {MS_OK, ""};
   sim->writes_left--;
-  if (msi_view_try(proc->view, update, wall_ms, &after, &error) == MS_OK) {
-    submit(proc, update, wall_ms, after);
-    ms_value_release(after);
+  if (msi_view_try(proc->view, update, wall_ms, &trial, &error) == MS_OK) {
+    submit(proc, &trial, wall_ms);
+    msi_view_trial_fini(&trial);
   }
   ms_update_release(update);
 }

@@ -86,7 +86,7 @@ static ms_update *parse(sim_world *sim, const char *text) {
   const ms_value *document = from_json(sim, text);
   ms_update *update = NULL;
   ms_error error = {MS_OK, ""};
-  if (ms_update_parse(&sim->alloc, document, &update, &error) != MS_OK) {
+  if (ms_update_parse(&sim->alloc, document, NULL, &update, &error) != MS_OK) {
     sim_fail(sim, "%s: %s", text, error.message);
   }
   ms_value_release(document);

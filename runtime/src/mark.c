@@ -1,0 +1,156 @@
+/*
+ * Marks: what a patch says of the arrays that it goes into by position.
+ *
+ * "list.3.hp" means the fourth element of the list as the writer saw it. Whether 3 is a
+ * position or the key of an object shows in the writer's document only, and so does
+ * whether the element was committed or one of the writer's own, still pending, whose
+ * position hangs on what others append. The host knows neither, so the writer says both.
+ */
+#include "builder.h"
+
+typedef struct marker {
+  const ms_alloc *alloc;
+  const ms_value *committed, *before, *after; /* borrowed; committed may be NULL */
+  msi_builder builder;
+  const msi_op *last; /* of the mark before this one; NULL: there is none */
+  size_t last_count;  /* its keys */
+  size_t found;
+  bool counts_only;
+} marker;
+
+/* The value at one more key, NULL where there is none. */
+static const ms_value *step(const ms_value *value, const msi_segment *segment) {
+  return value == NULL ? NULL : msi_segment_find(segment, value);
+}
+
+static bool is_array(const ms_value *value) {
+  return value != NULL && ms_value_type(value) == MS_ARRAY;
+}
+
+static bool same_keys(const msi_op *a, const msi_op *b, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!msi_segment_equal(&a->path->segments[i], &b->path->segments[i])) return false;
+  }
+  return true;
+}
+
+/* Operations stand in order of their paths, so those of one array stand together. */
+static bool is_known(const marker *self, const msi_op *op, size_t count) {
+  return self->last != NULL && self->last_count == count &&
+         same_keys(self->last, op, count);
+}
+
+/* The array at the first `count` keys of the operation's path. */
+static ms_status add(marker *self, const msi_op *op, size_t count, bool is_beyond) {
+  bool known = is_known(self, op, count);
+  self->last = op;
+  self->last_count = count;
+  if (known && !self->counts_only && is_beyond) {
+    msi_op *mark = &msi_builder_ops(&self->builder)[self->builder.op_count - 1];
+    ms_value_release(mark->operand);
+    mark->operand = ms_value_bool(true);
+  }
+  if (known) return MS_OK;
+  self->found++;
+  if (self->counts_only) return MS_OK;
+  ms_path *path;
+  ms_status st = msi_path_from_segments(self->alloc, op->path->segments, count, &path);
+  if (st != MS_OK) return st;
+  msi_op *mark = msi_builder_add(&self->builder, MSI_CODE_MARK, path);
+  mark->operand = ms_value_bool(is_beyond);
+  return msi_op_check(self->alloc, mark, NULL);
+}
+
+/* The position at which the operation inserts into its array or removes from it; -1: none
+ * that is counted from the start. */
+static int64_t own_position(const msi_op *op) {
+  const ms_value *operand = op->operand;
+  int64_t position;
+  if (op->selection != NULL) return -1;
+  if (op->code == MSI_CODE_PUSH_AT) {
+    operand = ms_value_at(operand, 1);
+  } else if (op->code != MSI_CODE_REMOVE_AT) {
+    return -1;
+  }
+  return operand != NULL && ms_value_to_int(operand, &position) == MS_OK ? position : -1;
+}
+
+static bool is_beyond(const ms_value *committed, int64_t index) {
+  return !is_array(committed) || (uint64_t)index >= ms_value_count(committed);
+}
+
+static ms_status mark_op(marker *self, const msi_op *op) {
+  const ms_value *committed = self->committed, *before = self->before,
+                 *after = self->after;
+  const ms_path *path = op->path;
+  for (size_t i = 0; i < path->count; i++) {
+    const msi_segment *segment = &path->segments[i];
+    if (segment->index >= 0 && (is_array(before) || is_array(after))) {
+      ms_status st = add(self, op, i, is_beyond(committed, segment->index));
+      if (st != MS_OK) return st;
+    }
+    committed = step(committed, segment);
+    before = step(before, segment);
+    after = step(after, segment);
+  }
+  int64_t position = own_position(op);
+  if (position < 0 || !is_beyond(committed, position)) return MS_OK;
+  return add(self, op, path->count, true);
+}
+
+static bool has_position(const msi_op *op) {
+  if (op->class_ == MSI_CLASS_GUARD) return false;
+  for (size_t i = 0; i < op->path->count; i++) {
+    if (op->path->segments[i].index >= 0) return true;
+  }
+  return own_position(op) >= 0;
+}
+
+static ms_status mark_ops(marker *self, const ms_update *update) {
+  self->last = NULL;
+  self->found = 0;
+  ms_status st = MS_OK;
+  for (uint32_t i = 0; i < update->op_count && st == MS_OK; i++) {
+    if (has_position(&update->ops[i])) st = mark_op(self, &update->ops[i]);
+  }
+  return st;
+}
+
+static ms_status build(marker *self, const ms_update *update, size_t count,
+                       ms_update **out) {
+  ms_update *marks = NULL;
+  ms_status st =
+      msi_builder_init(&self->builder, self->alloc, count, 32 * (uint64_t)count, NULL);
+  if (st == MS_OK) {
+    msi_builder_begin_group(&self->builder);
+    st = mark_ops(self, update);
+  }
+  if (st == MS_OK) st = msi_builder_finish(&self->builder, &marks, NULL);
+  if (st != MS_OK) {
+    msi_builder_fini(&self->builder);
+    return st;
+  }
+  const ms_update *const parts[] = {marks, update};
+  st = msi_update_concat(self->alloc, parts, 2, out);
+  ms_update_release(marks);
+  return st;
+}
+
+ms_status msi_update_mark(const ms_alloc *alloc, const ms_update *update,
+                          const ms_value *committed, const ms_value *before,
+                          const ms_value *after, ms_update **out) {
+  marker self = {.alloc = msi_alloc_resolve(alloc),
+                 .committed = committed,
+                 .before = before,
+                 .after = after,
+                 .counts_only = true};
+  ms_status st = mark_ops(&self, update);
+  MSI_ASSERT(st == MS_OK); /* counting needs no memory */
+  (void)st;
+  if (self.found == 0) {
+    *out = ms_update_retain(update);
+    return MS_OK;
+  }
+  self.counts_only = false;
+  return build(&self, update, self.found, out);
+}
