@@ -39,7 +39,7 @@ build = {
         "runtime/src/update_decode.c", "runtime/src/mark.c", "runtime/src/apply.c",
         "runtime/src/visit.c", "runtime/src/pattern.c", "runtime/src/matcher.c",
         "runtime/src/hook.c", "runtime/src/entry.c", "runtime/src/path_trie.c",
-        "runtime/src/conflict.c", "runtime/src/conflict_pack.c", "runtime/src/members.c",
+        "runtime/src/conflict.c", "runtime/src/conflict_position.c", "runtime/src/conflict_pack.c", "runtime/src/members.c",
         "runtime/src/tail.c", "runtime/src/pending.c", "runtime/src/message.c",
         "runtime/src/snapshot.c", "runtime/src/replica.c", "runtime/src/host.c",
         "runtime/src/decide.c", "runtime/src/client.c", "runtime/src/watch.c",

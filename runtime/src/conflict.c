@@ -17,17 +17,32 @@
 
 /* ----- stamps */
 
-static void stamps_note(msi_stamps *all, const msi_stamp *one) {
+/* The order of one kind of stamps. */
+typedef bool (*beats_fn)(const msi_stamp *a, const msi_stamp *b);
+
+static bool is_later(const msi_stamp *a, const msi_stamp *b) {
+  return a->version > b->version;
+}
+
+static void stamps_keep(msi_stamps *all, const msi_stamp *one, beats_fn beats) {
   msi_stamp *top = all->top;
   if (one->version == 0) return;
   if (top[0].version == 0 || top[0].origin == one->origin) {
-    if (top[0].version == 0 || msi_stamp_beats(one, &top[0])) top[0] = *one;
-  } else if (msi_stamp_beats(one, &top[0])) {
+    if (top[0].version == 0 || beats(one, &top[0])) top[0] = *one;
+  } else if (beats(one, &top[0])) {
     top[1] = top[0];
     top[0] = *one;
-  } else if (top[1].version == 0 || msi_stamp_beats(one, &top[1])) {
+  } else if (top[1].version == 0 || beats(one, &top[1])) {
     top[1] = *one;
   }
+}
+
+void msi_stamps_note(msi_stamps *all, const msi_stamp *one) {
+  stamps_keep(all, one, msi_stamp_beats);
+}
+
+void msi_stamps_note_version(msi_stamps *all, const msi_stamp *one) {
+  stamps_keep(all, one, is_later);
 }
 
 /* Keeps in *best the newest operation that the writer of the patch had not seen. */
@@ -41,7 +56,7 @@ static void stamps_best(const msi_stamps *all, const msi_patch *patch, msi_stamp
 
 /* ----- paths in tries */
 
-typedef void (*evict_fn)(void *ud, const msi_path_trie_node *node);
+typedef void (*evict_fn)(void *ud, msi_path_trie_node *node);
 
 /* The node of a path, made when it is not there; whoever goes for it is reported to `evict`. */
 static ms_status trie_reach(msi_path_trie *trie, const ms_path *path, size_t nodes_max,
@@ -74,13 +89,17 @@ static ms_status trie_reach(msi_path_trie *trie, const ms_path *path, size_t nod
   return status;
 }
 
-static void evict_ops(void *ud, const msi_path_trie_node *node) {
+static void evict_ops(void *ud, msi_path_trie_node *node) {
   msi_conflicts *conflicts = ud;
-  const msi_op_node *ops = (const msi_op_node *)node;
-  for (int i = 0; i < 2; i++) stamps_note(&conflicts->floor, &ops->below.top[i]);
+  msi_op_node *ops = (msi_op_node *)node;
+  for (int i = 0; i < 2; i++) {
+    msi_stamps_note(&conflicts->floor, &ops->below.top[i]);
+    msi_stamps_note_version(&conflicts->position_floor, &ops->touched.top[i]);
+  }
+  msi_positions_free(conflicts, ops);
 }
 
-static void evict_rejected(void *ud, const msi_path_trie_node *node) {
+static void evict_rejected(void *ud, msi_path_trie_node *node) {
   msi_origin_record *record = ud;
   const msi_rejected_node *rejected = (const msi_rejected_node *)node;
   if (rejected->below > record->floor) record->floor = rejected->below;
@@ -188,6 +207,10 @@ void msi_conflicts_free(msi_conflicts *conflicts) {
   }
   msi_alloc_free(alloc, conflicts->records,
                  conflicts->record_capacity * sizeof *conflicts->records);
+  for (msi_path_trie_node *node = conflicts->trie.oldest; node != NULL;
+       node = node->younger) {
+    msi_positions_free(conflicts, (msi_op_node *)node);
+  }
   msi_path_trie_fini(&conflicts->trie);
   MSI_FREE(alloc, conflicts);
 }
@@ -252,30 +275,49 @@ static const msi_op *patch_depends(const msi_conflicts *conflicts, const msi_pat
   return NULL;
 }
 
-void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
-                         const ms_value *root, msi_conflict *out) {
-  const ms_update *update = patch->update;
+/* Was something moved, or lost to a newer operation? */
+static bool patch_loses(const msi_conflicts *conflicts, const msi_patch *patch,
+                        const ms_value *root, msi_conflict *out) {
   const msi_stamp self = {.timestamp = patch->timestamp, .origin = patch->origin};
-  msi_stamp evicted = {0};
-  memset(out, 0, sizeof *out);
-  stamps_best(&conflicts->floor, patch, &evicted);
-  const ms_path *too_old = NULL;
+  const ms_update *update = patch->update;
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
-    if (!op_may_lose(op, root)) continue;
     msi_stamp best = {0};
-    ops_best(conflicts, op->path, patch, &best);
-    if (best.version != 0 && msi_stamp_beats(&best, &self)) {
+    if (msi_positions_conflict(conflicts, patch, i, &best, &out->by_floor)) {
       lost(out, op->path, &best);
-      return;
+      return true;
     }
-    if (too_old == NULL) too_old = op->path;
+    if (!op_may_lose(op, root)) continue;
+    ops_best(conflicts, op->path, patch, &best);
+    if (best.version == 0 || !msi_stamp_beats(&best, &self)) continue;
+    lost(out, op->path, &best);
+    return true;
   }
-  if (too_old != NULL && evicted.version != 0 && msi_stamp_beats(&evicted, &self)) {
-    lost(out, too_old, &evicted);
+  return false;
+}
+
+/* Is an absolute write based below what was evicted? */
+static bool patch_is_too_old(const msi_conflicts *conflicts, const msi_patch *patch,
+                             const ms_value *root, msi_conflict *out) {
+  const msi_stamp self = {.timestamp = patch->timestamp, .origin = patch->origin};
+  const ms_update *update = patch->update;
+  msi_stamp evicted = {0};
+  stamps_best(&conflicts->floor, patch, &evicted);
+  if (evicted.version == 0 || !msi_stamp_beats(&evicted, &self)) return false;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (!op_may_lose(&update->ops[i], root)) continue;
+    lost(out, update->ops[i].path, &evicted);
     out->by_floor = true;
-    return;
+    return true;
   }
+  return false;
+}
+
+void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
+                         const ms_value *root, msi_conflict *out) {
+  memset(out, 0, sizeof *out);
+  if (patch_loses(conflicts, patch, root, out)) return;
+  if (patch_is_too_old(conflicts, patch, root, out)) return;
   const msi_op *op = patch_depends(conflicts, patch, &out->by_floor);
   if (op == NULL) return;
   out->status = MS_ECONFLICT;
@@ -285,6 +327,19 @@ void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
 
 /* ----- noting */
 
+static void note_op(msi_conflicts *conflicts, msi_op_node *ops, const msi_op *op,
+                    const msi_stamp *one) {
+  msi_positions_note(conflicts, ops, op, one);
+  if (op->code == MSI_CODE_MARK) return;
+  bool appends = (op->code == MSI_CODE_PUSH || op->code == MSI_CODE_ADD_TO_SET) &&
+                 op->selection == NULL;
+  if (!appends) msi_stamps_note(&ops->exact, one);
+  for (msi_path_trie_node *at = &ops->node; at != NULL; at = at->parent) {
+    msi_stamps_note(&((msi_op_node *)at)->below, one);
+    msi_stamps_note_version(&((msi_op_node *)at)->touched, one);
+  }
+}
+
 static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
   const ms_update *update = entry->patch.update;
   const msi_stamp one = {.timestamp = entry->patch.timestamp,
@@ -293,17 +348,16 @@ static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
                          .wall_ms = entry->patch.wall_ms};
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
-    if (op->class_ == MSI_CLASS_GUARD) continue;
+    if (op->class_ == MSI_CLASS_GUARD && op->code != MSI_CODE_MARK) continue;
     msi_path_trie_node *node = NULL;
     ms_status status = trie_reach(&conflicts->trie, op->path, conflicts->nodes_max,
                                   evict_ops, conflicts, &node);
-    if (status != MS_OK) {
-      stamps_note(&conflicts->floor, &one);
-      continue;
+    if (status == MS_OK) {
+      note_op(conflicts, (msi_op_node *)node, op, &one);
+    } else {
+      msi_stamps_note(&conflicts->floor, &one);
+      msi_stamps_note_version(&conflicts->position_floor, &one);
     }
-    stamps_note(&((msi_op_node *)node)->exact, &one);
-    for (; node != NULL; node = node->parent)
-      stamps_note(&((msi_op_node *)node)->below, &one);
   }
 }
 
@@ -360,7 +414,8 @@ void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry) {
 
 size_t msi_conflicts_bytes(const msi_conflicts *conflicts) {
   size_t bytes = sizeof *conflicts + msi_path_trie_bytes(&conflicts->trie) +
-                 conflicts->record_capacity * sizeof *conflicts->records;
+                 conflicts->record_capacity * sizeof *conflicts->records +
+                 conflicts->position_count * sizeof(msi_positions);
   for (size_t i = 0; i < conflicts->record_count; i++) {
     const msi_origin_record *record = conflicts->records[i];
     bytes += sizeof *record;
@@ -369,10 +424,22 @@ size_t msi_conflicts_bytes(const msi_conflicts *conflicts) {
   return bytes;
 }
 
-static bool stamps_check(const msi_stamps *all) {
+static bool stamps_check(const msi_stamps *all, beats_fn beats) {
   if (all->top[1].version == 0) return true;
   return all->top[0].version != 0 && all->top[0].origin != all->top[1].origin &&
-         msi_stamp_beats(&all->top[0], &all->top[1]);
+         beats(&all->top[0], &all->top[1]);
+}
+
+static bool op_node_check(const msi_op_node *ops) {
+  if (!stamps_check(&ops->exact, msi_stamp_beats) ||
+      !stamps_check(&ops->below, msi_stamp_beats) ||
+      !stamps_check(&ops->replaced, is_later) || !stamps_check(&ops->touched, is_later)) {
+    return false;
+  }
+  for (int i = 0; i < MSI_POSITION_COUNT && ops->positions != NULL; i++) {
+    if (!stamps_check(&ops->positions->kinds[i], is_later)) return false;
+  }
+  return true;
 }
 
 static bool record_check(const msi_origin_record *record) {
@@ -388,8 +455,7 @@ bool msi_conflicts_check_structure(const msi_conflicts *conflicts) {
   }
   for (const msi_path_trie_node *node = conflicts->trie.oldest; node != NULL;
        node = node->younger) {
-    const msi_op_node *ops = (const msi_op_node *)node;
-    if (!stamps_check(&ops->exact) || !stamps_check(&ops->below)) return false;
+    if (!op_node_check((const msi_op_node *)node)) return false;
   }
   for (size_t i = 0; i < conflicts->record_count; i++) {
     if (!record_check(conflicts->records[i])) return false;
@@ -397,5 +463,6 @@ bool msi_conflicts_check_structure(const msi_conflicts *conflicts) {
       return false;
     }
   }
-  return stamps_check(&conflicts->floor);
+  return stamps_check(&conflicts->floor, msi_stamp_beats) &&
+         stamps_check(&conflicts->position_floor, is_later);
 }

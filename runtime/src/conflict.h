@@ -5,7 +5,27 @@
  * two highest timestamps of distinct origins, with origin, version and wall time: the highest alone
  * may be the writer's own. It is exact, since timestamps follow causes: a patch is stamped above
  * everything its writer has seen, so an operation below a kept one that the writer has seen, or below
- * one of the writer's own, is beaten anyway. Guards ask only: they neither lose nor are kept.
+ * one of the writer's own, is beaten anyway. Guards ask only: they neither lose nor are kept. An
+ * append leaves what is in the array alone: whoever writes inside of it does not lose to it.
+ *
+ * *Positions* are settled whatever the timestamps: an edit must not hit another element than its
+ * writer meant. The table says when the patch of a row is refused because of an operation that its
+ * writer had not seen. Rows and columns speak of one array, but "replaced" is also of what holds it.
+ *
+ *                              moved   pulled   index written   appended   replaced
+ *   goes in by index             x       x                         (1)        x
+ *   moves elements               x       x            x            (2)        x
+ *   $pull, $pullAll              x                    x                       x
+ *
+ *   (1) when the index was at or above the committed length   (2) $pop only; by index as in (1)
+ *
+ * "Moves" is $pop, $push with $position, $slice or $sort, and removing at an index. "Replaced" is
+ * $set, $unset, $rename, $currentDate, $min and $max at the array or above it; who replaces is settled
+ * by timestamp itself, since it hits no element. That a path goes in by index, and where, is what the
+ * writer's marks say (update.h). Operations with positional keys count as moving, replacing and
+ * appending in every array inside the elements of theirs; one that itself goes by positions in there
+ * meets whatever was written at or below its array. "list.0" without a mark, since there was no list,
+ * meets appends that began one.
  *
  * Per origin it also keeps that origin's rejections which it may not have seen yet: versions
  * and a trie of their paths (those of guards are not among them: a guard leaves nothing undone). A
@@ -17,8 +37,9 @@
  *
  * Bounded: at most `nodes_max` nodes (and their keys in bytes, at MSI_CONFLICT_KEY_BYTES a node); the
  * least recently touched leaf goes first and leaves its timestamps in one place, the *floor*: an
- * absolute write to whatever path loses to a newer one there that its writer had not seen. So a lone
- * writer never meets its own floor, and evicted nodes cost only those who write late what is older.
+ * absolute write to whatever path loses to a newer one there that its writer had not seen, and what
+ * goes by positions loses to any. So a lone writer never meets its own floor, and evicted nodes cost
+ * only those who write late what is older.
  * Rejected paths: at most MSI_CONFLICT_REJECTED_NODES nodes per origin, beyond that the oldest leaf
  * raises that origin's own floor: every patch of it based below falls.
  *
@@ -53,9 +74,10 @@ typedef struct msi_conflict {
 } msi_conflict;
 /*
  * Would this patch lose? `root` is the host's document: a $set of the value that stands there already
- * does not conflict. Ties of timestamps: the higher peer id wins. Looks for lost operations first (in
- * order, the winner is the newest), then for the floor, then for dependence. Changes nothing, needs
- * no memory.
+ * does not lose by its timestamp. Ties of timestamps: the higher peer id wins. Looks at the operations in
+ * order, each for its positions (the winner is the last to come) and then for newer ones (the winner
+ * is the newest), then for the floor of timestamps, then for dependence. Changes nothing, needs no
+ * memory.
  */
 void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
                          const ms_value *root, msi_conflict *out);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../conflict_scan.h"
 #include "message.h"
 #include "sim.h"
 
@@ -55,10 +56,14 @@ static bool is_newer(const msi_patch *a, const msi_patch *b) {
   return a->origin > b->origin;
 }
 
-static bool touches(const ms_update *update, const ms_path *path) {
-  for (uint32_t i = 0; i < update->op_count; i++) {
-    const msi_op *op = &update->ops[i];
-    if (op->class_ != MSI_CLASS_GUARD && msi_path_overlaps(op->path, path)) return true;
+/* Does the operation lose to what others wrote in between, be it by what moved or by age? */
+static bool loses_to_update(const msi_patch *patch, const ms_update *update,
+                            const msi_op *op, bool is_standing, const msi_patch *theirs,
+                            const ms_update *other) {
+  for (uint32_t i = 0; i < other->op_count; i++) {
+    if (scan_moved(update, op, &other->ops[i])) return true;
+    if (!is_standing && is_newer(theirs, patch) && scan_meets(op, &other->ops[i]))
+      return true;
   }
   return false;
 }
@@ -95,8 +100,7 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
       const sim_version *other = &group->versions[v - 1];
       const msi_patch *theirs = &other->entry.patch;
       if (other->entry.kind == MSI_ENTRY_PATCH && theirs->origin != patch->origin &&
-          op->class_ == MSI_CLASS_ABSOLUTE && !same && is_newer(theirs, patch) &&
-          touches(other->update, op->path)) {
+          loses_to_update(patch, update, op, same, theirs, other->update)) {
         return v;
       }
       if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&

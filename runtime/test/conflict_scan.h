@@ -1,0 +1,102 @@
+/*
+ * The rules of conflicts between two operations, one pair at a time and straight from DESIGN section 4:
+ * what the conflict index is checked against, in its own tests and in the simulator.
+ */
+#ifndef CONFLICT_SCAN_H
+#define CONFLICT_SCAN_H
+
+#include "update.h"
+
+static inline bool scan_pulls(const msi_op *op) {
+  return op->code == MSI_CODE_PULL || op->code == MSI_CODE_PULL_ALL;
+}
+
+static inline bool scan_appends(const msi_op *op) {
+  return op->code == MSI_CODE_PUSH || op->code == MSI_CODE_ADD_TO_SET;
+}
+
+static inline bool scan_replaces(const msi_op *op) {
+  return op->class_ == MSI_CLASS_ABSOLUTE || op->code == MSI_CODE_MIN ||
+         op->code == MSI_CODE_MAX;
+}
+
+/* "list.$[].tags.1": an index behind a positional key. */
+static inline bool scan_has_inner_index(const msi_op *op) {
+  for (uint32_t i = 0; op->selection != NULL && i < op->selection->count; i++) {
+    if (!op->selection->selectors[i].is_positional &&
+        op->selection->segments[i].index >= 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static inline bool scan_is_marked(const ms_update *update, const ms_path *array) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (op->code == MSI_CODE_MARK && msi_path_equal(op->path, array)) return true;
+  }
+  return false;
+}
+
+static inline bool scan_strictly_begins(const ms_path *a, const ms_path *b) {
+  return a->count < b->count && msi_path_begins(a, b);
+}
+
+/* Did `theirs` put another array in the place of the one at `array`, or work inside of it from an
+ * array above? */
+static inline bool scan_unseats(const msi_op *theirs, const ms_path *array) {
+  if (theirs->selection == NULL) {
+    return scan_replaces(theirs) && msi_path_begins(theirs->path, array);
+  }
+  return (scan_replaces(theirs) || scan_appends(theirs) ||
+          theirs->class_ == MSI_CLASS_MOVING || scan_has_inner_index(theirs)) &&
+         scan_strictly_begins(theirs->path, array);
+}
+
+/* "list.0" where the writer saw no list, and others began one. */
+static inline bool scan_meets_new_list(const ms_update *update, const msi_op *op,
+                                       const msi_op *theirs) {
+  const ms_path *list = theirs->path;
+  return scan_appends(theirs) && theirs->selection == NULL &&
+         scan_strictly_begins(list, op->path) &&
+         op->path->segments[list->count].index >= 0 && !scan_is_marked(update, list);
+}
+
+/* Does an operation of `update` go by positions that `theirs`, which came in between, may have moved?
+ * Whatever the timestamps. */
+static inline bool scan_moved(const ms_update *update, const msi_op *op,
+                              const msi_op *theirs) {
+  bool same = msi_path_equal(op->path, theirs->path);
+  bool they_move = theirs->selection == NULL && theirs->class_ == MSI_CLASS_MOVING;
+  bool they_append = theirs->selection == NULL && scan_appends(theirs);
+  if (theirs->class_ == MSI_CLASS_GUARD && theirs->code != MSI_CODE_MARK) return false;
+  if (op->code == MSI_CODE_MARK) {
+    bool is_beyond = op->operand == ms_value_bool(true);
+    return scan_unseats(theirs, op->path) || (same && they_move) ||
+           (same && they_append && is_beyond);
+  }
+  if (op->class_ == MSI_CLASS_GUARD) return false;
+  if (op->selection != NULL &&
+      (op->class_ == MSI_CLASS_MOVING || scan_has_inner_index(op))) {
+    return theirs->code != MSI_CODE_MARK &&
+           (scan_unseats(theirs, op->path) || msi_path_begins(op->path, theirs->path));
+  }
+  if (op->selection == NULL && op->class_ == MSI_CLASS_MOVING) {
+    if (scan_unseats(theirs, op->path)) return true;
+    if (same && they_move) return !(scan_pulls(op) && scan_pulls(theirs));
+    if (same && they_append) return op->code == MSI_CODE_POP;
+    return same && theirs->code == MSI_CODE_MARK;
+  }
+  return scan_meets_new_list(update, op, theirs);
+}
+
+/* Does an absolute operation lose to `theirs` if that is the newer one? */
+static inline bool scan_meets(const msi_op *op, const msi_op *theirs) {
+  if (op->class_ != MSI_CLASS_ABSOLUTE || theirs->class_ == MSI_CLASS_GUARD) return false;
+  bool appends_above = theirs->selection == NULL && scan_appends(theirs) &&
+                       scan_strictly_begins(theirs->path, op->path);
+  return msi_path_overlaps(op->path, theirs->path) && !appends_above;
+}
+
+#endif

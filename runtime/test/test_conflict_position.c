@@ -1,0 +1,149 @@
+/* Conflicts of what goes into arrays by position with what moves their elements. */
+#include "conflict_support.h"
+
+/* Is the second patch refused that was based below the first? Its timestamp is the newer one. */
+static bool moved(const char *first, const char *second) {
+  msi_conflicts *conflicts = conflicts_of();
+  note(conflicts, accepted(1, 10, 0, 100, marked(first, LISTS)));
+  msi_conflict found = check(conflicts, 11, 0, 200, marked(second, LISTS));
+  assert_int_equal(status_of(conflicts, 11, 1, 200, marked(second, LISTS)), MS_OK);
+  assert_int_equal(status_of(conflicts, 10, 0, 200, marked(second, LISTS)), MS_OK);
+  msi_conflicts_free(conflicts);
+  if (found.status != MS_OK) assert_int_equal(found.winner_version, 1);
+  return found.status == MS_ECONFLICT;
+}
+
+static const char *const movers[] = {
+    "{\"$pop\": {\"l\": 1}}",
+    "{\"$pop\": {\"l\": -1}}",
+    "{\"$pull\": {\"l\": 1}}",
+    "{\"$pullAll\": {\"l\": [1]}}",
+    "{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 0}}}",
+    "{\"$push\": {\"l\": {\"$each\": [1], \"$slice\": 5}}}",
+    "{\"$push\": {\"l\": {\"$each\": [1], \"$sort\": 1}}}"};
+enum { MOVERS = sizeof movers / sizeof *movers };
+
+static void test_what_moves_positions_meets_writes_to_an_index(void **state) {
+  (void)state;
+  for (int i = 0; i < MOVERS; i++) {
+    assert_true(moved(movers[i], "{\"$set\": {\"l.0\": 1}}"));
+    assert_true(moved(movers[i], "{\"$inc\": {\"l.1.n\": 1}}"));
+    assert_true(moved(movers[i], "{\"$push\": {\"l.0.t\": 1}}"));
+    assert_true(moved("{\"$inc\": {\"l.1.n\": 1}}", movers[i]));
+    assert_false(moved(movers[i], "{\"$push\": {\"l\": 1}}"));
+    assert_false(moved(movers[i], "{\"$inc\": {\"a.n\": 1}}"));
+    assert_false(moved("{\"$set\": {\"a.b.0\": 1}}", movers[i]));
+  }
+}
+
+static void test_what_moves_positions_meets_its_like_but_pulls_commute(void **state) {
+  (void)state;
+  for (int i = 0; i < MOVERS; i++) {
+    for (int k = 0; k < MOVERS; k++) {
+      bool both_pull = (i == 2 || i == 3) && (k == 2 || k == 3);
+      assert_int_equal(moved(movers[i], movers[k]), !both_pull);
+    }
+  }
+}
+
+static void test_replacing_an_array_meets_what_goes_by_position(void **state) {
+  (void)state;
+  static const char *const replacers[] = {
+      "{\"$set\": {\"l\": []}}", "{\"$unset\": {\"l\": 1}}",
+      "{\"$rename\": {\"l\": \"c\"}}", "{\"$max\": {\"l\": [9]}}"};
+  for (int i = 0; i < 4; i++) {
+    assert_true(moved(replacers[i], "{\"$inc\": {\"l.1.n\": 1}}"));
+    assert_true(moved(replacers[i], "{\"$set\": {\"l.0.t.0\": 1}}"));
+    assert_false(moved(replacers[i], "{\"$push\": {\"l\": 1}}"));
+    for (int k = 0; k < MOVERS; k++) assert_true(moved(replacers[i], movers[k]));
+    /* Who replaces the whole hits no element: the newer one stands. */
+    assert_false(moved("{\"$inc\": {\"l.1.n\": 1}}", "{\"$set\": {\"l\": []}}"));
+  }
+}
+
+static void test_appends_meet_pops_and_writes_at_or_above_the_length(void **state) {
+  (void)state;
+  static const char *const appends[] = {"{\"$push\": {\"l\": 1}}",
+                                        "{\"$addToSet\": {\"l\": 1}}"};
+  for (int i = 0; i < 2; i++) {
+    assert_true(moved(appends[i], "{\"$pop\": {\"l\": 1}}"));
+    assert_true(moved(appends[i], "{\"$set\": {\"l.2\": 1}}"));
+    assert_false(moved(appends[i], "{\"$set\": {\"l.1\": 1}}"));
+    assert_false(moved(appends[i], "{\"$pull\": {\"l\": 1}}"));
+    assert_true(
+        moved(appends[i], "{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 2}}}"));
+    assert_false(
+        moved(appends[i], "{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 1}}}"));
+    assert_false(moved(appends[i], appends[1 - i]));
+  }
+  assert_true(moved("{\"$push\": {\"e\": 1}}", "{\"$set\": {\"e.0\": 1}}"));
+}
+
+static void test_index_write_below_the_length_is_apart_from_newer_appends(void **state) {
+  (void)state;
+  msi_conflicts *conflicts = conflicts_of();
+  note(conflicts, accepted(1, 10, 0, 300, marked("{\"$push\": {\"l\": 1}}", LISTS)));
+  assert_int_equal(
+      status_of(conflicts, 11, 0, 200, marked("{\"$set\": {\"l.1\": 1}}", LISTS)), MS_OK);
+  assert_int_equal(
+      status_of(conflicts, 11, 0, 200, marked("{\"$set\": {\"l\": 1}}", LISTS)),
+      MS_ECONFLICT);
+  msi_conflicts_free(conflicts);
+}
+
+static void test_positional_operations_meet_edits_of_inner_arrays(void **state) {
+  (void)state;
+  assert_true(moved("{\"$pull\": {\"l.$[].t\": 1}}", "{\"$set\": {\"l.0.t.1\": 1}}"));
+  assert_true(moved("{\"$set\": {\"l.$[x].t\": []}}", "{\"$pop\": {\"l.0.t\": 1}}"));
+  assert_true(moved("{\"$pop\": {\"l.0.t\": 1}}", "{\"$inc\": {\"l.$[].t.0\": 1}}"));
+  assert_true(moved("{\"$set\": {\"l.0.t.1\": 1}}", "{\"$pull\": {\"l.$[].t\": 1}}"));
+  assert_false(moved("{\"$inc\": {\"l.$[].n\": 1}}", "{\"$set\": {\"l.0.t.1\": 1}}"));
+  assert_false(moved("{\"$pop\": {\"l\": 1}}", "{\"$inc\": {\"l.$[].n\": 1}}"));
+}
+
+static void test_keys_that_are_numbers_are_no_positions(void **state) {
+  (void)state;
+  static const char document[] = "{\"players\": {\"7\": {\"hp\": 1}}}";
+  msi_conflicts *conflicts = conflicts_of();
+  note(conflicts,
+       accepted(1, 10, 0, 100, marked("{\"$set\": {\"players\": {}}}", document)));
+  assert_int_equal(status_of(conflicts, 11, 0, 200,
+                             marked("{\"$inc\": {\"players.7.hp\": 1}}", document)),
+                   MS_OK);
+  msi_conflicts_free(conflicts);
+}
+
+static void test_evicted_positions_raise_a_floor(void **state) {
+  (void)state;
+  msi_conflicts *conflicts = NULL;
+  char text[32];
+  assert_int_equal(msi_conflicts_new(NULL, 1, &conflicts), MS_OK);
+  note(conflicts, accepted(1, 10, 0, 100, marked("{\"$pop\": {\"l\": 1}}", LISTS)));
+  uint64_t version = 1;
+  for (; version < 3 * MSI_CONFLICT_NODES_LEAST; version++) {
+    snprintf(text, sizeof text, "k%d", (int)version);
+    note(conflicts, accepted(version + 1, 10, version, 100 + version, set(text, 1)));
+  }
+  msi_conflict found =
+      check(conflicts, 11, 0, 9999, marked("{\"$set\": {\"l.0\": 1}}", LISTS));
+  assert_int_equal(found.status, MS_ECONFLICT);
+  assert_true(found.by_floor);
+  assert_int_equal(
+      status_of(conflicts, 11, version, 9999, marked("{\"$set\": {\"l.0\": 1}}", LISTS)),
+      MS_OK);
+  msi_conflicts_free(conflicts);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_what_moves_positions_meets_writes_to_an_index),
+      cmocka_unit_test(test_what_moves_positions_meets_its_like_but_pulls_commute),
+      cmocka_unit_test(test_replacing_an_array_meets_what_goes_by_position),
+      cmocka_unit_test(test_appends_meet_pops_and_writes_at_or_above_the_length),
+      cmocka_unit_test(test_index_write_below_the_length_is_apart_from_newer_appends),
+      cmocka_unit_test(test_positional_operations_meet_edits_of_inner_arrays),
+      cmocka_unit_test(test_keys_that_are_numbers_are_no_positions),
+      cmocka_unit_test(test_evicted_positions_raise_a_floor),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
