@@ -412,6 +412,7 @@ ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
                            ms_error *error) {
   ms_type type = ms_value_type(root);
   if (type != MS_OBJECT && type != MS_EMPTY) {
+    if (failed_op != NULL) *failed_op = 0;
     return msi_fail(error, MS_ETYPE, "a document is an object, not %s",
                     msi_type_phrase(type));
   }
