@@ -9,10 +9,9 @@
 #include "share.h"
 
 enum {
-  RUN_MAX = 1024,   /* pieces of mail taken at once */
-  RUN_PENDING = 64, /* pending patches that are applied again for one piece of mail */
+  RUN_MAX = 1024, /* pieces of mail taken at once */
   RUN_COST_MAX =
-      1 << 18 /* patches applied again, with listeners; beyond, entries merge for them */
+      1 << 18 /* patches applied again where somebody listens; beyond, entries merge */
 };
 
 /* ---------------------------------------------------------------- collecting */
@@ -260,17 +259,25 @@ static uint64_t run_decided(const ms_share *share, size_t count) {
   return 0;
 }
 
-/* How many pieces of mail are worth to be taken at once. An entry that goes along with what is pending
- * costs little by itself; one that does not costs all that is pending, in a run only once. Where
- * somebody listens, entries are told one by one as long as that can be paid. */
+/* Does the first piece of mail cost as much as many? */
+static bool is_costly(const ms_share *share) {
+  const msi_mail *mail = msi_mailbox_at(&share->mail, 0);
+  msi_entry entry;
+  msi_delivery delivery;
+  if (mail->kind != MSI_MAIL_ENTRY) return true;
+  delivery_of(mail, &entry, &delivery);
+  return msi_view_replays(share->view, mail->self, &delivery);
+}
+
+/* How many pieces of mail are taken at once. Where nobody listens, as many as there are, when nothing is
+ * pending or the first one has all that is pending applied again; else entries are told one by one as
+ * long as that can be paid. */
 static size_t run_length(const ms_share *share) {
   size_t pending = msi_view_pending(share->view);
   size_t count = share->mail.count < RUN_MAX ? share->mail.count : RUN_MAX;
-  if (msi_hooks_count(share->hooks) == 0) {
-    if (pending / RUN_PENDING > count) return 1;
-  } else if (pending * count < RUN_COST_MAX) {
-    return 1;
-  }
+  if (count < 2) return count;
+  if (msi_hooks_count(share->hooks) > 0 && pending * count < RUN_COST_MAX) return 1;
+  if (pending > 0 && !is_costly(share)) return 1;
   size_t length = 0;
   while (length < count) {
     msi_mail_kind kind = msi_mailbox_at(&share->mail, length)->kind;

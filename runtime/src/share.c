@@ -248,7 +248,9 @@ ms_status ms_share_open(ms_runtime *runtime, const char *name,
   ms_status status = ms_share_new(runtime, name, config, &share, error);
   if (status != MS_OK) return status;
   MSI_ASSERT(share != NULL);
-  status = ms_share_start(share, -1, error);
+  ms_share_config whole; /* the share may have been made with another one */
+  status = config_read(config, &whole, error);
+  if (status == MS_OK) status = ms_share_start(share, whole.timeout_ms, error);
   if (status != MS_OK) {
     ms_share_free(share);
     return status;

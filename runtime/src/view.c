@@ -328,6 +328,14 @@ static size_t view_settles(const msi_view *view, uint64_t self,
   return count;
 }
 
+bool msi_view_replays(const msi_view *view, uint64_t self, const msi_delivery *delivery) {
+  size_t settled = view_settles(view, self, delivery);
+  if (view->first + settled == view->end) return false;
+  bool is_patch = delivery->entry->kind == MSI_ENTRY_PATCH;
+  if (settled > 0) return !is_patch || view->items[view->first].is_dormant;
+  return is_patch && !update_is_apart(view, delivery->entry->patch.update);
+}
+
 static msi_view_effect effect_of(const msi_view *view, const msi_delivery *delivery,
                                  const ms_value *root, size_t settled) {
   if (view->root == root) return MSI_VIEW_NONE;

@@ -58,6 +58,9 @@ typedef struct msi_view_step {
   ms_update *settled_update; /* retained when settled: its paths tell where to look */
   /* ROOT and UNKNOWN deliveries settle every own number <= number; the caller walks its receipts. */
 } msi_view_step;
+/* Would taking this delivery of kind ENTRY apply what stays pending again? Then so may many at once, as one
+ * of kind ROOT, at the same cost. */
+bool msi_view_replays(const msi_view *view, uint64_t self, const msi_delivery *delivery);
 /* Take one delivery of kind ENTRY, ROOT or UNKNOWN. `self` is this peer's id. On MS_ENOMEM nothing
  * has changed and the delivery may be tried again. */
 MS_CHECKED ms_status msi_view_take(msi_view *view, uint64_t self,

@@ -621,8 +621,28 @@ static void test_sync_and_flush_without_timeout_look_once(void **state) {
   let_go(self, host);
 }
 
+static void test_opening_again_waits_as_long_as_its_caller_says(void **state) {
+  scene *self = *state;
+  ms_share_config config;
+  ms_share *share = NULL, *again = NULL;
+  ms_error error;
+  peer_open(self);
+  self->runtimes[1] = runtime_make(self);
+  self->count = 2;
+  scene_config(self, &config);
+  config.timeout_ms = 0;
+  assert_int_equal(ms_share_open(self->runtimes[1], "arena", &config, &share, &error),
+                   MS_OK);
+  config.timeout_ms = PATIENCE_MS;
+  assert_int_equal(ms_share_open(self->runtimes[1], "arena", &config, &again, &error),
+                   MS_OK);
+  assert_ptr_equal(again, share);
+  assert_int_equal(state_of(again), MS_SHARE_CLIENT);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      SCENE_TEST(test_opening_again_waits_as_long_as_its_caller_says),
       SCENE_TEST(test_first_peer_founds_and_hosts),
       SCENE_TEST(test_write_is_visible_before_the_call_returns),
       SCENE_TEST(test_receipt_of_the_host_is_settled_by_a_wait),
