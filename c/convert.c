@@ -306,8 +306,9 @@ ms_status msl_read_value(lua_State *L, int index, const msl_where *where,
   return read_value(&in, lua_absindex(L, index), NULL, out);
 }
 
-ms_status msl_read_any(lua_State *L, int index, const ms_value **out, ms_error *error) {
-  reader in = {L, NULL, true, error};
+ms_status msl_read_any(lua_State *L, int index, const msl_where *where,
+                       const ms_value **out, ms_error *error) {
+  reader in = {L, where, true, error};
   return read_value(&in, lua_absindex(L, index), NULL, out);
 }
 

@@ -139,7 +139,8 @@ typedef enum msl_option_kind {
   MSL_OPTION_SECONDS, /* int, milliseconds */
   MSL_OPTION_BYTES,   /* uint64_t */
   MSL_OPTION_COUNT,   /* size_t */
-  MSL_OPTION_STRING   /* const char *, borrowed from the table */
+  MSL_OPTION_STRING,  /* const char *, borrowed from the table */
+  MSL_OPTION_TABLE    /* bool: there is one */
 } msl_option_kind;
 typedef struct msl_option {
   const char *name;
@@ -149,6 +150,9 @@ typedef struct msl_option {
 /* Reads a table of options (or nothing) into a struct. Raises EARGUMENT with the option's
  * name. `options` ends with a NULL name. */
 void msl_check_options(lua_State *L, int index, const msl_option *options, void *target);
+/* The options of an update, array_filters and where. Pushes the two userdata that hold what
+ * `out` borrows. */
+void msl_check_update_options(lua_State *L, int index, ms_update_options *out);
 
 /* ------------------------------------------------------ convert.c: Lua <-> values */
 
@@ -165,7 +169,8 @@ typedef struct msl_where {
 ms_status msl_read_value(lua_State *L, int index, const msl_where *where,
                          const ms_value **out, ms_error *error);
 /* As above; a proxy reads as what it shows now. */
-ms_status msl_read_any(lua_State *L, int index, const ms_value **out, ms_error *error);
+ms_status msl_read_any(lua_State *L, int index, const msl_where *where,
+                       const ms_value **out, ms_error *error);
 /* True for null, booleans, numbers and strings. */
 bool msl_is_scalar(const ms_value *value);
 /* Pushes a scalar; `value` may be borrowed from the view. */

@@ -48,6 +48,10 @@ static void store_option(lua_State *L, const msl_option *option, void *target) {
     case MSL_OPTION_STRING:
       *(const char **)field = msl_check_string(L, -1, name, NULL);
       break;
+    case MSL_OPTION_TABLE:
+      if (lua_type(L, -1) != LUA_TTABLE) msl_raise_type(L, -1, name, "table");
+      *(bool *)field = true;
+      break;
     case MSL_OPTION_BYTES:
     case MSL_OPTION_COUNT: store_number(L, option, field); break;
   }
@@ -67,4 +71,35 @@ void msl_check_options(lua_State *L, int index, const msl_option *options, void 
     }
     store_option(L, option, target);
   }
+}
+
+typedef struct update_options {
+  bool array_filters, where;
+} update_options;
+static const msl_option update_option_list[] = {
+    {"array_filters", MSL_OPTION_TABLE, offsetof(update_options, array_filters)},
+    {"where", MSL_OPTION_TABLE, offsetof(update_options, where)},
+    {NULL, MSL_OPTION_BOOL, 0},
+};
+
+/* Pushes what holds the option; NULL when it was not given. */
+static const ms_value *push_table(lua_State *L, int index, const char *name,
+                                  size_t length, bool given) {
+  const msl_where where = {NULL, name, length};
+  ms_error error = {MS_OK, ""};
+  msl_hold *hold = msl_push_hold(L);
+  if (!given) return NULL;
+  lua_getfield(L, index, name); /* of a plain table */
+  ms_status status = msl_read_any(L, lua_gettop(L), &where, &hold->value, &error);
+  if (msl_finish(&error, status) != MS_OK) msl_raise_error(L, &error);
+  lua_pop(L, 1);
+  return hold->value;
+}
+
+void msl_check_update_options(lua_State *L, int index, ms_update_options *out) {
+  update_options given = {false, false};
+  msl_check_options(L, index, update_option_list, &given);
+  ms_update_options_init(out);
+  out->array_filters = push_table(L, index, "array_filters", 13, given.array_filters);
+  out->where = push_table(L, index, "where", 5, given.where);
 }

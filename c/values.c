@@ -28,7 +28,8 @@ msl_hold *msl_push_hold(lua_State *L) {
 static msl_hold *hold_argument(lua_State *L, int index) {
   ms_error error;
   msl_hold *hold = msl_push_hold(L);
-  if (msl_read_any(L, index, &hold->value, &error) != MS_OK) msl_raise_error(L, &error);
+  if (msl_read_any(L, index, NULL, &hold->value, &error) != MS_OK)
+    msl_raise_error(L, &error);
   return hold;
 }
 
@@ -146,7 +147,7 @@ static int module_equal(lua_State *L) {
   bool gone[2] = {false, false};
   ms_status status = MS_OK;
   for (int i = 0; i < 2 && status == MS_OK; i++) {
-    status = msl_read_any(L, i + 1, &values[i], &error);
+    status = msl_read_any(L, i + 1, NULL, &values[i], &error);
     if (status == MS_ENOENT) gone[i] = true, status = MS_OK;
   }
   bool same = gone[0] || gone[1]
@@ -213,8 +214,6 @@ static int module_to_json(lua_State *L) {
 
 /* ---------------------------------------------------------------- updates */
 
-static const msl_option apply_option_list[] = {{NULL, MSL_OPTION_BOOL, 0}};
-
 static int64_t wall_clock_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -227,13 +226,14 @@ static int module_apply(lua_State *L) {
   for (int i = 1; i <= 2; i++) {
     if (lua_type(L, i) != LUA_TTABLE) msl_raise_type(L, i, names[i - 1], "table");
   }
-  msl_check_options(L, 3, apply_option_list, NULL);
+  ms_update_options options;
+  msl_check_update_options(L, 3, &options);
   msl_hold *document = hold_argument(L, 1);
   msl_hold *operators = hold_argument(L, 2);
   msl_hold *result = msl_push_hold(L);
   ms_error error;
   ms_update *update = NULL;
-  ms_status status = ms_update_parse(NULL, operators->value, NULL, &update, &error);
+  ms_status status = ms_update_parse(NULL, operators->value, &options, &update, &error);
   if (status == MS_OK) {
     status =
         ms_update_apply(update, document->value, wall_clock_ms(), &result->value, &error);

@@ -136,14 +136,14 @@ static int share_replace(lua_State *L) {
   return end(L, &self, status);
 }
 
-static const msl_option patch_options[] = {{NULL, MSL_OPTION_BOOL, 0}};
-
 /* patch(update, options) */
 static int share_patch(lua_State *L) {
   call self;
+  ms_update_options options;
+  msl_check_open_share(L, 1);
   lua_settop(L, 3);
-  msl_check_options(L, 3, patch_options, NULL);
-  begin(L, &self, 3);
+  msl_check_update_options(L, 3, &options);
+  begin(L, &self, lua_gettop(L));
   ms_status status = MS_OK;
   if (lua_type(L, 2) != LUA_TTABLE) {
     status = msl_fail(&self.error, MS_EARGUMENT, "update: table expected, got %s",
@@ -151,7 +151,7 @@ static int share_patch(lua_State *L) {
   }
   if (status == MS_OK) status = read_value(L, &self, 2);
   if (status == MS_OK)
-    status = ms_update_parse(NULL, self.value, NULL, &self.update, &self.error);
+    status = ms_update_parse(NULL, self.value, &options, &self.update, &self.error);
   if (status == MS_OK) {
     self.is_mistake = false;
     status = ms_share_update(self.share->share, self.update, self.receipt, &self.error);

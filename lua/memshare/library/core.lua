@@ -112,10 +112,16 @@ function core.from_json(text) end
 ---@return string? code
 function core.to_json(value, options) end
 
----The document that MongoDB's update makes of a document, which stays as it is.
+---@class memshare.UpdateOptions
+---@field array_filters? table[] for which elements `$[name]` stands: {{ ["name.hp"] = { ["$lt"] = 5 } }}
+---@field where? table a query on the whole document; where it does not hold: ECONDITION
+
+---The document that MongoDB's update makes of a document, which stays as it is. Arguments of a wrong
+---type and unknown options raise; what is wrong with the update itself, its filters or its condition,
+---and what does not fit the document, is nil, message, code.
 ---@param document table
 ---@param update table
----@param options? table
+---@param options? memshare.UpdateOptions
 ---@return table? document
 ---@return string? message
 ---@return string? code
@@ -217,9 +223,11 @@ local Receipt = {}
 ---@return string? code
 function Receipt:wait(timeout) end
 
----MongoDB's update language.
+---MongoDB's update language. The host asks the condition `where` when it decides the patch, whatever
+---the view shows: where it does not hold, `receipt:wait()` gives nil, message, "ECONDITION". In a
+---batch `patch` itself does.
 ---@param update table
----@param options? table
+---@param options? memshare.UpdateOptions
 ---@return memshare.Receipt? receipt
 ---@return string? message
 ---@return string? code
