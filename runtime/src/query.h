@@ -91,6 +91,9 @@ MS_CHECKED ms_status msi_query_parse_filter(const ms_alloc *alloc,
 const msi_value_set *msi_query_set(const ms_query *query);
 /* Does it hold for this value? For queries of each kind. */
 bool msi_query_matches(const ms_query *query, const ms_value *value);
+/* Visits the first keys of all that the query looks at in a document; some twice. */
+typedef void (*msi_query_key_fn)(void *ud, const msi_segment *key);
+void msi_query_keys(const ms_query *query, msi_query_key_fn visit, void *ud);
 /* The path of the first condition that does not hold, borrowed; NULL: all hold, or it is of
  * several paths. */
 const ms_path *msi_query_failing(const ms_query *query, const ms_value *value);

@@ -221,6 +221,21 @@ bool msi_query_matches(const ms_query *query, const ms_value *value) {
   return children_hold(&query->root, value);
 }
 
+/* Conditions below one that has a path are about what is there. */
+static void visit_keys(const msi_condition *self, msi_query_key_fn visit, void *ud) {
+  for (const msi_condition *child = self->children; child != NULL; child = child->next) {
+    if (child->path != NULL && child->path->count > 0) {
+      visit(ud, &child->path->segments[0]);
+    } else {
+      visit_keys(child, visit, ud);
+    }
+  }
+}
+
+void msi_query_keys(const ms_query *query, msi_query_key_fn visit, void *ud) {
+  visit_keys(&query->root, visit, ud);
+}
+
 const ms_path *msi_query_failing(const ms_query *query, const ms_value *value) {
   const msi_condition *child = query->root.children;
   while (child != NULL && holds(child, value)) child = child->next;

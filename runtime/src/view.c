@@ -21,7 +21,7 @@ enum { VIEW_PATHS_MAX = 1 << 20 };
 
 typedef struct path_node {
   msi_path_trie_node node;
-  uint32_t ops;   /* operations exactly here, guards not among them */
+  uint32_t ops;   /* operations and conditions exactly here, guards not among them */
   uint32_t below; /* operations and guards here or below */
 } path_node;
 
@@ -60,25 +60,59 @@ static void paths_give_up(msi_view *view) {
   view->is_tracked = false;
 }
 
-static void paths_count(const msi_op *op, path_node *node, uint32_t by) {
-  if (op->class_ != MSI_CLASS_GUARD) node->ops += by;
+static void paths_count(path_node *node, bool is_guard, uint32_t by) {
+  if (!is_guard) node->ops += by;
   for (msi_path_trie_node *at = &node->node; at != NULL; at = at->parent) {
     ((path_node *)at)->below += by;
   }
 }
 
+static void paths_add_keys(msi_view *view, const msi_segment *segments, size_t count,
+                           bool is_guard) {
+  msi_path_trie_node *node = view->paths.root;
+  ms_status status = MS_OK;
+  if (!view->is_tracked) return;
+  for (size_t k = 0; k < count && status == MS_OK; k++) {
+    status = msi_path_trie_add(&view->paths, node, segments[k].key, &node);
+  }
+  if (status == MS_OK && view->paths.count <= VIEW_PATHS_MAX) {
+    paths_count((path_node *)node, is_guard, 1);
+  } else {
+    paths_give_up(view);
+  }
+}
+
+static void paths_remove_keys(msi_view *view, const msi_segment *segments, size_t count,
+                              bool is_guard) {
+  msi_path_trie_node *node = view->paths.root;
+  for (size_t k = 0; k < count; k++) {
+    node = msi_path_trie_child(&view->paths, node, segments[k].key);
+  }
+  paths_count((path_node *)node, is_guard, UINT32_MAX); /* minus one */
+  while (node->parent != NULL && ((path_node *)node)->below == 0) {
+    msi_path_trie_node *parent = node->parent;
+    msi_path_trie_remove(&view->paths, node);
+    node = parent;
+  }
+}
+
+/* A condition looks at all there is under its keys, so what others write there may turn it. */
+static void add_key(void *ud, const msi_segment *key) {
+  paths_add_keys(ud, key, 1, false);
+}
+
+static void remove_key(void *ud, const msi_segment *key) {
+  paths_remove_keys(ud, key, 1, false);
+}
+
 static void paths_add(msi_view *view, const ms_update *update) {
-  for (uint32_t i = 0; i < update->op_count && view->is_tracked; i++) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
-    msi_path_trie_node *node = view->paths.root;
-    ms_status status = MS_OK;
-    for (uint32_t k = 0; k < op->path->count && status == MS_OK; k++) {
-      status = msi_path_trie_add(&view->paths, node, op->path->segments[k].key, &node);
-    }
-    if (status == MS_OK && view->paths.count <= VIEW_PATHS_MAX) {
-      paths_count(op, (path_node *)node, 1);
+    if (op->code == MSI_CODE_WHERE) {
+      msi_query_keys(op->query, add_key, view);
     } else {
-      paths_give_up(view);
+      paths_add_keys(view, op->path->segments, op->path->count,
+                     op->class_ == MSI_CLASS_GUARD);
     }
   }
 }
@@ -87,15 +121,11 @@ static void paths_remove(msi_view *view, const ms_update *update) {
   if (!view->is_tracked) return;
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
-    msi_path_trie_node *node = view->paths.root;
-    for (uint32_t k = 0; k < op->path->count; k++) {
-      node = msi_path_trie_child(&view->paths, node, op->path->segments[k].key);
-    }
-    paths_count(op, (path_node *)node, UINT32_MAX); /* minus one */
-    while (node->parent != NULL && ((path_node *)node)->below == 0) {
-      msi_path_trie_node *parent = node->parent;
-      msi_path_trie_remove(&view->paths, node);
-      node = parent;
+    if (op->code == MSI_CODE_WHERE) {
+      msi_query_keys(op->query, remove_key, view);
+    } else {
+      paths_remove_keys(view, op->path->segments, op->path->count,
+                        op->class_ == MSI_CLASS_GUARD);
     }
   }
 }

@@ -274,6 +274,57 @@ static void test_writing_before_the_first_root_says_why(void **state) {
   msi_view_free(view);
 }
 
+/* ----- conditions */
+
+static ms_update *conditional(const char *text, const char *where) {
+  const ms_value *document = json(text);
+  ms_update *update = NULL;
+  ms_update_options options;
+  ms_update_options_init(&options);
+  options.where = json(where);
+  assert_int_equal(ms_update_parse(NULL, document, &options, &update, NULL), MS_OK);
+  ms_value_release(options.where);
+  ms_value_release(document);
+  return update;
+}
+
+static void test_patch_whose_condition_does_not_hold_waits_for_the_host(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"open\": 0}");
+  assert_true(write_own(&f, conditional("{\"$set\": {\"in\": 1}}", "{\"open\": 1}")));
+  assert_null(ms_value_get(msi_view_root(f.view), "in", 2));
+  assert_true(write_own(&f, parse("{\"$set\": {\"other\": 1}}")));
+  assert_view(&f);
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"open\": 1}}")));
+  assert_view(&f); /* now it would apply, and shows */
+  assert_non_null(ms_value_get(msi_view_root(f.view), "in", 2));
+  decide(&f, true);
+  assert_view(&f);
+  decide(&f, true);
+  assert_view(&f);
+  teardown(&f);
+}
+
+static void test_foreign_write_may_turn_a_pending_condition(void **state) {
+  (void)state;
+  static const char *const wheres[] = {
+      "{\"a.b\": 1}", "{\"$or\": [{\"a.b\": 1}, {\"z\": 1}]}",
+      "{\"a.b\": {\"$not\": {\"$gt\": 1}}}", "{\"l.n\": 1}"};
+  for (size_t i = 0; i < sizeof wheres / sizeof *wheres; i++) {
+    fixture f;
+    setup(&f, "{\"a\": {\"b\": 1}, \"l\": [{\"n\": 1}]}");
+    assert_true(write_own(&f, conditional("{\"$set\": {\"in\": 1}}", wheres[i])));
+    assert_non_null(ms_value_get(msi_view_root(f.view), "in", 2));
+    assert_true(write_foreign(&f, parse("{\"$set\": {\"a.b\": 2, \"l.0.n\": 2}}")));
+    assert_null(ms_value_get(msi_view_root(f.view), "in", 2));
+    assert_view(&f);
+    decide(&f, false);
+    assert_view(&f);
+    teardown(&f);
+  }
+}
+
 /* ----- when an entry and a pending patch must not change places */
 
 static void assert_json(const fixture *f, const char *text) {
@@ -487,6 +538,8 @@ static void test_want_of_memory_changes_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_patch_whose_condition_does_not_hold_waits_for_the_host),
+      cmocka_unit_test(test_foreign_write_may_turn_a_pending_condition),
       cmocka_unit_test(test_own_accepted_patch_leaves_the_view_alone),
       cmocka_unit_test(test_rejection_rolls_back_what_was_built_on_it_too),
       cmocka_unit_test(test_foreign_entry_shows_beneath_what_is_pending),
