@@ -35,8 +35,8 @@ static const char *target_print(const msi_target *target, char *buffer, size_t b
   return msi_place_print(target->frame, target->route, buffer, bytes);
 }
 
-ms_status msi_target_mismatch(const msi_target *target, const char *wanted,
-                              ms_error *error) {
+ms_status(msi_target_mismatch)(const msi_target *target, const char *wanted,
+                               ms_error *error) {
   char text[MSI_PRINT_BYTES];
   return msi_fail(error, MS_ETYPE, "%s: \"%s\" holds %s, not %s", msi_op_name(target->op),
                   target_print(target, text, sizeof text),

@@ -85,6 +85,10 @@ const char *msi_place_print(const msi_frame *frame, msi_route route, char *buffe
 /* `$inc: "players.alice.name" holds a string, not a number`. MS_ETYPE. */
 ms_status msi_target_mismatch(const msi_target *target, const char *wanted,
                               ms_error *error);
+#ifdef __clang_analyzer__ /* as with msi_fail in alloc.h */
+#define msi_target_mismatch(target, wanted, error)                                       \
+  ((void)msi_target_mismatch((target), (wanted), (error)), MS_ETYPE)
+#endif
 
 /* ----- operators on arrays: array_operator.c, rows of the table */
 ms_status msi_push_compile(const ms_alloc *alloc, const ms_value *given, msi_op *op,

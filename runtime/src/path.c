@@ -381,7 +381,8 @@ const char *msi_type_phrase(ms_type type) { return type_phrases[type]; }
 
 void msi_printer_init(msi_printer *printer, char *buffer, size_t bytes) {
   MSI_ASSERT(bytes >= 4);
-  *printer = (msi_printer){.buffer = buffer, .bytes = bytes};
+  *printer = (msi_printer){.bytes = bytes};
+  printer->buffer = buffer;
 }
 
 void msi_printer_key(msi_printer *printer, const char *bytes, size_t length) {

@@ -50,7 +50,7 @@ typedef struct msi_filters {
  */
 MS_CHECKED ms_status msi_filters_init(msi_filters *filters, const ms_alloc *alloc,
                                       const ms_value *given, ms_error *error);
-void msi_filters_fini(msi_filters *filters);
+void msi_filters_fini(msi_filters *self);
 /* MS_EARGUMENT: one was not used. */
 MS_CHECKED ms_status msi_filters_check_used(const msi_filters *filters, ms_error *error);
 
