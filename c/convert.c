@@ -27,6 +27,8 @@ typedef struct reader {
   lua_State *L;
   const msl_where *where;
   bool follows_proxies; /* a proxy at the top reads as what it shows */
+  bool in_update;       /* it is an update document, for what is said of operators */
+  msl_content *content; /* where stamps are noted; NULL: there may be none */
   ms_error *error;
 } reader;
 
@@ -250,6 +252,89 @@ static ms_status read_proxy(const reader *in, const frame *up, const ms_value *v
   return MS_OK;
 }
 
+/* One more key of a stamp: that of a frame, below those of the frames above it. */
+static ms_status stamp_add_key(lua_State *L, const frame *at, const ms_value **keys) {
+  if (at == NULL) return MS_OK;
+  ms_status status = stamp_add_key(L, at->up, keys);
+  const ms_value *key = NULL;
+  char number[MSL_NUMBER_BYTES];
+  if (status != MS_OK) return status;
+  if (at->key == 0) {
+    status = ms_value_new_int(NULL, at->index - 1, &key);
+  } else if (lua_type(L, at->key) == LUA_TSTRING) {
+    size_t length;
+    const char *bytes = lua_tolstring(L, at->key, &length);
+    status = ms_value_new_string(NULL, bytes, length, &key);
+  } else {
+    size_t length = msl_print_integer(lua_tointeger(L, at->key), number);
+    status = ms_value_new_string(NULL, number, length, &key);
+  }
+  if (status == MS_OK) status = ms_value_append(NULL, keys, key);
+  ms_value_release(key);
+  return status;
+}
+
+/* memshare.timestamp() at the place below `up`. */
+static ms_status read_stamp(const reader *in, const frame *up, const ms_value **out) {
+  const ms_value **stamps = &in->content->stamps;
+  const ms_value *keys = NULL;
+  ms_status status = MS_OK;
+  if (*stamps == NULL) status = ms_value_new_array(NULL, stamps);
+  if (status == MS_OK) status = ms_value_new_array(NULL, &keys);
+  if (status == MS_OK) status = stamp_add_key(in->L, up, &keys);
+  if (status == MS_OK) status = ms_value_append(NULL, stamps, keys);
+  ms_value_release(keys);
+  if (status == MS_OK) status = ms_value_new_int(NULL, 0, out);
+  return status == MS_OK ? MS_OK : fail_status(in, up, status);
+}
+
+static ms_status read_operator(const reader *in, const frame *up,
+                               const msl_operator *operator_, const ms_value **out) {
+  static const char *const updates[] = {
+      [MS_OP_INC] = "$inc",
+      [MS_OP_MUL] = "$mul",
+      [MS_OP_MIN] = "$min",
+      [MS_OP_MAX] = "$max",
+      [MS_OP_PUSH] = "$push",
+      [MS_OP_PULL] = "$pull",
+      [MS_OP_ADD_TO_SET] = "$addToSet",
+  };
+  const char *name = msl_operator_name(operator_->op);
+  char message[160];
+  if (in->content != NULL && operator_->op == MS_OP_CURRENT_DATE) {
+    return read_stamp(in, up, out);
+  }
+  if (in->in_update && operator_->op == MS_OP_CURRENT_DATE) {
+    return fail_at(in, up, MS_EARGUMENT,
+                   "an operator (memshare.timestamp) has no place in an update; "
+                   "write {[\"$currentDate\"] = {path = true}}");
+  }
+  if (in->in_update) {
+    snprintf(message, sizeof(message),
+             "an operator (memshare.%s) has no place in an update; "
+             "write {[\"%s\"] = {path = value}}",
+             name, updates[operator_->op]);
+  } else if (in->content != NULL) {
+    snprintf(message, sizeof(message),
+             "an operator (memshare.%s) stands alone on the right of an assignment; "
+             "inside a table only memshare.timestamp() may stand",
+             name);
+  } else {
+    snprintf(message, sizeof(message),
+             "an operator (memshare.%s) is for assignments to a share; "
+             "a plain value is expected here",
+             name);
+  }
+  return fail_at(in, up, MS_EARGUMENT, message);
+}
+
+static ms_status read_userdata(const reader *in, int index, const frame *up,
+                               const ms_value **out) {
+  const msl_operator *operator_ = msl_test_operator(in->L, index);
+  if (operator_ != NULL) return read_operator(in, up, operator_, out);
+  return fail_at(in, up, MS_EARGUMENT, "userdata cannot be shared");
+}
+
 static ms_status read_value(const reader *in, int index, const frame *up,
                             const ms_value **out) {
   lua_State *L = in->L;
@@ -285,13 +370,7 @@ static ms_status read_value(const reader *in, int index, const frame *up,
         return MS_OK;
       }
       return fail_at(in, up, MS_EARGUMENT, "userdata cannot be shared");
-    case LUA_TUSERDATA:
-      if (msl_test_operator(L, index) != NULL) {
-        return fail_at(in, up, MS_EARGUMENT,
-                       "an operator such as memshare.inc stands alone on the right of an "
-                       "assignment");
-      }
-      return fail_at(in, up, MS_EARGUMENT, "userdata cannot be shared");
+    case LUA_TUSERDATA: return read_userdata(in, index, up, out);
     default:
       snprintf(message, sizeof(message), "%s cannot be shared", luaL_typename(L, index));
       return fail_at(in, up, MS_EARGUMENT, message);
@@ -302,13 +381,25 @@ static ms_status read_value(const reader *in, int index, const frame *up,
 
 ms_status msl_read_value(lua_State *L, int index, const msl_where *where,
                          const ms_value **out, ms_error *error) {
-  reader in = {L, where, false, error};
+  reader in = {.L = L, .where = where, .error = error};
+  return read_value(&in, lua_absindex(L, index), NULL, out);
+}
+
+ms_status msl_read_content(lua_State *L, int index, const msl_where *where,
+                           msl_content *out, ms_error *error) {
+  reader in = {.L = L, .where = where, .content = out, .error = error};
+  return read_value(&in, lua_absindex(L, index), NULL, &out->value);
+}
+
+ms_status msl_read_update(lua_State *L, int index, const ms_value **out,
+                          ms_error *error) {
+  reader in = {.L = L, .follows_proxies = true, .in_update = true, .error = error};
   return read_value(&in, lua_absindex(L, index), NULL, out);
 }
 
 ms_status msl_read_any(lua_State *L, int index, const msl_where *where,
                        const ms_value **out, ms_error *error) {
-  reader in = {L, where, true, error};
+  reader in = {.L = L, .where = where, .follows_proxies = true, .error = error};
   return read_value(&in, lua_absindex(L, index), NULL, out);
 }
 

@@ -164,13 +164,26 @@ typedef struct msl_where {
   size_t key_length;
 } msl_where;
 
+/* A value with places for the time of the patch that will write it. */
+typedef struct msl_content {
+  const ms_value *value; /* retained; 0 stands where memshare.timestamp() stood */
+  /* Retained: an array of the places, each an array of keys: strings, and integers for
+   * indexes. NULL: none. */
+  const ms_value *stamps;
+} msl_content;
+
 /* The value at `index`; `*out` is retained. Refuses proxies, operators, functions,
  * cycles. */
 ms_status msl_read_value(lua_State *L, int index, const msl_where *where,
                          const ms_value **out, ms_error *error);
-/* As above; a proxy reads as what it shows now. */
+/* As above; memshare.timestamp() may stand for any value in it. */
+ms_status msl_read_content(lua_State *L, int index, const msl_where *where,
+                           msl_content *out, ms_error *error);
+/* As msl_read_value; a proxy reads as what it shows now. */
 ms_status msl_read_any(lua_State *L, int index, const msl_where *where,
                        const ms_value **out, ms_error *error);
+/* As msl_read_any, for an update document: says what to write instead of an operator. */
+ms_status msl_read_update(lua_State *L, int index, const ms_value **out, ms_error *error);
 /* True for null, booleans, numbers and strings. */
 bool msl_is_scalar(const ms_value *value);
 /* Pushes a scalar; `value` may be borrowed from the view. */
@@ -256,8 +269,9 @@ void msl_register_roster(lua_State *L);
 void msl_open_share(lua_State *L, msl_state *state);
 void msl_register_share(lua_State *L);
 
-/* write.c: the methods that write */
+/* write.c: the methods that write, memshare.insert and memshare.remove */
 extern const luaL_Reg msl_write_methods[];
+void msl_register_write(lua_State *L);
 
 /* ------------------------------------------------------------------- proxy.c */
 
@@ -273,17 +287,31 @@ void msl_push_snapshot(lua_State *L, const ms_value *value);
  * Needs one slot. */
 bool msl_test_proxy(lua_State *L, int index, const ms_value **value,
                     const ms_path **path);
+/* Pushes the share of the proxy at `index`, which is no read-only copy. */
+msl_share *msl_push_proxy_share(lua_State *L, int index);
 
 /* ---------------------------------------------------------------- operator.c */
 
 typedef struct msl_operator {
   ms_operator op;
-  bool is_integer;
-  int64_t integer;
-  double number;
+  msl_content operand; /* value NULL: the operator has none */
 } msl_operator;
 const msl_operator *msl_test_operator(lua_State *L, int index); /* NULL: something else */
-ms_status msl_operator_operand(const msl_operator *operator_, const ms_value **out);
+/* "inc"; static. */
+const char *msl_operator_name(ms_operator op);
+/* What is written at `index`: a value leaves *op alone, an operator gives itself and its
+ * operand. Release it with msl_content_fini, also after a failure. */
+ms_status msl_read_assigned(lua_State *L, int index, const msl_where *where,
+                            ms_operator *op, msl_content *out, ms_error *error);
+/* An element of a list: no operator but memshare.timestamp(). `place` ends the message. */
+ms_status msl_read_element(lua_State *L, int index, const msl_where *where,
+                           const char *place, msl_content *out, ms_error *error);
+void msl_content_fini(msl_content *content);
+/* Puts `time` at all places. */
+ms_status msl_stamp(msl_content *content, const ms_value *time);
+/* The same with the wall time of the next write of `share`, which goes to *wall_ms; leaves
+ * it alone when there are no places. */
+ms_status msl_stamp_now(msl_content *content, const ms_share *share, int64_t *wall_ms);
 void msl_open_operator(lua_State *L, msl_state *state);
 void msl_register_operator(lua_State *L);
 

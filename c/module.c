@@ -9,6 +9,7 @@ int luaopen_memshare_core(lua_State *L) {
   msl_register_values(L);
   msl_register_operator(L);
   msl_register_share(L);
+  msl_register_write(L);
   msl_register_roster(L);
   msl_register_signal(L);
   lua_pushstring(L, ms_version());

@@ -90,6 +90,13 @@ bool msl_test_proxy(lua_State *L, int index, const ms_value **value,
   return true;
 }
 
+msl_share *msl_push_proxy_share(lua_State *L, int index) {
+  push_place(L, index);
+  lua_getiuservalue(L, -1, PLACE_SHARE);
+  lua_remove(L, -2);
+  return lua_touserdata(L, -1);
+}
+
 /* ----------------------------------------------------------------- making */
 
 /* Pushes a proxy and its place, which is empty. */
@@ -346,7 +353,8 @@ static int proxy_pairs(lua_State *L) {
 typedef struct assignment {
   ms_operator op;
   ms_type guard;
-  const char *key; /* below the place; NULL for MS_OP_PUSH: the place itself */
+  const char *key; /* below the place; NULL: the place itself, a list that is appended to
+                    * or loses its end */
   size_t length;
   char number[MSL_NUMBER_BYTES];
 } assignment;
@@ -373,6 +381,10 @@ static void refuse_shifters(lua_State *L) {
   if (caller == NULL) return;
   static const char *const names[] = {"table.insert at a position", "table.remove",
                                       "table.sort", "table.move"};
+  static const char *const instead[] = {"use memshare.insert(list, position, value)",
+                                        "use memshare.remove(list, position)",
+                                        "change a memshare.copy(list) and assign that",
+                                        "change a memshare.copy(list) and assign that"};
   const msl_state *state = msl_get_state(L);
   for (int i = 0; i < 4; i++) {
     if (caller != state->shifters[i]) continue;
@@ -380,10 +392,8 @@ static void refuse_shifters(lua_State *L) {
       if (lua_getlocal(L, &frame, 4) == NULL) return;
       lua_pop(L, 1);
     }
-    msl_raise(
-        L, MS_EARGUMENT,
-        "%s cannot change a shared list; change a memshare.copy(list) and assign that",
-        names[i]);
+    msl_raise(L, MS_EARGUMENT, "%s cannot change a shared list; %s", names[i],
+              instead[i]);
   }
 }
 
@@ -416,15 +426,19 @@ static void aim_at_array(lua_State *L, const place *self, size_t count, assignme
     msl_raise(L, MS_EARGUMENT, "%s has %d elements: index %lld is outside of 1 to %d",
               name_of(L, self), (int)count, (long long)integer, (int)count + 1);
   }
-  if (lua_isnil(L, 3)) {
-    msl_raise(L, MS_EARGUMENT,
-              "%s: assigning nil cannot remove an element; "
-              "change a memshare.copy(list) and assign that",
-              name_of(L, self));
-  }
   out->guard = MS_ARRAY;
-  out->op = (lua_Unsigned)integer == count + 1 ? MS_OP_PUSH : MS_OP_SET;
-  if (out->op == MS_OP_SET) {
+  if (lua_isnil(L, 3)) {
+    if ((lua_Unsigned)integer != count) {
+      msl_raise(L, MS_EARGUMENT,
+                "%s: assigning nil cannot remove an element that is not the last; "
+                "use memshare.remove(list, position)",
+                name_of(L, self));
+    }
+    out->op = MS_OP_POP;
+  } else if ((lua_Unsigned)integer == count + 1) {
+    out->op = MS_OP_PUSH;
+  } else {
+    out->op = MS_OP_SET;
     out->key = out->number;
     out->length = msl_print_integer(integer - 1, out->number);
   }
@@ -434,8 +448,8 @@ static void aim_at_array(lua_State *L, const place *self, size_t count, assignme
 static void aim_at_empty(lua_State *L, const place *self, assignment *out) {
   lua_Integer integer = 0;
   bool is_first = read_integer(L, 2, &integer) && integer == 1 && !lua_isnil(L, 3);
+  refuse_shifters(L);
   if (is_first && ms_path_count(self->path) > 0) {
-    refuse_shifters(L);
     out->op = MS_OP_PUSH;
     out->guard = MS_ARRAY;
   } else {
@@ -469,21 +483,16 @@ static void aim(lua_State *L, place *self, assignment *out) {
   }
 }
 
-static ms_status read_operand(lua_State *L, const place *self, assignment *self_write,
-                              const ms_value **out, ms_error *error) {
-  msl_where where = {self->path, self_write->key, self_write->length};
-  if (self_write->op == MS_OP_UNSET) {
-    *out = ms_value_null();
-    return MS_OK;
+static ms_status read_operand(lua_State *L, const place *self, assignment *write,
+                              msl_content *out, ms_error *error) {
+  msl_where where = {self->path, write->key, write->length};
+  switch (write->op) {
+    case MS_OP_UNSET: out->value = ms_value_null(); return MS_OK;
+    case MS_OP_POP: return msl_finish(error, ms_value_new_int(NULL, 1, &out->value));
+    case MS_OP_PUSH:
+      return msl_read_element(L, 3, &where, "beyond the end of a list", out, error);
+    default: return msl_read_assigned(L, 3, &where, &write->op, out, error);
   }
-  const msl_operator *operator_ =
-      lua_type(L, 3) == LUA_TUSERDATA ? msl_test_operator(L, 3) : NULL;
-  if (operator_ == NULL) return msl_read_value(L, 3, &where, out, error);
-  if (self_write->op == MS_OP_PUSH) {
-    return msl_fail(error, MS_EARGUMENT, "memshare.inc beyond the end of a list");
-  }
-  self_write->op = operator_->op;
-  return msl_finish(error, msl_operator_operand(operator_, out));
 }
 
 static int proxy_newindex(lua_State *L) {
@@ -491,24 +500,27 @@ static int proxy_newindex(lua_State *L) {
   assignment write;
   ms_error error = {MS_OK, ""};
   ms_path *path = NULL;
-  const ms_value *operand = NULL;
+  msl_content operand = {NULL, NULL};
+  ms_write single;
+  ms_write_init(&single);
   aim(L, self, &write);
   ms_status status = read_operand(L, self, &write, &operand, &error);
   if (status == MS_OK && write.key != NULL) {
     status = ms_path_join(self->path, write.key, write.length, &path, &error);
   }
   if (status == MS_OK) {
-    ms_write single;
-    ms_write_init(&single);
+    status = msl_stamp_now(&operand, self->share->share, &single.wall_ms);
+  }
+  if (status == MS_OK) {
     single.path = path != NULL ? path : self->path;
     single.op = write.op;
-    single.operand = operand;
+    single.operand = operand.value;
     single.container = write.guard;
     single.guards_list = path == NULL;
     status = ms_share_write(self->share->share, &single, NULL, &error);
   }
   ms_path_release(path);
-  ms_value_release(operand);
+  msl_content_fini(&operand);
   if (msl_finish(&error, status) != MS_OK) return msl_raise_error(L, &error);
   return 0;
 }

@@ -123,6 +123,9 @@ static int module_type(lua_State *L) {
     case LUA_TLIGHTUSERDATA:
       if (lua_touserdata(L, 1) == NULL) name = ms_type_name(MS_NULL);
       break;
+    case LUA_TUSERDATA:
+      if (msl_test_operator(L, 1) != NULL) name = "operator";
+      break;
     case LUA_TTABLE:
       if (!msl_test_proxy(L, 1, &value, &path)) {
         name = type_of_table(L);
@@ -229,10 +232,13 @@ static int module_apply(lua_State *L) {
   ms_update_options options;
   msl_check_update_options(L, 3, &options);
   msl_hold *document = hold_argument(L, 1);
-  msl_hold *operators = hold_argument(L, 2);
+  msl_hold *operators = msl_push_hold(L);
   msl_hold *result = msl_push_hold(L);
   ms_error error;
   ms_update *update = NULL;
+  if (msl_read_update(L, 2, &operators->value, &error) != MS_OK) {
+    msl_raise_error(L, &error);
+  }
   ms_status status = ms_update_parse(NULL, operators->value, &options, &update, &error);
   if (status == MS_OK) {
     status =

@@ -19,6 +19,17 @@ local M = {
 
   -- in assignments: data.count = memshare.inc(1)
   inc = core.inc,
+  mul = core.mul,
+  min = core.min,
+  max = core.max,
+  push = core.push,
+  pull = core.pull,
+  add_to_set = core.add_to_set,
+  timestamp = core.timestamp,
+
+  -- edits of lists
+  insert = core.insert,
+  remove = core.remove,
 
   -- values and proxies
   copy = core.copy,

@@ -57,11 +57,71 @@ function core.new(name, defaults, options) end
 ---@return string? code
 function core.list(options) end
 
+--- To stand alone on the right of an assignment, or in `share:set(path, operator)`. Its operand is
+--- converted when it is made. Inside a table only `timestamp` may stand.
 ---@class memshare.Operator
----To be assigned: `data.count = memshare.inc(1)`. Concurrent increments all count.
+
+---Add: `data.count = memshare.inc(1)`. Concurrent increments all count.
 ---@param by? number (1)
 ---@return memshare.Operator
 function core.inc(by) end
+
+---Multiply; what is not there becomes 0.
+---@param by number
+---@return memshare.Operator
+function core.mul(by) end
+
+---The smaller of what stands there and `value`, in MongoDB's order of values.
+---@param value any
+---@return memshare.Operator
+function core.min(value) end
+
+---The greater of what stands there and `value`, in MongoDB's order of values.
+---@param value any
+---@return memshare.Operator
+function core.max(value) end
+
+---Append to the array, which is made when nothing is there: `data.log = memshare.push("go")`.
+---@param value any one element
+---@return memshare.Operator
+function core.push(value) end
+
+---Remove all elements that equal a value or meet a query:
+---`data.scores = memshare.pull { ["$lt"] = 5 }`.
+---@param condition any
+---@return memshare.Operator
+function core.pull(condition) end
+
+---Append to the array unless an element equals the value.
+---@param value any
+---@return memshare.Operator
+function core.add_to_set(value) end
+
+---The patch's own wall time, as integer milliseconds since 1970, the same for all peers. Also as a
+---value inside a table that is assigned, pushed or inserted:
+---`log[#log + 1] = { at = memshare.timestamp() }`.
+---@return memshare.Operator
+function core.timestamp() end
+
+---Insert an element into a shared list, `memshare.insert(list, value)` at its end, where it never
+---conflicts. A position from 1 to n + 1; others raise.
+---@param list table proxy
+---@param position integer
+---@param value any
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+---@overload fun(list: table, value: any): memshare.Receipt?, string?, string?
+function core.insert(list, position, value) end
+
+---Remove an element from a shared list: exactly the one that is returned goes, or the patch is
+---rejected. Nil alone when the list is empty; a position outside of 1 to n raises.
+---@param list table proxy
+---@param position? integer (n)
+---@return any removed a copy of the element
+---@return memshare.Receipt | string | nil receipt the message when it failed
+---@return string? code
+function core.remove(list, position) end
 
 ---A plain Lua copy of a proxy, a read-only copy or a table; nil when nothing is there.
 ---@param value any
@@ -83,7 +143,8 @@ function core.array(list) end
 ---@return table
 function core.object(map) end
 
----"array" "object" "empty" "null" "integer" "float" "string" "boolean" "nil", or Lua's type.
+---"array" "object" "empty" "null" "integer" "float" "string" "boolean" "nil" "operator", or
+---Lua's type.
 ---@param value any
 ---@return string
 function core.type(value) end
@@ -113,12 +174,12 @@ function core.from_json(text) end
 function core.to_json(value, options) end
 
 ---@class memshare.UpdateOptions
----@field array_filters? table[] for which elements `$[name]` stands: {{ ["name.hp"] = { ["$lt"] = 5 } }}
+---@field array_filters? table[] for which elements `$[x]` stands: {{ ["x.hp"] = { ["$lt"] = 5 } }}
 ---@field where? table a query on the whole document; where it does not hold: ECONDITION
 
----The document that MongoDB's update makes of a document, which stays as it is. Arguments of a wrong
----type and unknown options raise; what is wrong with the update itself, its filters or its condition,
----and what does not fit the document, is nil, message, code.
+---The document that MongoDB's update makes of a document, which stays as it is. Arguments of a
+---wrong type and unknown options raise; what is wrong with the update itself, its filters or its
+---condition, and what does not fit the document, is nil, message, code.
 ---@param document table
 ---@param update table
 ---@param options? memshare.UpdateOptions
@@ -223,9 +284,9 @@ local Receipt = {}
 ---@return string? code
 function Receipt:wait(timeout) end
 
----MongoDB's update language. The host asks the condition `where` when it decides the patch, whatever
----the view shows: where it does not hold, `receipt:wait()` gives nil, message, "ECONDITION". In a
----batch `patch` itself does.
+---MongoDB's update language. The host asks the condition `where` when it decides the patch,
+---whatever the view shows: where it does not hold, `receipt:wait()` gives nil, message,
+---"ECONDITION". In a batch `patch` itself does.
 ---@param update table
 ---@param options? memshare.UpdateOptions
 ---@return memshare.Receipt? receipt
@@ -234,7 +295,7 @@ function Receipt:wait(timeout) end
 function Share:patch(update, options) end
 
 ---@param path memshare.Path
----@param value any
+---@param value any or an operator such as `memshare.max(5)`
 ---@return memshare.Receipt? receipt
 ---@return string? message
 ---@return string? code
