@@ -131,7 +131,8 @@ describe("an operator value", function()
       ["$pull"] = memshare.pull(1), ["$addToSet"] = memshare.add_to_set(1),
     } do
       local message = raised(function() alice.name = operator end)
-      assert.is_truthy(message:find(name .. ': "players.alice.name" holds a string', 1, true), message)
+      local expected = name .. ': "players.alice.name" holds a string'
+      assert.is_truthy(message:find(expected, 1, true), message)
       assert.matches("%(ETYPE%)$", message)
     end
     assert.equal("x", alice.name)
@@ -190,8 +191,9 @@ describe("an operator value in the wrong place", function()
     local here <close> = alone.open { list = {} }
     local data = here.data
     for _, name in ipairs { "inc", "mul", "min", "max", "push", "pull", "add_to_set" } do
-      local expected = "t%.deep%.0%.n: an operator %(memshare%." .. name .. "%) stands alone on the "
-        .. "right of an assignment; inside a table only memshare%.timestamp%(%) may stand %(EARGUMENT%)$"
+      local expected = "t%.deep%.0%.n: an operator %(memshare%." .. name
+        .. "%) stands alone on the right of an assignment; "
+        .. "inside a table only memshare%.timestamp%(%) may stand %(EARGUMENT%)$"
       local nested = { deep = { { n = memshare[name](1) } } }
       assert.matches(expected, raised(function() data.t = nested end))
       assert.matches(expected, raised(function() here.share:set("t", nested) end))
@@ -210,8 +212,8 @@ describe("an operator value in the wrong place", function()
     local list = here.data.list
     assert.matches("list: an element is a plain value, not memshare%.inc beyond the end of a list "
       .. "%(EARGUMENT%)$", raised(function() list[2] = memshare.inc(1) end))
-    assert.matches("list: an element is a plain value, not memshare%.push in share:push %(EARGUMENT%)$",
-      raised(function() here.share:push("list", memshare.push(1)) end))
+    assert.matches("list: an element is a plain value, not memshare%.push in share:push "
+      .. "%(EARGUMENT%)$", raised(function() here.share:push("list", memshare.push(1)) end))
     assert.matches("list: an element is a plain value, not memshare%.max in memshare%.insert",
       raised(function() memshare.insert(list, 1, memshare.max(1)) end))
     assert.same({ 1 }, memshare.copy(list))
