@@ -211,6 +211,9 @@ void msi_client_report(msi_replica *self) {
 static void client_ready(msi_replica *self, uint64_t now) {
   self->uplink.ready = true;
   self->uplink.since = now;
+  /* A link to the same host that breaks again and again keeps its pauses (see msi_client_tick). */
+  if (self->reached != self->uplink.term) self->backoff_ns = 0;
+  self->reached = self->uplink.term;
   self->grumbled = false;
   msi_client_mark(self);
   msi_replica_enter(self, MS_SHARE_CLIENT, self->uplink.term, self->uplink.host);

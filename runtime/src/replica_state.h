@@ -99,6 +99,7 @@ struct msi_replica {
 
   uint64_t swept; /* as host: logs below this term are gone */
   uint64_t tick_at, retry_at, backoff_ns;
+  uint64_t reached; /* the last term whose host was a host to this peer */
   uint64_t entries, takeovers, snapshots;
   msi_buffer scratch; /* messages under construction */
 };

@@ -314,8 +314,32 @@ static void test_a_joiner_whose_group_dies_founds_its_own(void **state) {
   world_free(all);
 }
 
+/* A peer that cannot host itself looks for the next host without pause, whatever it took to find the last. */
+static void test_the_search_for_each_new_host_begins_anew(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  node *next = &all->nodes[1], *third = &all->nodes[2], *seeker = &all->nodes[3];
+  msi_replica_config config = world_config();
+  config.can_host = false;
+  node_start(third);
+  assert_int_equal(node_start_with(seeker, config), MS_OK);
+  world_pass(all, SECOND);
+  next->hung = third->hung = true;
+  node_kill(&all->nodes[0]);
+  world_pass(all, SECOND / 2);
+  assert_true(msi_replica_deadline(seeker->replica) > all->now + 2 * MSI_RETRY_FIRST_NS);
+  next->hung = false;
+  while (node_info(seeker).state != MS_SHARE_CLIENT) world_pass(all, MSI_RETRY_FIRST_NS);
+  node_kill(next); /* so soon that the link has not proved itself yet */
+  world_settle(all);
+  assert_int_equal(node_info(seeker).state, MS_SHARE_WAITING);
+  assert_true(msi_replica_deadline(seeker->replica) <= all->now + 2 * MSI_RETRY_FIRST_NS);
+  world_free(all);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_the_search_for_each_new_host_begins_anew),
       cmocka_unit_test(test_another_peer_takes_over_when_the_host_dies),
       cmocka_unit_test(test_what_the_dead_host_stored_is_kept_and_not_repeated),
       cmocka_unit_test(test_own_pending_patches_are_decided_after_a_takeover),
