@@ -168,6 +168,47 @@ describe("memshare patch", function()
     assert.equal(2, broken.status)
     assert.matches("UPDATE is no JSON", broken.err)
   end)
+
+  it("appends and keeps the last ones", function()
+    local peers <close> = world { log = { 1, 2, 3 } }
+    succeed(peers, "patch", "world", '{"$push": {"log": {"$each": [4, 5], "$slice": -3}}}')
+    assert.equal("[3,4,5]\n", succeed(peers, "get", "world", "log", "--json"))
+  end)
+
+  it("goes by a condition, and tells where it does not hold", function()
+    local peers <close> = world { stock = 1 }
+    local draw <const> = { "patch", "world", '{"$inc": {"stock": -1}}',
+      "--where", '{"stock": {"$gt": 0}}' }
+    assert.matches("^accepted as version %d+\n$", succeed(peers, table.unpack(draw)))
+    local result = run(peers, table.unpack(draw))
+    assert.equal(1, result.status)
+    assert.equal("", result.out)
+    assert.equal('memshare: where: "stock" does not meet its condition (ECONDITION)\n', result.err)
+    assert.equal("0\n", succeed(peers, "get", "world", "stock"))
+  end)
+
+  it("goes by array filters", function()
+    local peers <close> = world { list = { { hp = 1 }, { hp = 9 } } }
+    succeed(peers, "patch", "world", '{"$set": {"list.$[weak].hp": 5}}',
+      "--array-filters", '[{"weak.hp": {"$lt": 5}}]')
+    assert.equal('[{"hp":5},{"hp":9}]\n', succeed(peers, "get", "world", "list", "--json"))
+    local unused = run(peers, "patch", "world", '{"$set": {"a": 5}}',
+      "--array-filters", '[{"x": 1}]')
+    assert.equal(1, unused.status)
+    assert.matches("^memshare: [^\n]*x[^\n]*%(EARGUMENT%)\n$", unused.err)
+  end)
+
+  it("takes options that are JSON of the right kind only", function()
+    local peers <close> = world()
+    for option, value in pairs { ["--where"] = "stock > 0", ["--array-filters"] = "5" } do
+      local result = run(peers, "patch", "world", '{"$set": {"a": 5}}', option, value)
+      assert.equal(2, result.status)
+      assert.equal(option, result.err:match "^memshare: (%S+) is no JSON")
+    end
+    local unknown = run(peers, "patch", "world", "{}", "--where", '{"a": {"$frob": 1}}')
+    assert.equal(1, unknown.status)
+    assert.matches('unknown query operator "%$frob" %(EARGUMENT%)\n$', unknown.err)
+  end)
 end)
 
 describe("memshare ls, peers and stats", function()

@@ -33,7 +33,10 @@ function M.open(name, args, options)
   local all = { dir = args.dir, timeout = args.timeout, can_host = false, must_exist = true }
   for key, value in pairs(options or {}) do all[key] = value end
   local share, message, code = open_quietly(name, nil, all)
-  if share then return share end
+  if share then
+    share:on_reject(function() end) -- the command itself tells what became of its writes
+    return share
+  end
   if code == "ENOENT" then
     output.fail(("no share %q lives in %s: start a program that opens it, or see `memshare ls`")
       :format(name, M.where(args.dir)))
