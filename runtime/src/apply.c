@@ -13,6 +13,10 @@
  * holds null meanwhile. A failure in between leaves such nulls behind, but then the whole
  * working root is dropped.
  *
+ * Where all on the way belongs to this update alone, what is changed is only the place
+ * itself, and the sizes of the containers around it. msi_update_change begins with a
+ * document of that kind.
+ *
  * Positional operations (visit.c) get an engine of their own for every element that they
  * select: the element is its root.
  */
@@ -49,18 +53,31 @@ static bool can_hold(const msi_engine *self, msi_route route, size_t depth,
   }
 }
 
-void msi_trail_walk(msi_trail *out, const msi_engine *self, msi_route route) {
+/* The place of a child; NULL: there is none, or others see the container. */
+static const ms_value **own_place(const msi_segment *segment, const ms_value *container) {
+  if (!msi_value_is_unique(container)) return NULL;
+  ms_type type = ms_value_type(container);
+  if (type == MS_OBJECT) return msi_object_own(container, segment->key);
+  if (type != MS_ARRAY || segment->index < 0) return NULL;
+  return msi_array_own(container, (size_t)segment->index);
+}
+
+void msi_trail_walk(msi_trail *out, msi_engine *self, msi_route route) {
   out->at[0] = self->root;
-  out->found = 0;
+  out->place[0] = &self->root;
+  out->places = 1;
   out->is_blocked = false;
-  while (out->found < route.count) {
-    const ms_value *container = out->at[out->found];
-    const ms_value *child = msi_segment_find(&route.segments[out->found], container);
+  for (out->found = 0; out->found < route.count;) {
+    const msi_segment *segment = &route.segments[out->found];
+    const ms_value *container = out->at[out->found], **place = NULL;
+    if (out->places > out->found) place = own_place(segment, container);
+    const ms_value *child = place != NULL ? *place : msi_segment_find(segment, container);
     if (child == NULL) {
       out->is_blocked = !can_hold(self, route, out->found, container);
       return;
     }
     out->at[++out->found] = child;
+    if (place != NULL) out->place[out->places++] = place;
   }
 }
 
@@ -183,31 +200,31 @@ static ms_status lift(msi_engine *self, msi_route route, const msi_trail *found,
   return MS_OK;
 }
 
+/* `container` is at[last] of the trail. */
 static ms_status change_last(const msi_engine *self, msi_route route,
                              const msi_trail *found, const msi_outcome *outcome,
-                             size_t last, const ms_value **held) {
+                             size_t last, const ms_value **container) {
   if (outcome->action == MSI_ACTION_APPEND) {
-    return append_all(self, &held[last], outcome->value);
+    return append_all(self, container, outcome->value);
   }
-  if (outcome->action == MSI_ACTION_REMOVE && ms_value_type(held[last]) == MS_OBJECT) {
-    return msi_object_erase(self->context->alloc, &held[last], route.segments[last].key);
+  if (outcome->action == MSI_ACTION_REMOVE && ms_value_type(*container) == MS_OBJECT) {
+    return msi_object_erase(self->context->alloc, container, route.segments[last].key);
   }
   const ms_value *value = ms_value_retain(outcome->value);
   ms_status st = MS_OK;
   if (found->found < route.count) st = nest(self, route, last + 1, &value);
-  if (st == MS_OK) st = slot_store(self, route, last, &held[last], value);
+  if (st == MS_OK) st = slot_store(self, route, last, container, value);
   ms_value_release(value);
   return st;
 }
 
-static ms_status change(msi_engine *self, msi_route route, const msi_trail *found,
-                        const msi_outcome *outcome) {
+/* A failure leaves no working root. */
+static ms_status change_copies(msi_engine *self, msi_route route, const msi_trail *found,
+                               const msi_outcome *outcome, size_t last) {
   const ms_value *held[MS_DEPTH_MAX + 1];
   size_t count;
-  size_t last = outcome->action == MSI_ACTION_APPEND ? route.count : route.count - 1u;
-  if (last > found->found) last = found->found;
   ms_status st = lift(self, route, found, last, held, &count);
-  if (st == MS_OK) st = change_last(self, route, found, outcome, last, held);
+  if (st == MS_OK) st = change_last(self, route, found, outcome, last, &held[last]);
   for (size_t i = last; i > 0 && st == MS_OK; i--) {
     st = slot_store(self, route, i - 1, &held[i - 1], held[i]);
     if (st != MS_OK) break;
@@ -219,6 +236,66 @@ static ms_status change(msi_engine *self, msi_route route, const msi_trail *foun
     return MS_OK;
   }
   while (count > 0) ms_value_release(held[--count]);
+  return st;
+}
+
+/* Where all on the way is this update's own. A failure in the last container leaves
+ * everything as it was, if it can be done in one step. */
+static ms_status change_in_place(const msi_engine *self, msi_route route,
+                                 const msi_trail *found, const msi_outcome *outcome,
+                                 size_t last) {
+  const ms_value **container = found->place[last];
+  uint64_t bytes = ms_value_bytes(*container);
+  if (outcome->action == MSI_ACTION_STORE && found->places > route.count) {
+    const ms_value **place = found->place[route.count], *gone = *place;
+    uint64_t grown = ms_value_bytes(outcome->value) - ms_value_bytes(gone);
+    *place = ms_value_retain(outcome->value);
+    msi_container_grow(*container, (int64_t)grown);
+    ms_value_release(gone);
+  } else {
+    ms_status st = change_last(self, route, found, outcome, last, container);
+    if (st != MS_OK) return st;
+  }
+  uint64_t grown = ms_value_bytes(*container) - bytes;
+  for (size_t i = 0; i < last && grown != 0; i++) {
+    msi_container_grow(*found->place[i], (int64_t)grown);
+  }
+  return MS_OK;
+}
+
+/* Can the document not become too large by it? */
+static bool fits(const msi_engine *self, msi_route route, const msi_outcome *outcome) {
+  uint64_t max = self->context->document_bytes_max;
+  if (outcome->action == MSI_ACTION_REMOVE) return true;
+  uint64_t bytes = ms_value_bytes(self->root) + ms_value_bytes(outcome->value) +
+                   (uint64_t)route.count * (MS_KEY_MAX + 16); /* parents that are made */
+  return bytes <= (max == 0 ? MS_DOCUMENT_MAX : max);
+}
+
+/* Is the outcome done by one change, so that it is done whole or not at all? */
+static bool is_one_step(msi_route route, const msi_trail *found,
+                        const msi_outcome *outcome) {
+  if (outcome->action == MSI_ACTION_APPEND) return ms_value_count(outcome->value) <= 1;
+  if (found->found == route.count) return true;
+  const ms_value *container = found->at[found->found];
+  return ms_value_type(container) != MS_ARRAY ||
+         (size_t)route.segments[found->found].index == ms_value_count(container);
+}
+
+static ms_status change(msi_engine *self, msi_route route, const msi_trail *found,
+                        const msi_outcome *outcome) {
+  size_t last = outcome->action == MSI_ACTION_APPEND ? route.count : route.count - 1u;
+  if (last > found->found) last = found->found;
+  ms_status st;
+  if (found->places > last && msi_value_is_unique(found->at[last]) &&
+      fits(self, route, outcome) &&
+      (!self->is_callers || is_one_step(route, found, outcome))) {
+    st = change_in_place(self, route, found, outcome, last);
+  } else {
+    /* Held here, so that it is not changed in place. */
+    if (self->is_callers) self->before = ms_value_retain(self->root);
+    st = change_copies(self, route, found, outcome, last);
+  }
   return st == MS_ENOMEM ? fail_memory(self) : st;
 }
 
@@ -419,7 +496,10 @@ ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
   msi_apply resolved = *context;
   resolved.alloc = msi_alloc_resolve(context->alloc);
   size_t pad_left = MSI_PAD_MAX;
-  msi_engine self = {&resolved, ms_value_retain(root), NULL, NULL, &pad_left, error};
+  msi_engine self = {.context = &resolved,
+                     .root = ms_value_retain(root),
+                     .pad_left = &pad_left,
+                     .error = error};
   ms_status st = MS_OK;
   size_t i = 0;
   for (; i < update->op_count; i++) {
@@ -437,6 +517,58 @@ ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
   }
   *out = self.root;
   return MS_OK;
+}
+
+/* One operation that changes something, with nothing but questions before it. */
+static bool is_simple(const ms_update *update) {
+  if (update->op_count == 0) return false;
+  size_t last = update->op_count - 1u;
+  for (size_t i = 0; i < last; i++) {
+    if (update->ops[i].class_ != MSI_CLASS_GUARD) return false;
+  }
+  const msi_op *op = &update->ops[last];
+  return op->class_ != MSI_CLASS_GUARD && op->path->count > 0 && op->selection == NULL &&
+         op->code != MSI_CODE_RENAME_TO;
+}
+
+static ms_status change_simply(msi_engine *self, const ms_update *update) {
+  ms_status st = MS_OK;
+  for (size_t i = 0; i < update->op_count && st == MS_OK; i++) {
+    st = run_next(self, update, &i);
+  }
+  if (st == MS_OK && self->before != NULL) st = check_bytes(self, self->before);
+  if (self->before == NULL) return st;
+  if (st == MS_OK) {
+    ms_value_release(self->before);
+  } else {
+    ms_value_release(self->root);
+    self->root = self->before;
+  }
+  return st;
+}
+
+ms_status msi_update_change(const msi_apply *context, const ms_update *update,
+                            const ms_value **root, ms_error *error) {
+  if (!is_simple(update) || ms_value_type(*root) != MS_OBJECT ||
+      !msi_value_is_unique(*root)) {
+    const ms_value *changed;
+    ms_status st = msi_update_apply(context, update, *root, &changed, NULL, error);
+    if (st != MS_OK) return st;
+    ms_value_release(*root);
+    *root = changed;
+    return MS_OK;
+  }
+  msi_apply resolved = *context;
+  resolved.alloc = msi_alloc_resolve(context->alloc);
+  size_t pad_left = MSI_PAD_MAX;
+  msi_engine self = {.context = &resolved,
+                     .root = *root,
+                     .pad_left = &pad_left,
+                     .error = error,
+                     .is_callers = true};
+  ms_status st = change_simply(&self, update);
+  *root = self.root;
+  return st;
 }
 
 ms_status ms_update_apply(const ms_update *update, const ms_value *root, int64_t wall_ms,

@@ -207,6 +207,15 @@ const ms_value **msi_chunk_run(const msi_chunk *chunk, uint32_t index, size_t *r
   return msi_chunk_values(chunk) + index;
 }
 
+const ms_value **msi_chunk_own(const msi_chunk *chunk, uint32_t index) {
+  while (msi_refs_unique(&chunk->refs)) {
+    if (chunk->height == 0) return msi_chunk_values(chunk) + index;
+    unsigned slot = chunk_descend(chunk, &index);
+    chunk = chunk_items(chunk)[slot].chunk;
+  }
+  return NULL;
+}
+
 static void trail_walk(msi_trail *trail, msi_chunk *chunk, bool owned, uint32_t index) {
   bool on_edge = true;
   trail->owned = 0;

@@ -15,16 +15,26 @@ typedef struct msi_engine {
   const msi_frame *frame; /* where the root stands; NULL: it is the document */
   size_t *pad_left;
   ms_error *error;
+  /* The root is the caller's document, which a failure must leave as it is. What cannot
+   * be done in one step is done to a copy. */
+  bool is_callers;
+  const ms_value *before; /* retained; the document, once it was copied; else NULL */
 } msi_engine;
 
-/* What stands along a route, borrowed from the working root: at[0] is the root. */
+/*
+ * What stands along a route, borrowed from the working root: at[0] is the root. Until the
+ * root changes, place[i] is where at[i] is held, with i < places: by the engine or by a
+ * container of its own.
+ */
 typedef struct msi_trail {
   size_t found;    /* at[0] to at[found] exist */
+  size_t places;   /* at least 1, at most found + 1 */
   bool is_blocked; /* at[found] cannot hold the next key */
   const ms_value *at[MS_DEPTH_MAX + 1];
+  const ms_value **place[MS_DEPTH_MAX + 1];
 } msi_trail;
 
-void msi_trail_walk(msi_trail *out, const msi_engine *self, msi_route route);
+void msi_trail_walk(msi_trail *out, msi_engine *self, msi_route route);
 /* MS_EPATH */
 ms_status msi_engine_fail_blocked(const msi_engine *self, const msi_op *op,
                                   msi_route route, const msi_trail *found);

@@ -201,6 +201,9 @@ static inline msi_node **msi_node_children(const msi_node *node) {
 /* An empty root. */
 msi_node *msi_trie_new(const ms_alloc *alloc);
 const msi_entry *msi_trie_find(const msi_node *node, const msi_lookup *lookup);
+/* The same of a trie that belongs to the caller alone, to be changed in place; NULL also
+ * when others see a node on the way. */
+msi_entry *msi_trie_own(msi_node *node, const msi_lookup *lookup);
 /*
  * `owned`: *root belongs to the caller alone, is changed in place and may be replaced by
  * another block. Otherwise it stays as it is and *root becomes a second trie that shares
@@ -275,6 +278,9 @@ void msi_chunk_release(msi_dead *dead, msi_chunk *chunk);
 /* The run of values that holds `index`: returns the value at index and how many stand
  * from there on in *run. */
 const ms_value **msi_chunk_run(const msi_chunk *chunk, uint32_t index, size_t *run);
+/* The place of the value at `index` in a tree that belongs to the caller alone, to be
+ * changed in place; NULL when others see a chunk on the way. */
+const ms_value **msi_chunk_own(const msi_chunk *chunk, uint32_t index);
 /*
  * At `index`, `skip` values (0 or 1) go and `value` comes unless it is NULL. `owned`:
  * *root belongs to the caller alone, is changed in place and may be replaced by another

@@ -216,6 +216,19 @@ const ms_value *ms_value_get(const ms_value *object, const char *key, size_t len
   return msi_object_find(object, &lookup);
 }
 
+const ms_value **msi_object_own(const ms_value *value, const ms_value *key) {
+  MSI_ASSERT(msi_is_object(value) && msi_refs_unique(&value->refs));
+  const msi_container *object = msi_as_container(value);
+  msi_lookup lookup = msi_lookup_string(key);
+  if (object_is_tree(object)) {
+    msi_entry *entry = msi_trie_own(*msi_object_root(object), &lookup);
+    return entry == NULL ? NULL : &entry->value;
+  }
+  bool found = false;
+  unsigned at = flat_search(object, &lookup, &found);
+  return found ? &msi_object_entries(object)[at].value : NULL;
+}
+
 /* ------------------------------------------------------------------ changing */
 
 static ms_status flat_put(const ms_alloc *alloc, const ms_value **object, bool owned,

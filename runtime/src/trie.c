@@ -177,6 +177,24 @@ const msi_entry *msi_trie_find(const msi_node *node, const msi_lookup *lookup) {
   return found ? msi_node_entries(node) + at : NULL;
 }
 
+msi_entry *msi_trie_own(msi_node *node, const msi_lookup *lookup) {
+  for (unsigned level = 0; level < MSI_TRIE_LEVELS; level++) {
+    if (!msi_refs_unique(&node->refs)) return NULL;
+    unsigned slot = msi_trie_slot(lookup->hash, level);
+    unsigned bit = 1u << slot;
+    if ((node->has.map.entries & bit) != 0) {
+      msi_entry *entry =
+          msi_node_entries(node) + msi_trie_index(node->has.map.entries, slot);
+      return msi_lookup_matches(lookup, entry->key) ? entry : NULL;
+    }
+    if ((node->has.map.children & bit) == 0) return NULL;
+    node = msi_node_children(node)[msi_trie_index(node->has.map.children, slot)];
+  }
+  bool found = false;
+  unsigned at = collision_search(node, lookup, &found);
+  return found && msi_refs_unique(&node->refs) ? msi_node_entries(node) + at : NULL;
+}
+
 static void trail_walk(msi_trail *trail, msi_node *node, bool owned,
                        const msi_lookup *lookup) {
   trail->owned = 0;

@@ -162,5 +162,13 @@ typedef struct msi_apply {
 MS_CHECKED ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
                                       const ms_value *root, const ms_value **out,
                                       size_t *failed_op, ms_error *error);
+/*
+ * As msi_update_apply, for whoever has no use for the document as it was: *root (retained)
+ * is replaced. An update of one operation changes it in place as far as nobody else holds
+ * it, so that it costs nothing for the size of what is around. A failure leaves it as it
+ * was.
+ */
+MS_CHECKED ms_status msi_update_change(const msi_apply *context, const ms_update *update,
+                                       const ms_value **root, ms_error *error);
 
 #endif

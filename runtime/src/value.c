@@ -291,6 +291,11 @@ uint64_t ms_value_bytes(const ms_value *value) {
   return container->bytes + (count < 16 ? 1u : count <= UINT16_MAX ? 3u : 5u);
 }
 
+void msi_container_grow(const ms_value *container, int64_t bytes) {
+  MSI_ASSERT(msi_value_is_unique(container));
+  msi_as_container(container)->bytes += (uint64_t)bytes;
+}
+
 enum { CURSOR_CONTAINER, CURSOR_INDEX, CURSOR_RUN, CURSOR_LEFT };
 
 void ms_cursor_init(ms_cursor *cursor, const ms_value *container) {

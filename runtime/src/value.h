@@ -32,6 +32,16 @@ MS_CHECKED ms_status msi_object_put(const ms_alloc *alloc, const ms_value **obje
 const ms_value *msi_object_get(const ms_value *object, const ms_value *key);
 MS_CHECKED ms_status msi_object_erase(const ms_alloc *alloc, const ms_value **object,
                                       const ms_value *key);
+/*
+ * The place of a child in a container that belongs to the caller alone, so that the child
+ * may be changed, or another one put there, without a walk from the container down; NULL:
+ * there is no such child, or others see a node inside the container. Whoever changes the
+ * child's size tells all containers around it, by msi_container_grow().
+ */
+const ms_value **msi_object_own(const ms_value *object, const ms_value *key);
+const ms_value **msi_array_own(const ms_value *array, size_t index);
+/* Adds to the size of an array or object that belongs to the caller alone. */
+void msi_container_grow(const ms_value *container, int64_t bytes);
 /* As ms_cursor_next for an object, giving the key as a string value (borrowed). */
 bool msi_cursor_next_key(ms_cursor *cursor, const ms_value **key, const ms_value **value);
 /* The entry after `key` in cursor order (NULL: the first); false at the end or for an

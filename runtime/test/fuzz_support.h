@@ -16,7 +16,12 @@
     if (!(condition)) abort();                                                           \
   } while (0)
 
-enum { MST_WALL_MS = 1000, MST_DOCUMENT_BYTES_MAX = 1 << 20 };
+enum {
+  MST_WALL_MS = 1000,
+  MST_DOCUMENT_BYTES_MAX = 1 << 16,
+  MST_PAD_MAX = 2000,
+  MST_PAD_REFUSED = 2000000 /* beyond the engine's own limit */
+};
 
 /* ----- input */
 
@@ -132,6 +137,38 @@ static inline void mst_fuzz_starve(const ms_update *update, const ms_value *root
   MUST(failing_alloc_is_clean(&memory));
 }
 
+/* A document of its own, without anything shared. */
+static inline const ms_value *mst_fuzz_copy(const ms_value *value) {
+  const ms_value *encoded = mst_fuzz_encoding(value), *copy = NULL;
+  const char *bytes = NULL;
+  size_t length = 0;
+  MUST(ms_value_to_string(encoded, &bytes, &length) == MS_OK);
+  MUST(ms_value_decode(NULL, bytes, length, &copy, NULL) == MS_OK);
+  ms_value_release(encoded);
+  return copy;
+}
+
+/* In place, with plenty of memory and with too little: the same as applied to a copy. */
+static inline void mst_fuzz_change(const ms_update *update, const ms_value *root,
+                                   const ms_value *result, uint64_t pick) {
+  failing_alloc memory;
+  failing_alloc_init(&memory);
+  msi_apply context = {&memory.alloc, MST_WALL_MS, MST_DOCUMENT_BYTES_MAX};
+  const ms_value *changed = mst_fuzz_copy(root);
+  ms_status st = msi_update_change(&context, update, &changed, NULL);
+  MUST((st == MS_OK) == (result != NULL));
+  MUST(msi_value_check(changed) && ms_value_equal(changed, st == MS_OK ? result : root));
+  ms_value_release(changed);
+  MUST(failing_alloc_is_clean(&memory));
+  if (memory.requests == 0) return;
+  failing_alloc_fail_at(&memory, pick % memory.requests);
+  changed = mst_fuzz_copy(root);
+  MUST(msi_update_change(&context, update, &changed, NULL) == MS_ENOMEM);
+  MUST(msi_value_check(changed) && ms_value_equal(changed, root));
+  ms_value_release(changed);
+  MUST(failing_alloc_is_clean(&memory));
+}
+
 /* Applies and checks all that must hold. The result is the caller's, NULL after a refusal. */
 static inline const ms_value *mst_fuzz_apply(const ms_update *update,
                                              const ms_value *root) {
@@ -150,12 +187,34 @@ static inline const ms_value *mst_fuzz_apply(const ms_update *update,
     MUST(failed_op < update->op_count || update->op_count == 0);
     result = NULL;
   }
-  mst_fuzz_starve(update, root, (uint64_t)update->wire_bytes * 7 + ms_value_bytes(root));
+  uint64_t pick = (uint64_t)update->wire_bytes * 7 + ms_value_bytes(root);
+  mst_fuzz_starve(update, root, pick);
+  mst_fuzz_change(update, root, result, pick);
   const ms_value *after = mst_fuzz_encoding(root);
   MUST(ms_value_equal(before, after));
   ms_value_release(after);
   ms_value_release(before);
   return result;
+}
+
+static inline bool mst_fuzz_pads(const msi_segment *segments, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (segments[i].index > MST_PAD_MAX && segments[i].index <= MST_PAD_REFUSED)
+      return true;
+  }
+  return false;
+}
+
+/* Would fill an array with so many nulls that little else would be tried. */
+static inline bool mst_fuzz_is_slow(const ms_update *update) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (mst_fuzz_pads(op->path->segments, op->path->count)) return true;
+    if (op->selection != NULL &&
+        mst_fuzz_pads(op->selection->segments, op->selection->count))
+      return true;
+  }
+  return false;
 }
 
 /* What two applications gave is the same. */
