@@ -61,12 +61,14 @@ const ms_value *ms_value_at(const ms_value *array, size_t index) {
   return *msi_array_run(msi_as_container(array), index, &run);
 }
 
-const ms_value **msi_array_own(const ms_value *value, size_t index) {
-  MSI_ASSERT(msi_is_array(value) && msi_refs_unique(&value->refs));
-  const msi_container *array = msi_as_container(value);
-  if (index >= array->count) return NULL;
-  if (array_is_tree(array)) return msi_chunk_own(*msi_array_root(array), (uint32_t)index);
-  return msi_array_values(array) + index;
+const ms_value **msi_array_own(const ms_value *array, size_t index) {
+  MSI_ASSERT(msi_is_array(array) && msi_refs_unique(&array->refs));
+  const msi_container *container = msi_as_container(array);
+  if (index >= container->count) return NULL;
+  if (array_is_tree(container)) {
+    return msi_chunk_own(*msi_array_root(container), (uint32_t)index);
+  }
+  return msi_array_values(container) + index;
 }
 
 /* ------------------------------------------------------------------ changing */

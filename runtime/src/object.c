@@ -216,17 +216,17 @@ const ms_value *ms_value_get(const ms_value *object, const char *key, size_t len
   return msi_object_find(object, &lookup);
 }
 
-const ms_value **msi_object_own(const ms_value *value, const ms_value *key) {
-  MSI_ASSERT(msi_is_object(value) && msi_refs_unique(&value->refs));
-  const msi_container *object = msi_as_container(value);
+const ms_value **msi_object_own(const ms_value *object, const ms_value *key) {
+  MSI_ASSERT(msi_is_object(object) && msi_refs_unique(&object->refs));
+  const msi_container *container = msi_as_container(object);
   msi_lookup lookup = msi_lookup_string(key);
-  if (object_is_tree(object)) {
-    msi_entry *entry = msi_trie_own(*msi_object_root(object), &lookup);
+  if (object_is_tree(container)) {
+    msi_entry *entry = msi_trie_own(*msi_object_root(container), &lookup);
     return entry == NULL ? NULL : &entry->value;
   }
   bool found = false;
-  unsigned at = flat_search(object, &lookup, &found);
-  return found ? &msi_object_entries(object)[at].value : NULL;
+  unsigned at = flat_search(container, &lookup, &found);
+  return found ? &msi_object_entries(container)[at].value : NULL;
 }
 
 /* ------------------------------------------------------------------ changing */
