@@ -404,18 +404,25 @@ static void test_conversions_survive_a_lua_without_memory(void **test_state) {
   (void)test_state;
   rations food;
   lua_State *L = open_rationed(&food);
-  sweep(L, &food,
-        "local v = { a = { 1, 2.5, 'x', core.null, { b = {} } }, e = core.array {}, "
-        "['k\\0'] = true }\n"
-        "local copy = core.copy(v)\n"
-        "assert(core.equal(v, copy))\n"
-        "local text = core.to_json(copy, { pretty = true })\n"
-        "assert(core.type(core.from_json(text).e) == 'array')\n"
-        "local r = core.apply(v, { ['$set'] = { ['a.0'] = 7 }, ['$push'] = { e = 1 } })\n"
-        "assert(r.a[1] == 7 and r.e[1] == 1)\n"
-        "local ok, message = pcall(core.copy, { f = print })\n"
-        "assert(not ok and (message:find('EARGUMENT') or message:find('memory')), "
-        "message)");
+  sweep(
+      L, &food,
+      "local v = { a = { 1, 2.5, 'x', core.null, { b = {} } }, e = core.array {}, "
+      "['k\\0'] = true }\n"
+      "local copy = core.copy(v)\n"
+      "assert(core.equal(v, copy))\n"
+      "local text = core.to_json(copy, { pretty = true })\n"
+      "assert(core.type(core.from_json(text).e) == 'array')\n"
+      "local r = core.apply(v, { ['$set'] = { ['a.0'] = 7 }, ['$push'] = { e = 1 } })\n"
+      "assert(r.a[1] == 7 and r.e[1] == 1)\n"
+      "r = core.apply(v, { ['$inc'] = { ['a.$[x]'] = 1 } },\n"
+      "  { where = { a = { ['$size'] = 5 } }, array_filters = { { x = { ['$gt'] = 2 } } "
+      "} })\n"
+      "assert(r.a[1] == 1 and r.a[2] == 3.5)\n"
+      "local push = core.push { at = core.timestamp(), list = { core.timestamp(), 1 } }\n"
+      "assert(#tostring(push) > 40 and core.type(push) == 'operator')\n"
+      "local ok, message = pcall(core.copy, { f = print })\n"
+      "assert(not ok and (message:find('EARGUMENT') or message:find('memory')), "
+      "message)");
   lua_close(L);
 }
 
@@ -455,7 +462,24 @@ static void test_proxies_and_callbacks_survive_a_lua_without_memory(void **test_
         "local r = assert(share:patch { ['$set'] = { ['t.z'] = { 1 } } })\n"
         "assert(share:batch(function() t.a = 1 t.b = 2 end))\n"
         "assert(share:peers() and share:stats() and tostring(t))");
-  run(L, "share:on('**', function(new, old, path, change) heard = path end)"
+  sweep(L, &food,
+        "share.data.t = { list = { 'a', { x = 1 } }, n = 0 }\n"
+        "local t = share.data.t\n"
+        "t.n = core.max(5)\n"
+        "t.set = core.add_to_set { 1 }\n"
+        "t.list = core.push { at = core.timestamp(), l = { core.timestamp() } }\n"
+        "t.list = core.pull { at = { ['$lt'] = 0 } }\n"
+        "assert(core.insert(t.list, 1, { at = core.timestamp() }))\n"
+        "assert(core.insert(t.list, 'end'))\n"
+        "local removed, receipt = core.remove(t.list, 3)\n"
+        "assert(removed.x == 1 and receipt)\n"
+        "t.list[#t.list] = nil\n"
+        "assert(#t.list == 3 and t.list[1].at == t.list[1].at and t.list[2] == 'a')\n"
+        "assert(share:replace { at = core.timestamp(), keep = core.copy(share.data.keep) "
+        "})\n"
+        "assert(share.data.at > 0)");
+  run(L, "share.data.t = { n = 0 }\n"
+         "share:on('**', function(new, old, path, change) heard = path end)"
          "share.data.t.n = core.inc(1)");
   for (long n = 0; !is_true(L, "heard"); n++) {
     assert_true(n < 20000);

@@ -1,6 +1,6 @@
 -- What a peer process does to a list it shares with others: random edits, written down with what
--- became of them, and jobs taken from a queue. Runs inside a peer (peer.lua); the results go back to
--- the spec.
+-- became of them, and jobs taken from a queue. Runs inside a peer (peer.lua); the results go back
+-- to the spec.
 local memshare = require "memshare"
 
 local M = {}
