@@ -519,7 +519,8 @@ ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
   return MS_OK;
 }
 
-/* One operation that changes something, with nothing but questions before it. */
+/* One operation that changes something, with nothing but questions before it. (One on
+ * elements puts a new array in the place of the old one.) */
 static bool is_simple(const ms_update *update) {
   if (update->op_count == 0) return false;
   size_t last = update->op_count - 1u;
@@ -527,7 +528,7 @@ static bool is_simple(const ms_update *update) {
     if (update->ops[i].class_ != MSI_CLASS_GUARD) return false;
   }
   const msi_op *op = &update->ops[last];
-  return op->class_ != MSI_CLASS_GUARD && op->path->count > 0 && op->selection == NULL &&
+  return op->class_ != MSI_CLASS_GUARD && op->path->count > 0 &&
          op->code != MSI_CODE_RENAME_TO;
 }
 

@@ -155,6 +155,7 @@ MS_CHECKED ms_status msi_lookup_key(const ms_alloc *alloc, const msi_lookup *loo
 enum {
   MSI_TRIE_BITS = 4, /* of the hash, per level: the fanout is 16 */
   MSI_TRIE_FANOUT = 1 << MSI_TRIE_BITS,
+  MSI_TRIE_FULL = (1 << MSI_TRIE_FANOUT) - 1, /* a map without a gap */
   MSI_TRIE_LEVELS = (32 + MSI_TRIE_BITS - 1) / MSI_TRIE_BITS
 };
 
@@ -175,27 +176,43 @@ typedef struct msi_node {
   const ms_alloc *alloc;
 } msi_node;
 
+/* How many of 16 bits are set. Unless a compiler may count on newer processors, its own
+ * function for that is a call, twice per level of every walk. */
+static inline unsigned msi_bits_count(unsigned bits) {
+  bits -= (bits >> 1) & 0x5555;
+  bits = (bits & 0x3333) + ((bits >> 2) & 0x3333);
+  bits = (bits + (bits >> 4)) & 0x0f0f;
+  return (bits + (bits >> 8)) & 0x1f;
+}
 static inline unsigned msi_trie_slot(uint32_t hash, unsigned level) {
   return (unsigned)(((uint64_t)hash << 32) >> (64 - MSI_TRIE_BITS * (level + 1))) &
          (MSI_TRIE_FANOUT - 1);
 }
 static inline unsigned msi_trie_index(unsigned map, unsigned slot) {
-  return (unsigned)__builtin_popcount(map & ((1u << slot) - 1));
+  return msi_bits_count(map & ((1u << slot) - 1));
 }
 static inline msi_entry *msi_node_entries(const msi_node *node) {
   return (msi_entry *)(uintptr_t)(node + 1);
 }
 static inline unsigned msi_node_entry_count(const msi_node *node, unsigned level) {
   return level == MSI_TRIE_LEVELS ? node->has.collided
-                                  : (unsigned)__builtin_popcount(node->has.map.entries);
+                                  : msi_bits_count(node->has.map.entries);
 }
 static inline unsigned msi_node_child_count(const msi_node *node, unsigned level) {
-  return level == MSI_TRIE_LEVELS ? 0
-                                  : (unsigned)__builtin_popcount(node->has.map.children);
+  return level == MSI_TRIE_LEVELS ? 0 : msi_bits_count(node->has.map.children);
 }
 /* Not for collision nodes. */
 static inline msi_node **msi_node_children(const msi_node *node) {
   return (msi_node **)(void *)(msi_node_entries(node) + msi_node_entry_count(node, 0));
+}
+
+/* The child in a slot that has one. The upper nodes of a large trie are full: to find the
+ * child there the processor need not wait until the bits of a map have been counted. */
+static inline msi_node *msi_node_child(const msi_node *node, unsigned slot) {
+  if (node->has.map.children == MSI_TRIE_FULL) {
+    return ((msi_node **)(void *)msi_node_entries(node))[slot];
+  }
+  return msi_node_children(node)[msi_trie_index(node->has.map.children, slot)];
 }
 
 /* An empty root. */

@@ -170,7 +170,7 @@ const msi_entry *msi_trie_find(const msi_node *node, const msi_lookup *lookup) {
       return msi_lookup_matches(lookup, entry->key) ? entry : NULL;
     }
     if ((node->has.map.children & bit) == 0) return NULL;
-    node = msi_node_children(node)[msi_trie_index(node->has.map.children, slot)];
+    node = msi_node_child(node, slot);
   }
   bool found = false;
   unsigned at = collision_search(node, lookup, &found);
@@ -188,7 +188,7 @@ msi_entry *msi_trie_own(msi_node *node, const msi_lookup *lookup) {
       return msi_lookup_matches(lookup, entry->key) ? entry : NULL;
     }
     if ((node->has.map.children & bit) == 0) return NULL;
-    node = msi_node_children(node)[msi_trie_index(node->has.map.children, slot)];
+    node = msi_node_child(node, slot);
   }
   bool found = false;
   unsigned at = collision_search(node, lookup, &found);
@@ -217,7 +217,7 @@ static void trail_walk(msi_trail *trail, msi_node *node, bool owned,
       return;
     }
     if ((node->has.map.children & bit) == 0) return;
-    node = msi_node_children(node)[msi_trie_index(node->has.map.children, slot)];
+    node = msi_node_child(node, slot);
   }
   unsigned at = collision_search(node, lookup, &trail->found);
   trail->slot[MSI_TRIE_LEVELS] = at;

@@ -22,6 +22,23 @@ static void random_document(mst_random *random, char *text, size_t room) {
   text[at] = ','; /* instead of its brace */
 }
 
+/* NULL when it was refused. Some go into the elements of arrays. */
+static ms_update *random_update(mst_random *random) {
+  static char json[TEXT];
+  mst_random_operators(random, mst_below(random, 2) == 0, json, sizeof json);
+  const ms_value *document = mst_json(json),
+                 *filters = mst_json("[{\"x\": {\"$ne\": 1}}]");
+  ms_update_options options;
+  ms_update_options_init(&options);
+  if (strstr(json, "$[x]") != NULL) options.array_filters = filters;
+  ms_update *update = NULL;
+  ms_status st = ms_update_parse(NULL, document, &options, &update, NULL);
+  assert_int_equal(st == MS_OK, update != NULL);
+  ms_value_release(filters);
+  ms_value_release(document);
+  return update;
+}
+
 /* Nothing of the document that was copied or kept may depend on the one that changes. */
 static void assert_changes_alike(const ms_update *update, const char *json) {
   const ms_value *root = mst_json(json), *kept = mst_json(json), *wanted = NULL;
@@ -40,17 +57,12 @@ static void assert_changes_alike(const ms_update *update, const char *json) {
 static void test_changing_in_place_gives_what_applying_gives(void **state) {
   (void)state;
   mst_random random = {mst_seed(41)};
-  static char text[TEXT], json[TEXT];
+  static char text[TEXT];
   for (int i = 0; i < ROUNDS; i++) {
-    ms_update *update = NULL;
     random_document(&random, text, sizeof text);
-    mst_random_update(&random, json, sizeof json);
-    const ms_value *document = mst_json(json);
-    if (ms_update_parse(NULL, document, NULL, &update, NULL) == MS_OK) {
-      assert_changes_alike(update, text);
-    }
+    ms_update *update = random_update(&random);
+    if (update != NULL) assert_changes_alike(update, text);
     ms_update_release(update);
-    ms_value_release(document);
   }
 }
 
@@ -58,17 +70,15 @@ static void test_changing_in_place_gives_what_applying_gives(void **state) {
 static void test_what_others_hold_is_not_changed(void **state) {
   (void)state;
   mst_random random = {mst_seed(42)};
-  static char text[TEXT], json[TEXT];
+  static char text[TEXT];
   for (int i = 0; i < ROUNDS; i++) {
-    ms_update *update = NULL;
     random_document(&random, text, sizeof text);
-    mst_random_update(&random, json, sizeof json);
-    const ms_value *document = mst_json(json), *root = mst_json(text),
-                   *copy = mst_json(text);
+    ms_update *update = random_update(&random);
+    const ms_value *root = mst_json(text), *copy = mst_json(text);
     const ms_value *part = i % 2 == 0 ? root : ms_value_get(root, "a", 1);
     const ms_value *wanted = i % 2 == 0 ? copy : ms_value_get(copy, "a", 1);
     ms_value_retain(part);
-    if (ms_update_parse(NULL, document, NULL, &update, NULL) == MS_OK) {
+    if (update != NULL) {
       ms_status st = msi_update_change(&context, update, &root, NULL);
       assert_true(st != MS_ENOMEM);
       assert_true(msi_value_check(root));
@@ -78,7 +88,6 @@ static void test_what_others_hold_is_not_changed(void **state) {
     ms_value_release(copy);
     ms_value_release(root);
     ms_update_release(update);
-    ms_value_release(document);
   }
 }
 
@@ -109,6 +118,29 @@ static void test_a_large_document_is_changed_in_place(void **state) {
   assert_true(ms_value_equal(ms_value_get(root, "k7", 2), ms_value_get(root, "k10", 3)));
   assert_true(msi_value_check(root));
   ms_update_release(update);
+  ms_value_release(root);
+}
+
+/* What a condition refuses, and what several steps need, finds the document as it was. */
+static void test_conditions_and_elements_are_changed_in_place(void **state) {
+  (void)state;
+  const ms_value *root = mst_json("{\"n\": 1, \"list\": [{\"n\": 1}, {\"n\": 2}]}");
+  const ms_value *document = mst_json("{\"$inc\": {\"list.$[].n\": 1}}");
+  const ms_value *where = mst_json("{\"list.n\": 2}"), *before = root;
+  ms_update_options options;
+  ms_update_options_init(&options);
+  options.where = where;
+  ms_update *update = NULL;
+  ms_error error;
+  assert_int_equal(ms_update_parse(NULL, document, &options, &update, &error), MS_OK);
+  assert_int_equal(msi_update_change(&context, update, &root, &error), MS_OK);
+  assert_int_equal(msi_update_change(&context, update, &root, &error), MS_OK);
+  assert_int_equal(msi_update_change(&context, update, &root, &error), MS_ECONDITION);
+  assert_ptr_equal(root, before);
+  mst_assert_json(root, "{\"n\": 1, \"list\": [{\"n\": 3}, {\"n\": 4}]}");
+  ms_update_release(update);
+  ms_value_release(where);
+  ms_value_release(document);
   ms_value_release(root);
 }
 
@@ -149,17 +181,12 @@ static void sweep(const ms_update *update, const char *json) {
 static void test_failing_memory_leaves_the_document_whole(void **state) {
   (void)state;
   mst_random random = {mst_seed(43)};
-  static char text[TEXT], json[TEXT];
+  static char text[TEXT];
   for (int i = 0; i < ROUNDS / 4; i++) {
-    ms_update *update = NULL;
     random_document(&random, text, sizeof text);
-    mst_random_update(&random, json, sizeof json);
-    const ms_value *document = mst_json(json);
-    if (ms_update_parse(NULL, document, NULL, &update, NULL) == MS_OK) {
-      sweep(update, text);
-    }
+    ms_update *update = random_update(&random);
+    if (update != NULL) sweep(update, text);
     ms_update_release(update);
-    ms_value_release(document);
   }
 }
 
@@ -168,6 +195,7 @@ int main(void) {
       cmocka_unit_test(test_changing_in_place_gives_what_applying_gives),
       cmocka_unit_test(test_what_others_hold_is_not_changed),
       cmocka_unit_test(test_a_large_document_is_changed_in_place),
+      cmocka_unit_test(test_conditions_and_elements_are_changed_in_place),
       cmocka_unit_test(test_a_document_may_not_become_too_large_in_place),
       cmocka_unit_test(test_failing_memory_leaves_the_document_whole),
   };
