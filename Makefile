@@ -31,7 +31,7 @@ demo: build
 
 # ARGS is passed through: make bench ARGS=--quick
 bench: build
-	@$(BUILD)/bin/memshare run bench/main.lua $(ARGS)
+	@MEMSHARE_BUILD=$(BUILD) bench/run $(ARGS)
 
 # DESTDIR moves the whole tree, PREFIX is where it will be used.
 install: | $(BUILD)/build.ninja

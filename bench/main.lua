@@ -10,6 +10,7 @@
 -- software. `raw` is what the kernel alone allows (raw.c), measured in the same run; `factor` says
 -- how far away that is.
 local root <const> = (arg[0]:match "^(.*)/[^/]*$" or ".") .. "/.."
+local build <const> = os.getenv "MEMSHARE_BUILD" or root .. "/build"
 package.path = root .. "/?.lua;" .. package.path
 
 local uv = require "luv"
@@ -17,11 +18,11 @@ local process = require "spec.support.process"
 
 local FULL <const> = {
   round_trips = 20000, assignments = 200000, joins = 5, kills = 20, accesses = 2000000,
-  raw_round_trips = 20000, raw_frames = 2000000,
+  raw_round_trips = 20000, raw_frames = 2000000, update_rounds = 41,
 }
 local QUICK <const> = {
   round_trips = 2000, assignments = 20000, joins = 1, kills = 5, accesses = 200000,
-  raw_round_trips = 2000, raw_frames = 500000,
+  raw_round_trips = 2000, raw_frames = 500000, update_rounds = 5,
 }
 
 local options <const> = {}
@@ -52,13 +53,17 @@ run("cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", raw.path, root .. "/bench/ra
 local reports <const> = require "bench.report"
 local report <const> = reports.new()
 
+-- On the core that everything is pinned to, or wherever the scheduler places it.
+local function run_at(where, program, ...)
+  if where == "one core" then return run("taskset", "-c", "0", program, ...) end
+  return run(program, ...)
+end
+
 local function measure_raw(where)
   for what, count in pairs { latency = scale.raw_round_trips, rate = scale.raw_frames,
     takeover = 20 } do
-    local command = where == "one core" and { "taskset", "-c", "0", raw.path } or { raw.path }
-    table.insert(command, what)
-    table.insert(command, ("%d"):format(count))
-    for name, value in run(table.unpack(command)):gmatch "(%S+) (%S+) %S+\n" do
+    local out = run_at(where, raw.path, what, ("%d"):format(count))
+    for name, value in out:gmatch "(%S+) (%S+) %S+\n" do
       report:limit(where, name, tonumber(value))
     end
   end
@@ -74,6 +79,11 @@ end
 require "bench.takeover"(report, "free", scale)
 require "bench.join"(report, "free", scale)
 require "bench.access"(report, "one core", scale)
+for _, where in ipairs { "one core", "free" } do
+  require "bench.updates"(report, where, scale, function(...)
+    return run_at(where, build .. "/bench/bench_updates", ...)
+  end)
+end
 
 local results <const> = root .. "/bench/results"
 uv.fs_mkdir(results, tonumber("755", 8))

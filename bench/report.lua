@@ -32,6 +32,11 @@ function M.print_head() print(ROW:format("where", "figure", "value", "unit", "ra
 ---Keep what the kernel alone allows.
 function Report:limit(where, name, value) self.raw[where .. " " .. name] = value end
 
+---Keep a figure that is printed elsewhere.
+function Report:keep(where, name, value, unit)
+  self.figures[#self.figures + 1] = { where = where, name = name, value = value, unit = unit }
+end
+
 ---Keep and print one figure.
 ---@param where string "one core", "free" or "-"
 ---@param name string
