@@ -39,6 +39,18 @@ static const char *const conditions[] = {
     " {\"a\": {\"$size\": 2}}]",
 };
 
+/* Of a document so large that objects and arrays are trees, see write_large(). */
+static const char *const large[] = {
+    "{\"$set\": {\"k1\": 2, \"fresh.b\": 1}, \"$unset\": {\"k2\": 1, \"k3\": 1}}",
+    "{\"$unset\": {\"k1\": 1, \"k2\": 1, \"k3\": 1, \"k4\": 1, \"list.3\": 1}}",
+    "{\"$rename\": {\"k1\": \"k30\", \"k2\": \"k3\"}, \"$inc\": {\"list.20\": 1}}",
+    "{\"$push\": {\"list\": {\"$each\": [1, 2], \"$position\": 9, \"$slice\": -30}}}",
+    "{\"$push\": {\"list\": {\"$each\": [3], \"$sort\": -1}}, \"$mul\": {\"k9\": 2}}",
+    "{\"$pull\": {\"list\": {\"$gt\": 30}}, \"$inc\": {\"k1\": 1}}",
+    "{\"$addToSet\": {\"list\": {\"$each\": [1, 90]}}, \"$max\": {\"k5\": 3}}",
+    "{\"$inc\": {\"list.$[]\": 1}}",
+};
+
 static void die(const char *what) {
   fprintf(stderr, "seeds: %s: %s\n", what, strerror(errno));
   exit(1);
@@ -163,6 +175,26 @@ static void write_own(void) {
   }
 }
 
+static void write_large(void) {
+  char text[1024];
+  size_t at = (size_t)snprintf(text, sizeof text, "{\"list\": [0");
+  for (int i = 1; i < 34; i++) {
+    at += (size_t)snprintf(text + at, sizeof text - at, ", %d", i);
+  }
+  at += (size_t)snprintf(text + at, sizeof text - at, "]");
+  for (int i = 1; i < 18; i++) {
+    at += (size_t)snprintf(text + at, sizeof text - at, ", \"k%d\": %d", i, i);
+  }
+  at += (size_t)snprintf(text + at, sizeof text - at, "}");
+  const ms_value *document = from_json(text, at);
+  for (size_t i = 0; i < sizeof large / sizeof large[0]; i++) {
+    const ms_value *source = from_json(large[i], strlen(large[i]));
+    write_update(document, source, NULL, NULL);
+    ms_value_release(source);
+  }
+  ms_value_release(document);
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) {
     fprintf(stderr, "usage: seeds VECTORS CORPUS\n");
@@ -180,6 +212,7 @@ int main(int argc, char **argv) {
   free(line);
   fclose(file);
   write_own();
+  write_large();
   printf("%u seeds\n", written);
   return 0;
 }
