@@ -13,21 +13,6 @@ describe("when the host is killed #cluster", function()
     peers:settle()
   end)
 
-  it("20 times in a row under three writers, nothing accepted is lost or applied twice", function()
-    local peers <close> = cluster.start { count = 4, defaults = journals.DEFAULTS }
-    local writers = journals.new(peers)
-    for _, peer in ipairs(peers) do writers.begin(peer) end
-    for _ = 1, 20 do
-      local host = peers:host()
-      -- Writes are under way in every survivor when the host goes.
-      writers.await_accepted(20)
-      host:kill "SIGKILL"
-      writers.begin(peers:add())
-    end
-    writers.stop()
-    assert.truthy(writers.check() >= 20 * 4 * 20)
-  end)
-
   it("together with another writer, what both were promised is there", function()
     local peers <close> = cluster.start { count = 4, defaults = journals.DEFAULTS }
     local writers = journals.new(peers)
