@@ -101,6 +101,12 @@ function M.path(document)
   return table.concat(keys, ".")
 end
 
+local function value_at(document, path)
+  local at = document
+  for _, name in ipairs(value.split(path)) do at = value.child(at, name) end
+  return at
+end
+
 -- The paths of the arrays in a value.
 local function array_paths(at, prefix, out)
   if value.is_array(at) then out[#out + 1] = prefix end
@@ -123,19 +129,32 @@ function M.array_path(document)
   return #paths > 0 and chance(85) and pick(paths) or M.path(document)
 end
 
--- "list.$[].x", "list.$[i].$[j]": `names` collects the identifiers.
+-- "list.$[].x", "list.$[i].$[j]": `names` gets the identifiers, each with an element that it may
+-- stand for.
 local function positional_path(document, names)
   local path = M.array_path(document)
-  local function positional()
-    if chance(50) then return ".$[]" end
-    local name = pick { "i", "j", "k" }
-    names[name] = true
-    return (".$[%s]"):format(name)
+  local at = value_at(document, path)
+  local function add_positional()
+    local element = value.is_array(at) and #at > 0 and pick(at) or at
+    at = element
+    if chance(50) then
+      path = path .. ".$[]"
+    else
+      local name = pick { "i", "j", "k" }
+      names[name] = element
+      path = ("%s.$[%s]"):format(path, name)
+    end
   end
-  path = path .. positional()
-  if chance(45) then path = path .. "." .. key() end
-  if chance(25) then path = path .. positional() end
-  if chance(15) then path = path .. "." .. key() end
+  local function add_key()
+    local name = next_key(at)
+    if not name:find "^%w+$" then return end
+    path = path .. "." .. name
+    at = value.child(at, name)
+  end
+  add_positional()
+  if value.is_object(at) or chance(15) then add_key() end
+  if chance(value.is_array(at) and 50 or 10) then add_positional() end
+  if value.is_object(at) and chance(50) then add_key() end
   return path
 end
 
@@ -143,20 +162,39 @@ local MALFORMED <const> = { "", "a..b", ".a", "a.", "$a", "a.$", "$[]", "$[i].a"
 
 -- -------------------------------------------------------------------- queries
 
+-- Queries are made for a sample, a value that they are likely to fit: most of their paths lead to
+-- something in it, and most of their operands come from there.
 local expression, query
+
+local function is_container(sample) return value.is_array(sample) or value.is_object(sample) end
+
+-- One of the elements of an array, anything else itself.
+local function inner_sample(sample)
+  if value.is_array(sample) and #sample > 0 then return pick(sample) end
+  return sample
+end
+
+local function near(sample)
+  if sample == value.MISSING or chance(35) then return any(2) end
+  if chance(30) then sample = inner_sample(sample) end
+  return value.copy(sample)
+end
 
 local function list(make) return array_of(random(1, 3), make) end
 
-local function some_value() return any(2) end
+local function list_near(sample)
+  return array_of(random(0, 3), function() return near(sample) end)
+end
 
 local OPERANDS <const> = {
-  ["$eq"] = some_value, ["$ne"] = some_value,
-  ["$gt"] = some_value, ["$gte"] = some_value, ["$lt"] = some_value, ["$lte"] = some_value,
-  ["$in"] = function() return array_of(random(0, 3), some_value) end,
-  ["$nin"] = function() return array_of(random(0, 3), some_value) end,
+  ["$eq"] = near, ["$ne"] = near, ["$gt"] = near, ["$gte"] = near, ["$lt"] = near, ["$lte"] = near,
+  ["$in"] = list_near,
+  ["$nin"] = list_near,
   ["$exists"] = function() return pick { true, false, 1, 0, value.null } end,
-  ["$not"] = function(depth) return expression(depth - 1) end,
-  ["$size"] = function() return pick { 0, 1, 2, 3, 2.0 } end,
+  ["$not"] = function(sample, depth) return expression(sample, depth - 1) end,
+  ["$size"] = function(sample)
+    return value.is_array(sample) and chance(60) and #sample or pick { 0, 1, 2, 3, 2.0 }
+  end,
   ["$mod"] = function()
     return value.array { pick { 1, 2, 3, -2, 2.5, -1 }, pick { 0, 1, -1, 0.0 } }
   end,
@@ -169,16 +207,18 @@ local OPERANDS <const> = {
     end
     return chance(70) and name() or list(name)
   end,
-  ["$all"] = function(depth)
+  ["$all"] = function(sample, depth)
     if depth > 0 and chance(20) then
       return list(function()
-        return value.object { ["$elemMatch"] = query(depth - 1) }
+        return value.object { ["$elemMatch"] = query(inner_sample(sample), depth - 1) }
       end)
     end
-    return array_of(random(0, 2), some_value)
+    return list_near(sample)
   end,
-  ["$elemMatch"] = function(depth)
-    return chance(50) and expression(depth - 1) or query(depth - 1)
+  ["$elemMatch"] = function(sample, depth)
+    local element = inner_sample(sample)
+    if chance(50) then return expression(element, depth - 1) end
+    return query(element, depth - 1)
   end,
 }
 local OPERATORS <const> = value.keys(OPERANDS)
@@ -187,46 +227,59 @@ local FLAT <const> = {
 }
 
 -- {"$gt": 1, "$lt": 5}
-function expression(depth)
+function expression(sample, depth)
   local conditions = value.object {}
   for _ = 1, chance(75) and 1 or 2 do
     local operator = pick(depth > 0 and OPERATORS or FLAT)
-    conditions[operator] = OPERANDS[operator](depth)
+    if value.is_array(sample) and depth > 0 and chance(25) then
+      operator = pick { "$size", "$elemMatch", "$all" }
+    end
+    conditions[operator] = OPERANDS[operator](sample, depth)
   end
   if chance(1) then conditions[pick { "$foo", "a", "$size", "$in" }] = any(1) end
   return conditions
 end
 
-local function query_path()
-  local keys = { key() }
-  while #keys < 3 and chance(35) do
-    keys[#keys + 1] = chance(25) and tostring(random(0, 2)) or key()
-  end
-  return table.concat(keys, ".")
+-- A path into the sample, and what it leads to there. An array is entered by position, or one of
+-- its elements without.
+local function query_path(sample)
+  local keys, at = {}, sample
+  repeat
+    if value.is_array(at) and #keys > 0 and chance(50) then at = inner_sample(at) end
+    local following = next_key(at)
+    if following:find "^%w+$" then
+      keys[#keys + 1] = following
+      at = value.child(at, following)
+    end
+  until #keys >= 1 and (#keys == 4 or chance(is_container(at) and 45 or 85))
+  return table.concat(keys, "."), at
 end
 
--- Conditions on a document; `path` makes their paths.
-function query(depth, path)
+-- Conditions on a document; `path` is query_path where there is nothing else to say about them.
+function query(sample, depth, path)
   path = path or query_path
   local conditions = value.object {}
   for _ = 1, chance(80) and 1 or 2 do
     if depth > 0 and chance(15) then
-      local function inner() return query(depth - 1, path) end
+      local function inner() return query(sample, depth - 1, path) end
       conditions[pick { "$and", "$or", "$nor" }] = list(inner)
     else
-      conditions[path()] = chance(55) and expression(depth) or any(1)
+      local name, found = path(sample)
+      conditions[name] = chance(55) and expression(found, depth) or near(found)
     end
   end
   if chance(1) then conditions[pick { "$foo", "$and", "$gt" }] = any(1) end
   return conditions
 end
 
----A query on documents like those of M.document().
-function M.query() return query(2) end
+---A query that the document may fit.
+function M.query(document) return query(document, 2) end
 
-local function array_filter(name)
-  return query(1, function()
-    return chance(50) and name or name .. "." .. query_path()
+local function array_filter(name, element)
+  return query(element, 1, function(sample)
+    if chance(50) then return name, sample end
+    local path, found = query_path(sample)
+    return name .. "." .. path, found
   end)
 end
 
@@ -236,8 +289,7 @@ local function number() return pick { 0, 1, 2, -1, 3, 0.5, 1.0, -2.5 } end
 
 -- A value that stands in the array at the path, or at random.
 local function element(document, path)
-  local at = document
-  for _, name in ipairs(value.split(path)) do at = value.child(at, name) end
+  local at = value_at(document, path)
   if value.is_array(at) and #at > 0 and chance(70) then return value.copy(pick(at)) end
   return any(2)
 end
@@ -249,7 +301,7 @@ end
 local function sort()
   if chance(50) then return pick { 1, -1, 1.0 } end
   local keys = value.object { [key()] = pick { 1, -1 } }
-  if chance(30) then keys[query_path()] = pick { 1, -1 } end
+  if chance(30) then keys[key() .. "." .. key()] = pick { 1, -1 } end
   return keys
 end
 
@@ -305,7 +357,8 @@ local UPDATES <const> = {
     function(document, path)
       local kind = random(3)
       if kind == 1 then return element(document, path) end
-      return kind == 2 and expression(1) or query(1)
+      local sample = inner_sample(value_at(document, path))
+      return kind == 2 and expression(sample, 1) or query(sample, 1)
     end,
     array = true,
   },
@@ -348,13 +401,13 @@ function M.update(document)
     update[name][path] = chance(97) and M.operand(name, document, path) or any(2)
   end
   if chance(1) then update[pick { "$foo", "a", "$gt", "$set" }] = any(1) end
-  if chance(1) then names[pick { "i", "l", "X" }] = true end
+  if chance(1) then names[pick { "i", "l", "X" }] = any(1) end
   local filters = value.array {}
   for _, name in ipairs(value.keys(names)) do
-    if chance(98) then filters[#filters + 1] = array_filter(name) end
+    if chance(98) then filters[#filters + 1] = array_filter(name, names[name]) end
   end
   if #filters > 0 then options.array_filters = filters end
-  if chance(5) then options.where = query(2) end
+  if chance(5) then options.where = query(document, 2) end
   return update, options
 end
 

@@ -92,7 +92,8 @@ describe("memshare.apply", function()
   it("asks conditions as the naive model does", function()
     local met = 0
     each_case(50000, function(number)
-      local document, condition = cases.document(), cases.query()
+      local document = cases.document()
+      local condition = cases.query(document)
       local expected = query.is_valid(condition) and query.matches(document, condition)
       local result, code, message = apply(document, {}, { where = condition })
       local answer
