@@ -95,6 +95,9 @@ static void evict_ops(void *ud, msi_path_trie_node *node) {
   for (int i = 0; i < 2; i++) {
     msi_stamps_note(&conflicts->floor, &ops->below.top[i]);
     msi_stamps_note_version(&conflicts->position_floor, &ops->touched.top[i]);
+    if (ops->positions == NULL) continue;
+    const msi_stamps *turns = &ops->positions->kinds[MSI_POSITION_TURN];
+    msi_stamps_note_version(&conflicts->position_floor, &turns->top[i]);
   }
   msi_positions_free(conflicts, ops);
 }
@@ -255,7 +258,8 @@ static bool op_depends(const msi_path_trie *trie, const msi_op *op, uint64_t bas
     if (node == NULL) return false;
   }
   if (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET) return false;
-  if (op->class_ == MSI_CLASS_GUARD) return node->exact > base;
+  bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+  if (op->class_ == MSI_CLASS_GUARD && !is_beyond) return node->exact > base;
   return node->below > base;
 }
 
@@ -327,9 +331,16 @@ void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
 
 /* ----- noting */
 
+static bool has_condition(const ms_update *update) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (update->ops[i].code == MSI_CODE_WHERE) return true;
+  }
+  return false;
+}
+
 static void note_op(msi_conflicts *conflicts, msi_op_node *ops, const msi_op *op,
-                    const msi_stamp *one) {
-  msi_positions_note(conflicts, ops, op, one);
+                    const msi_stamp *one, bool is_conditional) {
+  msi_positions_note(conflicts, ops, op, one, is_conditional);
   if (op->code == MSI_CODE_MARK) return;
   bool appends = (op->code == MSI_CODE_PUSH || op->code == MSI_CODE_ADD_TO_SET) &&
                  op->selection == NULL;
@@ -346,6 +357,7 @@ static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
                          .origin = entry->patch.origin,
                          .version = entry->version,
                          .wall_ms = entry->patch.wall_ms};
+  bool is_conditional = has_condition(update);
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
     if (op->class_ == MSI_CLASS_GUARD && op->code != MSI_CODE_MARK) continue;
@@ -353,7 +365,7 @@ static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
     ms_status status = trie_reach(&conflicts->trie, op->path, conflicts->nodes_max,
                                   evict_ops, conflicts, &node);
     if (status == MS_OK) {
-      note_op(conflicts, (msi_op_node *)node, op, &one);
+      note_op(conflicts, (msi_op_node *)node, op, &one, is_conditional);
     } else {
       msi_stamps_note(&conflicts->floor, &one);
       msi_stamps_note_version(&conflicts->position_floor, &one);
@@ -424,10 +436,11 @@ size_t msi_conflicts_bytes(const msi_conflicts *conflicts) {
   return bytes;
 }
 
+/* One patch may stand there twice, as its writer's and as nobody's: see msi_positions_note. */
 static bool stamps_check(const msi_stamps *all, beats_fn beats) {
   if (all->top[1].version == 0) return true;
   return all->top[0].version != 0 && all->top[0].origin != all->top[1].origin &&
-         beats(&all->top[0], &all->top[1]);
+         !beats(&all->top[1], &all->top[0]);
 }
 
 static bool op_node_check(const msi_op_node *ops) {

@@ -12,34 +12,40 @@
  * writer meant. The table says when the patch of a row is refused because of an operation that its
  * writer had not seen. Rows and columns speak of one array, but "replaced" is also of what holds it.
  *
- *                              moved   pulled   index written   appended   replaced
- *   goes in by index             x       x                         (1)        x
- *   moves elements               x       x            x            (2)        x
- *   $pull, $pullAll              x                    x                       x
+ *                              moved   pulled   index written   appended   turned   replaced
+ *   goes in by index             x       x                         (1)        (3)       x
+ *   moves elements               x       x            x            (2)                  x
+ *   $pull, $pullAll              x                    x                                 x
  *
  *   (1) when the index was at or above the committed length   (2) $pop only; by index as in (1)
+ *   (3) as (1): what the writer has pending may come out otherwise than its view shows
  *
  * "Moves" is $pop, $push with $position, $slice or $sort, and removing at an index. "Replaced" is
  * $set, $unset, $rename, $currentDate, $min and $max at the array or above it; who replaces is settled
- * by timestamp itself, since it hits no element. That a path goes in by index, and where, is what the
- * writer's marks say (update.h). Operations with positional keys count as moving, replacing and
- * appending in every array inside the elements of theirs; one that itself goes by positions in there
- * meets whatever was written at or below its array. "list.0" without a mark, since there was no list,
- * meets appends that began one.
+ * by timestamp itself, since it hits no element. "Turned" is by whatever may make of something that the
+ * writer has pending another thing than its view shows: operations with positional keys at the array (a
+ * $pull or $sort may see them), writes to an index at or above the committed length (they append), and
+ * patches with a condition, at the array or above it; those of the same writer, too, since its view may
+ * have shown them without effect. That a path goes in by index, and where, is what the writer's marks
+ * say (update.h). Operations with positional keys count as moving, replacing and appending in every
+ * array inside the elements of theirs; one that itself goes by positions in there meets whatever was
+ * written at or below its array. "list.0" without a mark, since there was no list, meets appends that
+ * began one.
  *
  * Per origin it also keeps that origin's rejections which it may not have seen yet: versions
  * and a trie of their paths (those of guards are not among them: a guard leaves nothing undone). A
  * patch of that origin which is based below one falls with it when it touches something at or below
  * a rejected path, or, with a relative operation, above one. $set and $unset at or above the rejected
  * path stand: they do not build on it. A guard falls only with a rejected path at or above it: whether
- * its container is there does not hang on what was to be written inside. An entry of the origin with
- * base b shows that it has seen everything up to b.
+ * its container is there does not hang on what was to be written inside. A mark as in (1) falls with
+ * any, also with one inside the array. An entry of the origin with base b shows that it has seen
+ * everything up to b.
  *
  * Bounded: at most `nodes_max` nodes (and their keys in bytes, at MSI_CONFLICT_KEY_BYTES a node); the
  * least recently touched leaf goes first and leaves its timestamps in one place, the *floor*: an
  * absolute write to whatever path loses to a newer one there that its writer had not seen, and what
- * goes by positions loses to any. So a lone writer never meets its own floor, and evicted nodes cost
- * only those who write late what is older.
+ * goes by positions loses to any. So a lone writer never meets its own floor (but for that of its patches
+ * with conditions), and evicted nodes cost only those who write late what is older.
  * Rejected paths: at most MSI_CONFLICT_REJECTED_NODES nodes per origin, beyond that the oldest leaf
  * raises that origin's own floor: every patch of it based below falls.
  *

@@ -28,6 +28,7 @@ typedef enum msi_position {
   MSI_POSITION_INDEX,  /* goes into it by position */
   MSI_POSITION_APPEND, /* adds elements at its end */
   MSI_POSITION_INNER, /* does any of these, or replaces, in arrays inside of its elements */
+  MSI_POSITION_TURN, /* may turn what others have pending: see conflict.h, (3) */
   MSI_POSITION_COUNT
 } msi_position;
 
@@ -85,9 +86,10 @@ void msi_stamps_note_version(msi_stamps *all, const msi_stamp *one);
 
 /* ----- conflict_position.c */
 
-/* What is noted of an operation besides its timestamp; the nodes on its path exist. */
+/* What is noted of an operation besides its timestamp; the nodes on its path exist. is_conditional: its
+ * patch has a condition. */
 void msi_positions_note(msi_conflicts *conflicts, msi_op_node *node, const msi_op *op,
-                        const msi_stamp *one);
+                        const msi_stamp *one, bool is_conditional);
 /* The positions of a node, made where there are none. MS_ENOMEM. */
 MS_CHECKED ms_status msi_positions_reach(msi_conflicts *conflicts, msi_op_node *node);
 void msi_positions_free(msi_conflicts *conflicts, msi_op_node *node);

@@ -39,7 +39,7 @@ static ms_status check_order(const msi_stamps *all, bool by_version) {
   const msi_stamp *first = &all->top[0], *second = &all->top[1];
   if (second->version == 0) return MS_OK;
   bool in_order =
-      by_version ? first->version > second->version : msi_stamp_beats(first, second);
+      by_version ? first->version >= second->version : msi_stamp_beats(first, second);
   return in_order && first->origin != second->origin ? MS_OK : MS_ETYPE;
 }
 

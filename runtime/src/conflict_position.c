@@ -64,17 +64,30 @@ static msi_position position_of(const msi_op *op) {
   return pulls(op) ? MSI_POSITION_PULL : MSI_POSITION_MOVE;
 }
 
-void msi_positions_note(msi_conflicts *conflicts, msi_op_node *node, const msi_op *op,
-                        const msi_stamp *one) {
-  msi_position kind = position_of(op);
-  if (op->selection == NULL && replaces(op))
-    msi_stamps_note_version(&node->replaced, one);
-  if (kind == MSI_POSITION_COUNT) return;
+/* A mark of a position behind the committed elements. */
+static bool is_beyond(const msi_op *op) {
+  return op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+}
+
+static void note_kind(msi_conflicts *conflicts, msi_op_node *node, msi_position kind,
+                      const msi_stamp *one) {
   if (msi_positions_reach(conflicts, node) == MS_OK) {
     msi_stamps_note_version(&node->positions->kinds[kind], one);
   } else {
     msi_stamps_note_version(&conflicts->position_floor, one);
   }
+}
+
+void msi_positions_note(msi_conflicts *conflicts, msi_op_node *node, const msi_op *op,
+                        const msi_stamp *one, bool is_conditional) {
+  msi_position kind = position_of(op);
+  if (op->selection == NULL && replaces(op))
+    msi_stamps_note_version(&node->replaced, one);
+  if (kind != MSI_POSITION_COUNT) note_kind(conflicts, node, kind, one);
+  if (op->selection == NULL && !is_conditional && !is_beyond(op)) return;
+  msi_stamp turn = *one;
+  if (is_conditional) turn.origin = 0; /* its writer, too, may have thought otherwise */
+  note_kind(conflicts, node, MSI_POSITION_TURN, &turn);
 }
 
 /* ----- asking */
@@ -107,13 +120,15 @@ static const msi_op_node *child_of(const question *self, const msi_op_node *node
 }
 
 /* Was a container of the array replaced, or something done in it that is not noted at the array?
+ * asks_turns: also for what may turn pending patches.
  * Returns the array's node, NULL where there is none. */
-static const msi_op_node *ask_above(question *self) {
+static const msi_op_node *ask_above(question *self, bool asks_turns) {
   const ms_path *path = self->op->path;
   const msi_op_node *node = (const msi_op_node *)self->conflicts->trie.root;
   for (uint32_t i = 0; i < path->count; i++) {
     ask(self, &node->replaced);
     ask_kind(self, node, MSI_POSITION_INNER);
+    if (asks_turns) ask_kind(self, node, MSI_POSITION_TURN);
     node = child_of(self, node, &path->segments[i]);
     if (node == NULL) return NULL;
   }
@@ -123,20 +138,19 @@ static const msi_op_node *ask_above(question *self) {
 
 /* Goes into the array at its path by position. */
 static void ask_mark(question *self) {
-  const msi_op_node *node = ask_above(self);
-  bool is_beyond = false;
+  bool beyond = is_beyond(self->op);
+  const msi_op_node *node = ask_above(self, beyond);
   if (node == NULL) return;
   ask_kind(self, node, MSI_POSITION_MOVE);
   ask_kind(self, node, MSI_POSITION_PULL);
-  ms_status status = ms_value_to_bool(self->op->operand, &is_beyond);
-  MSI_ASSERT(status == MS_OK); /* the check of the operand */
-  (void)status;
-  if (is_beyond) ask_kind(self, node, MSI_POSITION_APPEND);
+  if (!beyond) return;
+  ask_kind(self, node, MSI_POSITION_APPEND);
+  ask_kind(self, node, MSI_POSITION_TURN);
 }
 
 /* Moves the elements of the array at its path. */
 static void ask_moving(question *self) {
-  const msi_op_node *node = ask_above(self);
+  const msi_op_node *node = ask_above(self, false);
   if (node == NULL) return;
   ask_kind(self, node, MSI_POSITION_MOVE);
   ask_kind(self, node, MSI_POSITION_INDEX);
@@ -146,7 +160,7 @@ static void ask_moving(question *self) {
 
 /* Goes by positions into arrays inside of elements: which ones, only their values say. */
 static void ask_inside(question *self) {
-  const msi_op_node *node = ask_above(self);
+  const msi_op_node *node = ask_above(self, false);
   if (node != NULL) ask(self, &node->touched);
 }
 
@@ -176,11 +190,21 @@ static void ask_unmarked(question *self) {
   }
 }
 
+/* May the path lead through an array that the writer saw none of? */
+static bool is_unmarked(const question *self) {
+  const ms_path *path = self->op->path;
+  for (uint32_t i = 0; i < path->count; i++) {
+    if (path->segments[i].index >= 0 && !is_marked(self, i)) return true;
+  }
+  return false;
+}
+
 bool msi_positions_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
                             uint32_t index, msi_stamp *winner, bool *by_floor) {
   question self = {
       .conflicts = conflicts, .patch = patch, .op = &patch->update->ops[index]};
   const msi_op *op = self.op;
+  bool may_meet_floor = op->class_ != MSI_CLASS_GUARD || op->code == MSI_CODE_MARK;
   bool goes_by_position = true;
   if (op->code == MSI_CODE_MARK) {
     ask_mark(&self);
@@ -189,12 +213,13 @@ bool msi_positions_conflict(const msi_conflicts *conflicts, const msi_patch *pat
     ask_inside(&self);
   } else if (op->selection == NULL && op->class_ == MSI_CLASS_MOVING) {
     ask_moving(&self);
-  } else {
+  } else if (may_meet_floor) {
+    ask_unmarked(&self);
     goes_by_position = false;
-    if (op->class_ != MSI_CLASS_GUARD) ask_unmarked(&self);
   }
-  if (goes_by_position && self.best.version == 0) {
+  if (may_meet_floor && self.best.version == 0) {
     ask(&self, &conflicts->position_floor);
+    if (self.best.version != 0 && !goes_by_position && !is_unmarked(&self)) return false;
     if (self.best.version != 0) *by_floor = true;
   }
   if (self.best.version == 0) return false;

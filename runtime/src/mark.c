@@ -5,11 +5,14 @@
  * position or the key of an object shows in the writer's document only, and so does
  * whether the element was committed or one of the writer's own, still pending, whose
  * position hangs on what others append. The host knows neither, so the writer says both.
+ * The same holds for every position in an array that the writer itself has moved or
+ * replaced without having heard of the host: in the patch, or before it.
  */
 #include "builder.h"
 
 typedef struct marker {
   const ms_alloc *alloc;
+  const ms_update *update;                    /* borrowed */
   const ms_value *committed, *before, *after; /* borrowed; committed may be NULL */
   msi_builder builder;
   const msi_op *last; /* of the mark before this one; NULL: there is none */
@@ -75,8 +78,62 @@ static int64_t own_position(const msi_op *op) {
   return operand != NULL && ms_value_to_int(operand, &position) == MS_OK ? position : -1;
 }
 
-static bool is_beyond(const ms_value *committed, int64_t index) {
-  return !is_array(committed) || (uint64_t)index >= ms_value_count(committed);
+/* $pop knows its position, too: its array need not be looked at to tell. */
+static bool has_own_position(const msi_op *op) {
+  if (op->code == MSI_CODE_POP) return op->selection == NULL;
+  return own_position(op) >= 0;
+}
+
+/* What the earlier updates of a batch did to the array at these keys. */
+typedef struct past {
+  bool is_unsure; /* moved it by what they found there, or put another in its place */
+  uint64_t removed;
+} past;
+
+static void past_add(past *self, const msi_op *earlier, const msi_op *op, size_t count) {
+  bool replaces = earlier->class_ == MSI_CLASS_ABSOLUTE ||
+                  earlier->code == MSI_CODE_MIN || earlier->code == MSI_CODE_MAX;
+  bool is_moving = earlier->class_ == MSI_CLASS_MOVING && earlier->path->count == count;
+  if (earlier->selection != NULL || earlier->path->count > count) return;
+  if (!(is_moving || replaces) || !same_keys(earlier, op, earlier->path->count)) return;
+  if (earlier->code == MSI_CODE_POP || earlier->code == MSI_CODE_REMOVE_AT) {
+    self->removed++;
+  } else if (earlier->code != MSI_CODE_PUSH_AT ||
+             ms_value_type(ms_value_at(earlier->operand, 2)) != MS_NULL ||
+             ms_value_type(ms_value_at(earlier->operand, 3)) != MS_NULL) {
+    self->is_unsure = true;
+  }
+}
+
+static past past_of(const marker *self, const msi_op *op, size_t count) {
+  past made = {false, 0};
+  for (uint32_t i = 0; i < self->update->op_count; i++) {
+    const msi_op *earlier = &self->update->ops[i];
+    if (earlier->group >= op->group) break;
+    past_add(&made, earlier, op, count);
+  }
+  return made;
+}
+
+/* Is what the operation finds at this position of the array at its first `count` keys none of
+ * the committed elements, or another one when others have appended? */
+static bool is_beyond(const marker *self, const msi_op *op, size_t count,
+                      const ms_value *committed, const ms_value *before,
+                      int64_t position) {
+  if (!is_array(committed) || !is_array(before)) return true;
+  past earlier = past_of(self, op, count);
+  uint64_t length = ms_value_count(committed);
+  if (ms_value_count(before) < length) length = ms_value_count(before);
+  return earlier.is_unsure || length < earlier.removed ||
+         (uint64_t)position >= length - earlier.removed;
+}
+
+/* The same of a $pop, which meets whatever is appended anyhow. */
+static bool pop_is_beyond(const marker *self, const msi_op *op, const ms_value *committed,
+                          const ms_value *before) {
+  if (!is_array(before)) return false;
+  past earlier = past_of(self, op, op->path->count);
+  return !is_array(committed) || earlier.is_unsure || earlier.removed > 0;
 }
 
 static ms_status mark_op(marker *self, const msi_op *op) {
@@ -86,15 +143,19 @@ static ms_status mark_op(marker *self, const msi_op *op) {
   for (size_t i = 0; i < path->count; i++) {
     const msi_segment *segment = &path->segments[i];
     if (segment->index >= 0 && (is_array(before) || is_array(after))) {
-      ms_status st = add(self, op, i, is_beyond(committed, segment->index));
+      bool beyond = is_beyond(self, op, i, committed, before, segment->index);
+      ms_status st = add(self, op, i, beyond);
       if (st != MS_OK) return st;
     }
     committed = step(committed, segment);
     before = step(before, segment);
     after = step(after, segment);
   }
-  int64_t position = own_position(op);
-  if (position < 0 || !is_beyond(committed, position)) return MS_OK;
+  if (!has_own_position(op)) return MS_OK;
+  bool beyond = op->code == MSI_CODE_POP ? pop_is_beyond(self, op, committed, before)
+                                         : is_beyond(self, op, path->count, committed,
+                                                     before, own_position(op));
+  if (!beyond) return MS_OK;
   return add(self, op, path->count, true);
 }
 
@@ -103,7 +164,7 @@ static bool has_position(const msi_op *op) {
   for (size_t i = 0; i < op->path->count; i++) {
     if (op->path->segments[i].index >= 0) return true;
   }
-  return own_position(op) >= 0;
+  return has_own_position(op);
 }
 
 static ms_status mark_ops(marker *self, const ms_update *update) {
@@ -140,6 +201,7 @@ ms_status msi_update_mark(const ms_alloc *alloc, const ms_update *update,
                           const ms_value *committed, const ms_value *before,
                           const ms_value *after, ms_update **out) {
   marker self = {.alloc = msi_alloc_resolve(alloc),
+                 .update = update,
                  .committed = committed,
                  .before = before,
                  .after = after,

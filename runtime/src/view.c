@@ -23,6 +23,10 @@ typedef struct path_node {
   msi_path_trie_node node;
   uint32_t ops;   /* operations and conditions exactly here, guards not among them */
   uint32_t below; /* operations and guards here or below */
+  uint32_t
+      removes; /* of `ops`: that remove one element of the array here, by its position */
+  uint32_t unsure;   /* ... that remove or move elements by what they find */
+  uint32_t replaces; /* ... that put another value here */
 } path_node;
 
 typedef struct pending {
@@ -67,8 +71,29 @@ static void paths_count(path_node *node, bool is_guard, uint32_t by) {
   }
 }
 
+/* Do its slice or its sort hang on what the array holds? */
+static bool push_is_unsure(const msi_op *op) {
+  return ms_value_type(ms_value_at(op->operand, 2)) != MS_NULL ||
+         ms_value_type(ms_value_at(op->operand, 3)) != MS_NULL;
+}
+
+static void paths_count_kind(path_node *node, const msi_op *op, uint32_t by) {
+  if (op == NULL || op->selection != NULL) return;
+  if (op->code == MSI_CODE_POP || op->code == MSI_CODE_REMOVE_AT) {
+    node->removes += by;
+  } else if (op->code == MSI_CODE_PUSH_AT) {
+    if (push_is_unsure(op)) node->unsure += by;
+  } else if (op->class_ == MSI_CLASS_MOVING) {
+    node->unsure += by;
+  } else if (op->class_ == MSI_CLASS_ABSOLUTE || op->code == MSI_CODE_MIN ||
+             op->code == MSI_CODE_MAX) {
+    node->replaces += by;
+  }
+}
+
+/* op: NULL for a key of a condition. */
 static void paths_add_keys(msi_view *view, const msi_segment *segments, size_t count,
-                           bool is_guard) {
+                           bool is_guard, const msi_op *op) {
   msi_path_trie_node *node = view->paths.root;
   ms_status status = MS_OK;
   if (!view->is_tracked) return;
@@ -77,18 +102,20 @@ static void paths_add_keys(msi_view *view, const msi_segment *segments, size_t c
   }
   if (status == MS_OK && view->paths.count <= VIEW_PATHS_MAX) {
     paths_count((path_node *)node, is_guard, 1);
+    paths_count_kind((path_node *)node, op, 1);
   } else {
     paths_give_up(view);
   }
 }
 
 static void paths_remove_keys(msi_view *view, const msi_segment *segments, size_t count,
-                              bool is_guard) {
+                              bool is_guard, const msi_op *op) {
   msi_path_trie_node *node = view->paths.root;
   for (size_t k = 0; k < count; k++) {
     node = msi_path_trie_child(&view->paths, node, segments[k].key);
   }
   paths_count((path_node *)node, is_guard, UINT32_MAX); /* minus one */
+  paths_count_kind((path_node *)node, op, UINT32_MAX);
   while (node->parent != NULL && ((path_node *)node)->below == 0) {
     msi_path_trie_node *parent = node->parent;
     msi_path_trie_remove(&view->paths, node);
@@ -98,11 +125,11 @@ static void paths_remove_keys(msi_view *view, const msi_segment *segments, size_
 
 /* A condition looks at all there is under its keys, so what others write there may turn it. */
 static void add_key(void *ud, const msi_segment *key) {
-  paths_add_keys(ud, key, 1, false);
+  paths_add_keys(ud, key, 1, false, NULL);
 }
 
 static void remove_key(void *ud, const msi_segment *key) {
-  paths_remove_keys(ud, key, 1, false);
+  paths_remove_keys(ud, key, 1, false, NULL);
 }
 
 static void paths_add(msi_view *view, const ms_update *update) {
@@ -112,7 +139,7 @@ static void paths_add(msi_view *view, const ms_update *update) {
       msi_query_keys(op->query, add_key, view);
     } else {
       paths_add_keys(view, op->path->segments, op->path->count,
-                     op->class_ == MSI_CLASS_GUARD);
+                     op->class_ == MSI_CLASS_GUARD, op);
     }
   }
 }
@@ -125,7 +152,7 @@ static void paths_remove(msi_view *view, const ms_update *update) {
       msi_query_keys(op->query, remove_key, view);
     } else {
       paths_remove_keys(view, op->path->segments, op->path->count,
-                        op->class_ == MSI_CLASS_GUARD);
+                        op->class_ == MSI_CLASS_GUARD, op);
     }
   }
 }
@@ -162,6 +189,80 @@ static bool update_is_apart(const msi_view *view, const ms_update *update) {
     if (!op_is_apart(view, &update->ops[i])) return false;
   }
   return true;
+}
+
+/* ----- positions that hang on what is pending */
+
+static bool update_overlaps(const ms_update *update, const msi_op *op) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *other = &update->ops[i];
+    if (other->class_ == MSI_CLASS_GUARD) continue;
+    if (msi_path_overlaps(other->path, op->path)) return true;
+  }
+  return false;
+}
+
+/* The position in the array at the first `count` keys that the operation goes by, -1: none. */
+static int64_t position_in(const msi_op *op, uint32_t count) {
+  int64_t position = -1;
+  const ms_value *operand = op->operand;
+  if (count < op->path->count) return op->path->segments[count].index;
+  if (op->selection != NULL) return -1;
+  if (op->code == MSI_CODE_POP) return 0;
+  if (op->code == MSI_CODE_PUSH_AT) {
+    operand = ms_value_at(operand, 1);
+  } else if (op->code != MSI_CODE_REMOVE_AT) {
+    return -1;
+  }
+  return ms_value_to_int(operand, &position) == MS_OK ? position : -1;
+}
+
+/* Removing by position leaves so many of the committed elements at least, before all that others
+ * append, and nothing else that is sure moves them towards the end of the array. */
+static bool is_steady(const path_node *node, const msi_op *op, int64_t position,
+                      const ms_value *committed) {
+  if (node->unsure > 0) return false;
+  if (node->removes == 0) return true; /* the marks tell */
+  if (op->code == MSI_CODE_POP && op->path->count == node->node.depth) return false;
+  return committed != NULL && ms_value_type(committed) == MS_ARRAY &&
+         ms_value_count(committed) >= node->removes &&
+         (uint64_t)position < ms_value_count(committed) - node->removes;
+}
+
+/* Does it go by a position that hangs on what is pending? */
+static bool is_moved(const msi_view *view, const msi_op *op) {
+  const msi_path_trie_node *node = view->paths.root;
+  const ms_value *committed = view->committed;
+  bool is_replaced = false;
+  for (uint32_t i = 0; i <= op->path->count; i++) {
+    const path_node *here = (const path_node *)node;
+    int64_t position = position_in(op, i);
+    if (here != NULL && here->replaces > 0) is_replaced = true;
+    bool steady = here == NULL || is_steady(here, op, position, committed);
+    if (position >= 0 && (is_replaced || !steady)) return true;
+    if (i == op->path->count || (node == NULL && !is_replaced)) break;
+    const msi_segment *segment = &op->path->segments[i];
+    if (committed != NULL) committed = msi_segment_find(segment, committed);
+    if (node != NULL) node = msi_path_trie_child(&view->paths, node, segment->key);
+  }
+  return false;
+}
+
+/* May what it calls a position be another one when the host has decided what is pending? Then
+ * nothing that it goes by counts as committed. A dormant patch may yet come to life. */
+static bool is_unsteady(const msi_view *view, const ms_update *update) {
+  if (view->first == view->end) return false;
+  if (!view->is_tracked) return true;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (op->class_ == MSI_CLASS_GUARD) continue;
+    if (is_moved(view, op)) return true;
+    for (size_t k = view->first; k < view->end && view->dormant_count > 0; k++) {
+      const pending *item = &view->items[k];
+      if (item->is_dormant && update_overlaps(item->update, op)) return true;
+    }
+  }
+  return false;
 }
 
 /* ----- applying */
@@ -235,6 +336,7 @@ uint64_t msi_view_number(const msi_view *view) { return view->number; }
 
 ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wall_ms,
                        msi_view_trial *out, ms_error *error) {
+  const ms_value *committed = is_unsteady(view, update) ? NULL : view->committed;
   msi_view_trial made = {0};
   if (view->root == NULL) {
     return msi_fail(error, MS_ENOHOST, "the share is not complete yet");
@@ -246,7 +348,7 @@ ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wa
   } else if (status != MS_OK) {
     return status;
   }
-  status = msi_update_mark(view->alloc, update, view->committed, view->root, made.root,
+  status = msi_update_mark(view->alloc, update, committed, view->root, made.root,
                            &made.update);
   if (status != MS_OK) {
     ms_value_release(made.root);

@@ -54,6 +54,36 @@ static inline bool scan_unseats(const msi_op *theirs, const ms_path *array) {
          scan_strictly_begins(theirs->path, array);
 }
 
+/* May what others have pending at or below the array come out otherwise because of `theirs`? */
+static inline bool scan_turns(const msi_op *theirs, bool is_conditional,
+                              const ms_path *array) {
+  if (theirs->class_ == MSI_CLASS_GUARD && theirs->code != MSI_CODE_MARK) return false;
+  bool is_beyond =
+      theirs->code == MSI_CODE_MARK && theirs->operand == ms_value_bool(true);
+  return (is_conditional || theirs->selection != NULL || is_beyond) &&
+         msi_path_begins(theirs->path, array);
+}
+
+static inline bool scan_has_condition(const ms_update *update) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (update->ops[i].code == MSI_CODE_WHERE) return true;
+  }
+  return false;
+}
+
+/* Is `other` a patch with a condition, the writer's own among them, that may have been without effect
+ * in the view? */
+static inline bool scan_turned(const msi_op *op, const ms_update *other) {
+  if (op->code != MSI_CODE_MARK || op->operand != ms_value_bool(true) ||
+      !scan_has_condition(other)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < other->op_count; i++) {
+    if (scan_turns(&other->ops[i], true, op->path)) return true;
+  }
+  return false;
+}
+
 /* "list.0" where the writer saw no list, and others began one. */
 static inline bool scan_meets_new_list(const ms_update *update, const msi_op *op,
                                        const msi_op *theirs) {
@@ -73,6 +103,7 @@ static inline bool scan_moved(const ms_update *update, const msi_op *op,
   if (theirs->class_ == MSI_CLASS_GUARD && theirs->code != MSI_CODE_MARK) return false;
   if (op->code == MSI_CODE_MARK) {
     bool is_beyond = op->operand == ms_value_bool(true);
+    if (is_beyond && scan_turns(theirs, false, op->path)) return true;
     return scan_unseats(theirs, op->path) || (same && they_move) ||
            (same && they_append && is_beyond);
   }

@@ -286,7 +286,8 @@ static bool scan_depends(const model *m, const msi_patch *patch, const msi_op *o
       bool equal = op->path->count == lost->path->count;
       if (at_or_above && (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET))
         continue;
-      if (at_or_above && !equal && op->class_ == MSI_CLASS_GUARD) continue;
+      bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+      if (at_or_above && !equal && op->class_ == MSI_CLASS_GUARD && !is_beyond) continue;
       return true;
     }
   }

@@ -101,6 +101,67 @@ static void test_positional_operations_meet_edits_of_inner_arrays(void **state) 
   assert_false(moved("{\"$pop\": {\"l\": 1}}", "{\"$inc\": {\"l.$[].n\": 1}}"));
 }
 
+/* A patch with a condition, marked by a writer whose document is LISTS. */
+static ms_update *conditional(const char *text) {
+  const ms_value *document = json("{}"), *where = json("{\"a\": {\"$exists\": true}}");
+  ms_update *condition = NULL;
+  ms_update_options options;
+  ms_update_options_init(&options);
+  options.where = where;
+  assert_int_equal(ms_update_parse(NULL, document, &options, &condition, NULL), MS_OK);
+  ms_value_release(where);
+  ms_value_release(document);
+  return concat(condition, marked(text, LISTS));
+}
+
+static void
+test_positions_that_hang_on_what_is_pending_meet_what_may_turn_it(void **state) {
+  (void)state;
+  assert_true(moved("{\"$inc\": {\"l.$[].n\": 1}}", "{\"$set\": {\"l.2\": 1}}"));
+  assert_false(moved("{\"$inc\": {\"l.$[].n\": 1}}", "{\"$set\": {\"l.1\": 1}}"));
+  assert_true(moved("{\"$set\": {\"l.2\": 2}}", "{\"$set\": {\"l.2\": 1}}"));
+  assert_true(moved("{\"$inc\": {\"l.2.n\": 2}}", "{\"$set\": {\"l.2\": 1}}"));
+  assert_false(moved("{\"$set\": {\"l.1\": 2}}", "{\"$set\": {\"l.2\": 1}}"));
+}
+
+static void test_own_patch_with_a_condition_may_turn_positions_too(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "{\"$push\": {\"l\": 1}}", "{\"$set\": {\"l\": []}}", "{\"$pop\": {\"l\": 1}}"};
+  for (int i = 0; i < 3; i++) {
+    msi_conflicts *conflicts = conflicts_of();
+    note(conflicts, accepted(1, 10, 0, 100, conditional(texts[i])));
+    assert_int_equal(
+        status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.2\": 1}}", LISTS)),
+        MS_ECONFLICT);
+    assert_int_equal(
+        status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.1\": 1}}", LISTS)),
+        MS_OK);
+    assert_int_equal(
+        status_of(conflicts, 10, 1, 200, marked("{\"$set\": {\"l.2\": 1}}", LISTS)),
+        MS_OK);
+    assert_int_equal(
+        status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"a.b.1\": 1}}", LISTS)),
+        MS_OK);
+    msi_conflicts_free(conflicts);
+  }
+}
+
+static void
+test_position_behind_the_list_falls_with_an_own_rejection_inside(void **state) {
+  (void)state;
+  msi_conflicts *conflicts = conflicts_of();
+  note(conflicts, rejected(1, 10, 0, 1, marked("{\"$set\": {\"l.2\": 1}}", LISTS)));
+  assert_int_equal(
+      status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.2\": 2}}", LISTS)),
+      MS_ECONFLICT);
+  assert_int_equal(
+      status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.1\": 2}}", LISTS)), MS_OK);
+  assert_int_equal(
+      status_of(conflicts, 10, 1, 200, marked("{\"$set\": {\"l.2\": 2}}", LISTS)), MS_OK);
+  msi_conflicts_free(conflicts);
+}
+
 static void test_keys_that_are_numbers_are_no_positions(void **state) {
   (void)state;
   static const char document[] = "{\"players\": {\"7\": {\"hp\": 1}}}";
@@ -134,6 +195,42 @@ static void test_evicted_positions_raise_a_floor(void **state) {
   msi_conflicts_free(conflicts);
 }
 
+static void test_what_was_evicted_is_told_by_snapshots(void **state) {
+  (void)state;
+  msi_conflicts *conflicts = NULL, *copy = NULL;
+  msi_buffer buffer;
+  char text[32];
+  uint64_t version = 2;
+  assert_int_equal(msi_conflicts_new(NULL, 1, &conflicts), MS_OK);
+  note(conflicts, accepted(1, 10, 0, 100, conditional("{\"$push\": {\"l\": 1}}")));
+  note(conflicts, accepted(2, 10, 1, 101, marked("{\"$push\": {\"e\": 1}}", LISTS)));
+  for (; version < 3 * MSI_CONFLICT_NODES_LEAST; version++) {
+    snprintf(text, sizeof text, "k%d", (int)version);
+    note(conflicts, accepted(version + 1, 12, version, 100 + version, set(text, 1)));
+  }
+  msi_buffer_init(&buffer, msi_alloc_resolve(NULL));
+  assert_int_equal(msi_conflicts_pack(&buffer, conflicts), MS_OK);
+  msi_reader in = {buffer.data, buffer.data + buffer.length};
+  assert_int_equal(msi_conflicts_unpack(&in, NULL, 1, &copy), MS_OK);
+  assert_true(msi_conflicts_check_structure(copy));
+  const msi_conflicts *both[] = {conflicts, copy};
+  for (int i = 0; i < 2; i++) {
+    /* "e.0" without a mark: there was no list. */
+    assert_int_equal(
+        status_of(both[i], 11, 0, 9999, marked("{\"$inc\": {\"e.0\": 1}}", LISTS)),
+        MS_ECONFLICT);
+    assert_int_equal(
+        status_of(both[i], 11, 0, 9999, marked("{\"$inc\": {\"e.n\": 1}}", LISTS)),
+        MS_OK);
+    assert_int_equal(
+        status_of(both[i], 10, 0, 9999, marked("{\"$set\": {\"l.2\": 1}}", LISTS)),
+        MS_ECONFLICT);
+  }
+  msi_buffer_fini(&buffer);
+  msi_conflicts_free(copy);
+  msi_conflicts_free(conflicts);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_what_moves_positions_meets_writes_to_an_index),
@@ -142,6 +239,10 @@ int main(void) {
       cmocka_unit_test(test_appends_meet_pops_and_writes_at_or_above_the_length),
       cmocka_unit_test(test_index_write_below_the_length_is_apart_from_newer_appends),
       cmocka_unit_test(test_positional_operations_meet_edits_of_inner_arrays),
+      cmocka_unit_test(test_positions_that_hang_on_what_is_pending_meet_what_may_turn_it),
+      cmocka_unit_test(test_own_patch_with_a_condition_may_turn_positions_too),
+      cmocka_unit_test(test_position_behind_the_list_falls_with_an_own_rejection_inside),
+      cmocka_unit_test(test_what_was_evicted_is_told_by_snapshots),
       cmocka_unit_test(test_keys_that_are_numbers_are_no_positions),
       cmocka_unit_test(test_evicted_positions_raise_a_floor),
   };

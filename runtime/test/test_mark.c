@@ -112,6 +112,23 @@ static void test_inserting_and_removing_are_marked_beyond_the_end_only(void **st
   ms_path_release(path);
 }
 
+static void test_batch_that_moves_elements_is_not_sure_of_later_positions(void **state) {
+  (void)state;
+  assert_marks("[{\"$pop\": {\"l\": -1}}, {\"$set\": {\"l.1\": 1}}]", "l+");
+  assert_marks("[{\"$pop\": {\"l\": -1}}, {\"$set\": {\"l.0\": 1}}]", "l");
+  assert_marks("[{\"$pop\": {\"l\": -1}}, {\"$pop\": {\"l\": 1}}]", "l+");
+  assert_marks("[{\"$pull\": {\"l\": 7}}, {\"$set\": {\"l.0.n\": 1}}]", "l+");
+  assert_marks("[{\"$pull\": {\"l\": 7}}, {\"$set\": {\"p.7.hp.0\": 1}}]", "p.7.hp");
+  assert_marks("[{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 0}}}, "
+               "{\"$set\": {\"l.0\": 1}}]",
+               "l");
+  assert_marks("[{\"$push\": {\"l\": {\"$each\": [1], \"$slice\": -2}}}, "
+               "{\"$set\": {\"l.0\": 1}}]",
+               "l+");
+  assert_marks("[{\"$set\": {\"l\": [1, 2]}}, {\"$set\": {\"l.0\": 1}}]", "l+");
+  assert_marks("{\"$pop\": {\"l\": 1}}", "");
+}
+
 static void test_marked_update_does_the_same_and_survives_the_wire(void **state) {
   (void)state;
   ms_update *update =
@@ -176,6 +193,7 @@ int main(void) {
       cmocka_unit_test(test_positions_beyond_the_committed_end_are_told),
       cmocka_unit_test(test_operations_on_one_array_share_a_mark),
       cmocka_unit_test(test_inserting_and_removing_are_marked_beyond_the_end_only),
+      cmocka_unit_test(test_batch_that_moves_elements_is_not_sure_of_later_positions),
       cmocka_unit_test(test_marked_update_does_the_same_and_survives_the_wire),
       cmocka_unit_test(test_update_without_positions_is_the_same_one),
       cmocka_unit_test(test_want_of_memory_leaves_nothing_behind),

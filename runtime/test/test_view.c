@@ -325,6 +325,58 @@ static void test_foreign_write_may_turn_a_pending_condition(void **state) {
   }
 }
 
+/* ----- marks of what is written on top of pending patches */
+
+/* Writes both; does the second one say that its position may not be a committed element's? */
+static bool is_unsure(const char *pending, const char *where, const char *text) {
+  fixture f;
+  msi_view_trial trial;
+  ms_update *update = parse(text);
+  bool found = false;
+  setup(&f, "{\"l\": [{\"n\": 1}, {\"n\": 2}, {\"n\": 3}], \"m\": [1, 2]}");
+  assert_true(
+      write_own(&f, where == NULL ? parse(pending) : conditional(pending, where)));
+  assert_int_equal(msi_view_try(f.view, update, 5, &trial, NULL), MS_OK);
+  for (uint32_t i = 0; i < trial.update->op_count; i++) {
+    const msi_op *op = &trial.update->ops[i];
+    if (op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true)) found = true;
+  }
+  msi_view_trial_fini(&trial);
+  ms_update_release(update);
+  decide(&f, true);
+  teardown(&f);
+  return found;
+}
+
+static void test_positions_on_top_of_pending_moves_are_told(void **state) {
+  (void)state;
+  static const char edit[] = "{\"$inc\": {\"l.1.n\": 1}}",
+                    pop[] = "{\"$pop\": {\"l\": 1}}",
+                    insert[] = "{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 0}}}";
+  assert_false(is_unsure("{\"$push\": {\"l\": 1}}", NULL, edit));
+  assert_false(is_unsure("{\"$inc\": {\"l.0.n\": 1}}", NULL, edit));
+  assert_false(is_unsure("{\"$set\": {\"l.1\": {\"n\": 7}}}", NULL, edit));
+  assert_false(is_unsure(insert, NULL, edit));
+  assert_false(is_unsure(insert, NULL, insert));
+  assert_false(is_unsure("{\"$pop\": {\"l\": -1}}", NULL, edit));
+  assert_true(is_unsure("{\"$pop\": {\"l\": -1}}", NULL, "{\"$set\": {\"l.2\": 1}}"));
+  assert_true(is_unsure("{\"$pop\": {\"l\": -1}}", NULL, pop));
+  assert_true(is_unsure("{\"$pull\": {\"l\": {\"n\": 3}}}", NULL, edit));
+  assert_true(is_unsure("{\"$pull\": {\"l\": {\"n\": 3}}}", NULL, insert));
+  assert_true(is_unsure("{\"$pull\": {\"l\": {\"n\": 3}}}", NULL, pop));
+  assert_false(is_unsure("{\"$pull\": {\"m\": 1}}", NULL, edit));
+  assert_true(is_unsure("{\"$set\": {\"l\": [{\"n\": 1}, {\"n\": 2}]}}", NULL, edit));
+}
+
+static void test_positions_on_top_of_a_dormant_patch_are_told(void **state) {
+  (void)state;
+  static const char edit[] = "{\"$inc\": {\"l.1.n\": 1}}";
+  static const char insert[] = "{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 0}}}";
+  assert_true(is_unsure(insert, "{\"m\": 7}", edit));
+  assert_false(is_unsure(insert, "{\"m\": 1}", edit));
+  assert_false(is_unsure("{\"$set\": {\"k\": 1}}", "{\"m\": 7}", edit));
+}
+
 /* ----- when an entry and a pending patch must not change places */
 
 static void assert_json(const fixture *f, const char *text) {
@@ -540,6 +592,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_patch_whose_condition_does_not_hold_waits_for_the_host),
       cmocka_unit_test(test_foreign_write_may_turn_a_pending_condition),
+      cmocka_unit_test(test_positions_on_top_of_pending_moves_are_told),
+      cmocka_unit_test(test_positions_on_top_of_a_dormant_patch_are_told),
       cmocka_unit_test(test_own_accepted_patch_leaves_the_view_alone),
       cmocka_unit_test(test_rejection_rolls_back_what_was_built_on_it_too),
       cmocka_unit_test(test_foreign_entry_shows_beneath_what_is_pending),

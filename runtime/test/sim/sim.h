@@ -7,7 +7,11 @@
  *   sim_link.c     links: bounded queues, delays, listeners with a backlog
  *   sim_group.c    group file, locks and logs; the port of a replica
  *   sim_owner.c    the owner of a replica: mailbox, view, writes, receipts
- *   sim_program.c  random updates
+ *   sim_program.c  random updates, to places of all kinds
+ *   sim_list.c     random updates of lists, whose elements have ids that are never used twice
+ *   sim_sight.c    what a writer saw where it goes by position, and what the host finds there
+ *   sim_fold.c     what the accepted ones of operators that commute add up to
+ *   sim_fault.c    wrong versions of a few functions of the library
  *   sim_check.c    the one history there may be, and what must hold of everybody
  *   sim_main.c     the command line
  *
@@ -39,18 +43,26 @@ enum {
  * kernel that must not. */
 typedef enum sim_bug {
   SIM_BUG_NONE,
-  SIM_BUG_COMMIT_CURRENT, /* commit says "current" whatever the term is */
-  SIM_BUG_COMMIT_LATE,    /* commit loads the term before it stores the entry */
-  SIM_BUG_LOG_TAIL,       /* reading a log misses its last entry */
-  SIM_BUG_LOG_SKIP,       /* reading a log misses an entry in the middle */
-  SIM_BUG_LINK_LOSS,      /* a link loses a frame */
-  SIM_BUG_TERM_STORE,     /* raising the term does not look at what it was */
-  SIM_BUG_LOCK_SHARED,    /* several processes hold one term lock */
-  SIM_BUG_LOCK_STUCK,     /* the kernel does not free the locks of the dead */
-  SIM_BUG_ENROL_FOUNDS,   /* a group is founded while a complete member lives */
-  SIM_BUG_MEMBER_DEAD,    /* member locks look free while their holders live */
-  SIM_BUG_ACCEPT_NEVER,   /* a dialled link is never accepted */
-  SIM_BUG_TOLERATED,      /* from here on: what the protocol has to stand */
+  SIM_BUG_COMMIT_CURRENT,     /* commit says "current" whatever the term is */
+  SIM_BUG_COMMIT_LATE,        /* commit loads the term before it stores the entry */
+  SIM_BUG_LOG_TAIL,           /* reading a log misses its last entry */
+  SIM_BUG_LOG_SKIP,           /* reading a log misses an entry in the middle */
+  SIM_BUG_LINK_LOSS,          /* a link loses a frame */
+  SIM_BUG_TERM_STORE,         /* raising the term does not look at what it was */
+  SIM_BUG_LOCK_SHARED,        /* several processes hold one term lock */
+  SIM_BUG_LOCK_STUCK,         /* the kernel does not free the locks of the dead */
+  SIM_BUG_ENROL_FOUNDS,       /* a group is founded while a complete member lives */
+  SIM_BUG_MEMBER_DEAD,        /* member locks look free while their holders live */
+  SIM_BUG_ACCEPT_NEVER,       /* a dialled link is never accepted */
+  SIM_BUG_MARKS_NONE,         /* writers do not say where they go in by position */
+  SIM_BUG_MARKS_BELOW,        /* ... and call every position committed */
+  SIM_BUG_MOVES_COMMUTE,      /* what moves elements is refused by nothing */
+  SIM_BUG_PULLS_FIGHT,        /* $pull is refused because of another $pull */
+  SIM_BUG_SNAPSHOT_POSITIONS, /* snapshots do not say who moved what */
+  SIM_BUG_POSITION_FLOOR,     /* what the index has forgotten counts as unmoved */
+  SIM_BUG_CONDITION_VIEW,     /* a condition that holds in the view is not asked again */
+  SIM_BUG_DORMANT_SHOWN, /* the view takes a patch whose condition does not hold as applied */
+  SIM_BUG_TOLERATED,     /* from here on: what the protocol has to stand */
   SIM_BUG_LINK_TWICE = SIM_BUG_TOLERATED, /* a link delivers a frame twice */
   SIM_BUG_LINK_SWAP,                      /* a link swaps two frames */
   SIM_BUG_EOF_EARLY,                      /* what a dead process had sent is lost */
@@ -105,6 +117,8 @@ typedef struct sim_weather {
   unsigned writes;            /* of all owners together */
   unsigned keys;              /* how many places the owners write to */
   bool replaces;              /* also whole documents */
+  uint32_t language;          /* chance that a write uses all of the update language */
+  size_t index_nodes;         /* of the conflict index; 0: as many as there are */
   uint64_t host_timeout_ns;
 } sim_weather;
 
@@ -219,10 +233,16 @@ struct sim_group {
 
 /* ----- processes */
 
+/* What a writer saw where one of its operations goes into a list by position. */
+enum { SIM_SIGHT_ANY = -1, SIM_SIGHT_NOTHING = 0 }; /* by no position; no element there */
+
 typedef struct sim_receipt {
   uint64_t number, base;
   sim_group *group;
-  ms_update *update; /* retained */
+  ms_update *asked;  /* retained; as the program made it */
+  int64_t *sights;   /* ids of elements, one for each operation of `asked` */
+  bool is_unclear;   /* see sim_check_stuck */
+  ms_update *update; /* retained; as it was submitted */
   int64_t wall_ms;
   ms_receipt_state state;
   uint64_t version;
@@ -294,7 +314,9 @@ struct sim_world {
   size_t heap_count, heap_capacity;
   bool calm; /* no more faults, no more writes: things shall settle */
   unsigned births_left, writes_left;
-  uint64_t markers;
+  uint64_t markers, elements; /* made so far */
+  bool
+      lists_unclear; /* an unclear patch has hit another element: what follows says little */
   sim_proc *procs[SIM_PROCS_MAX];
   int proc_count;
   sim_conn **conns;
@@ -378,10 +400,47 @@ void sim_owner_fini(sim_proc *proc);
 void sim_owner_forget(sim_proc *proc);
 
 /* ----- sim_program.c */
-/* A random update, retained. */
-ms_update *sim_program_update(sim_world *sim);
+/* A random update of somebody whose document is `view`, retained; NULL after a failure. */
+ms_update *sim_program_update(sim_world *sim, const ms_value *view);
 /* The document of a new group, retained. */
 const ms_value *sim_program_defaults(sim_world *sim);
+/* An update document as text, with array filters (NULL: none). */
+ms_update *sim_program_parse(sim_world *sim, const char *text, const char *filters);
+const ms_value *sim_program_json(sim_world *sim, const char *text);
+unsigned sim_program_key(sim_world *sim);
+unsigned long long sim_program_marker(sim_world *sim);
+
+/* ----- sim_list.c */
+enum { SIM_LISTS = 2 }; /* q.0, q.1 */
+/* The list with this number, borrowed; NULL: there is none. */
+const ms_value *sim_list_find(const ms_value *document, unsigned list);
+/* The id of the element at an index, 0: there is none. */
+int64_t sim_list_id(const ms_value *list, int64_t index);
+/* A random update of one list, which goes by what `document` shows. */
+ms_update *sim_list_update(sim_world *sim, const ms_value *document);
+
+/* ----- sim_sight.c */
+/* Notes in the receipt what the writer sees; before the patch is submitted. */
+void sim_sight_record(const sim_world *sim, sim_receipt *receipt, const ms_value *view);
+/* For a trace: the operations. */
+void sim_sight_print(const sim_receipt *receipt);
+/* An accepted patch finds what its writer saw, and lists lose and get what they should. */
+void sim_sight_check(sim_world *sim, const sim_receipt *receipt, uint64_t version,
+                     const ms_value *before);
+/* Do all conditions hold for the documents that they stand before? */
+bool sim_sight_holds(const sim_receipt *receipt, const ms_value *before);
+
+/* ----- sim_fold.c */
+/* One random {"operator": {path: operand}} of a place that only commutes, without braces. */
+void sim_fold_clause(sim_world *sim, char *out, size_t bytes);
+/* At the end: every such place holds what the accepted operations make. */
+void sim_fold_check(sim_world *sim, const sim_group *group);
+
+/* ----- sim_fault.c */
+/* From now on, for this thread: the library has the bug and the size of index of this world. */
+void sim_fault_begin(const sim_world *sim);
+/* The update as a writer with the bug submits it: retained, often `update` itself. */
+ms_update *sim_fault_update(const sim_world *sim, ms_update *update, bool is_dormant);
 
 /* ----- sim_check.c */
 /* An entry was committed, or delivered: it must fit into the history. */
@@ -398,6 +457,9 @@ void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes);
 void sim_check_proc(sim_proc *proc);
 /* The view against committed and pending, computed again. */
 void sim_check_view(sim_proc *proc);
+/* Does something pending not apply to the view, though its condition holds? If it then applies to the
+ * host's document, nobody knew, and what its writer wrote behind it may go by other positions. */
+bool sim_check_stuck(const sim_proc *proc);
 /* Everything has settled? NULL, or what is missing. */
 const char *sim_check_quiet(sim_world *sim, char *buffer, size_t bytes);
 void sim_check_end(sim_world *sim);

@@ -81,7 +81,8 @@ static bool hangs_on(const msi_op *op, const ms_update *rejected) {
     bool above = begins(op->path, lost->path);
     bool equal = above && begins(lost->path, op->path);
     if (above && (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET)) continue;
-    if (above && !equal && op->class_ == MSI_CLASS_GUARD) continue;
+    bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+    if (above && !equal && op->class_ == MSI_CLASS_GUARD && !is_beyond) continue;
     return true;
   }
   return false;
@@ -101,6 +102,9 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
       const msi_patch *theirs = &other->entry.patch;
       if (other->entry.kind == MSI_ENTRY_PATCH && theirs->origin != patch->origin &&
           loses_to_update(patch, update, op, same, theirs, other->update)) {
+        return v;
+      }
+      if (other->entry.kind == MSI_ENTRY_PATCH && scan_turned(op, other->update)) {
         return v;
       }
       if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
@@ -127,8 +131,29 @@ static void check_timestamp(sim_proc *proc, const sim_group *group,
   }
 }
 
+/* Is the refusal what scanning and applying say? */
+static void check_refusal(sim_world *sim, const sim_receipt *receipt,
+                          const msi_entry *entry, uint64_t winner, ms_status status,
+                          const ms_value *before) {
+  ms_status said = entry->refusal.status;
+  bool knows_less = sim->weather.no_memory > 0 || sim->weather.index_nodes > 0;
+  if (said == MS_ECONDITION && sim_sight_holds(receipt, before)) {
+    sim_fail(sim, "version %llu was rejected, but its condition holds",
+             ULL(entry->version));
+  } else if (said == MS_ECONFLICT && knows_less) {
+    /* Without memory, or with little, the index knows less and refuses more. */
+  } else if (winner == 0 && status == MS_OK) {
+    sim_fail(sim, "version %llu was rejected (%s: %s), but nothing speaks against it",
+             ULL(entry->version), ms_status_name(said), entry->refusal.message);
+  } else if (said == MS_ECONFLICT ? winner == 0 : said != status) {
+    sim_fail(sim, "version %llu was rejected with %s (%s); by scanning: winner %llu, %s",
+             ULL(entry->version), ms_status_name(said), entry->refusal.message,
+             ULL(winner), ms_status_name(status));
+  }
+}
+
 static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
-                        const ms_value *before) {
+                        const sim_receipt *receipt, const ms_value *before) {
   sim_world *sim = proc->sim;
   const msi_entry *entry = &made->entry;
   uint64_t winner = loses_to(group, &entry->patch, made->update, entry->version);
@@ -138,6 +163,7 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
       ms_update_apply(made->update, before, entry->patch.wall_ms, &after, &error);
   check_timestamp(proc, group, &entry->patch);
   if (entry->kind == MSI_ENTRY_PATCH) {
+    sim_sight_check(sim, receipt, entry->version, before);
     if (winner != 0) {
       sim_fail(sim, "version %llu was accepted, but loses to %llu", ULL(entry->version),
                ULL(winner));
@@ -148,17 +174,8 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
       made->root = after;
       return;
     }
-  } else if (sim->weather.no_memory > 0 && entry->refusal.status == MS_ECONFLICT) {
-    /* Without memory the index knows less and refuses more. */
-  } else if (winner == 0 && status == MS_OK) {
-    sim_fail(sim, "version %llu was rejected (%s: %s), but nothing speaks against it",
-             ULL(entry->version), ms_status_name(entry->refusal.status),
-             entry->refusal.message);
-  } else if (entry->refusal.status == MS_ECONFLICT ? winner == 0
-                                                   : entry->refusal.status != status) {
-    sim_fail(sim, "version %llu was rejected with %s (%s); by scanning: winner %llu, %s",
-             ULL(entry->version), ms_status_name(entry->refusal.status),
-             entry->refusal.message, ULL(winner), ms_status_name(status));
+  } else {
+    check_refusal(sim, receipt, entry, winner, status, before);
   }
   ms_value_release(after);
 }
@@ -226,6 +243,7 @@ static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data
   group->version_count++;
   const msi_entry *entry = &made->entry;
   sim_note(sim, proc, "history: version, kind", version, (uint64_t)entry->kind);
+  sim_note(sim, proc, "... of number, base", entry->patch.number, entry->patch.base);
   check_member(proc, group, entry);
   if (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) {
     const sim_proc *writer = NULL;
@@ -234,8 +252,9 @@ static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data
     if (receipt == NULL || receipt->base != entry->patch.base) {
       sim_fail(sim, "version %llu: nobody wrote that patch", ULL(version));
     } else {
+      if (sim->options.trace) sim_sight_print(receipt);
       made->update = ms_update_retain(receipt->update);
-      check_patch(proc, group, made, before);
+      check_patch(proc, group, made, receipt, before);
     }
   }
   if (made->root == NULL) made->root = ms_value_retain(before);
@@ -408,21 +427,37 @@ void sim_check_proc(sim_proc *proc) {
   }
 }
 
-void sim_check_view(sim_proc *proc) {
-  sim_world *sim = proc->sim;
-  if (sim->report->failed || proc->view_group == NULL) return;
+/* The committed document with everything pending, retained; `stuck` counts what does not apply. */
+static const ms_value *replay(const sim_proc *proc, size_t *stuck) {
   const ms_value *root =
       ms_value_retain(sim_check_root(proc->view_group, msi_view_version(proc->view)));
-  size_t pending = 0;
-  for (size_t i = proc->settled_count; i < proc->receipt_count; i++) {
+  *stuck = 0;
+  for (size_t i = proc->settled_count; root != NULL && i < proc->receipt_count; i++) {
     const ms_value *next = NULL;
     const sim_receipt *receipt = &proc->receipts[i];
-    pending++;
-    if (ms_update_apply(receipt->update, root, receipt->wall_ms, &next, NULL) != MS_OK)
-      continue;
+    ms_status status =
+        ms_update_apply(receipt->update, root, receipt->wall_ms, &next, NULL);
+    if (status != MS_OK && status != MS_ECONDITION) ++*stuck;
+    if (status != MS_OK) continue;
     ms_value_release(root);
     root = next;
   }
+  return root;
+}
+
+bool sim_check_stuck(const sim_proc *proc) {
+  size_t stuck = 0;
+  if (proc->view_group == NULL || proc->settled_count == proc->receipt_count)
+    return false;
+  ms_value_release(replay(proc, &stuck));
+  return stuck > 0;
+}
+
+void sim_check_view(sim_proc *proc) {
+  sim_world *sim = proc->sim;
+  if (sim->report->failed || proc->view_group == NULL) return;
+  size_t pending = proc->receipt_count - proc->settled_count, stuck = 0;
+  const ms_value *root = replay(proc, &stuck);
   if (pending != msi_view_pending(proc->view)) {
     sim_fail(sim, "peer %d: the view holds %zu pending patches, not %zu", proc->index,
              msi_view_pending(proc->view), pending);
@@ -492,40 +527,7 @@ static void check_receipts(sim_world *sim, const sim_proc *proc) {
   }
 }
 
-/* What all accepted increments of a counter add up to; counters are only ever counted. */
-static int64_t counted(const sim_group *group, const ms_path *path) {
-  int64_t sum = 0;
-  for (size_t i = 0; i < group->version_count; i++) {
-    const ms_update *update = group->versions[i].entry.patch.update;
-    if (group->versions[i].entry.kind != MSI_ENTRY_PATCH) continue;
-    for (uint32_t k = 0; k < update->op_count; k++) {
-      int64_t by = 0;
-      if (update->ops[k].code != MSI_CODE_INC ||
-          !msi_path_equal(update->ops[k].path, path)) {
-        continue;
-      }
-      if (ms_value_to_int(update->ops[k].operand, &by) == MS_OK) sum += by;
-    }
-  }
-  return sum;
-}
-
 void sim_check_end(sim_world *sim) {
   for (int i = 0; i < sim->proc_count; i++) check_receipts(sim, sim->procs[i]);
-  const sim_group *group = sim->published;
-  for (unsigned i = 0; i < sim->weather.keys && !sim->weather.replaces; i++) {
-    char text[32];
-    ms_path *path = NULL;
-    int64_t found = 0;
-    snprintf(text, sizeof text, "n.c%u", i);
-    if (ms_path_parse(&sim->alloc, text, strlen(text), &path, NULL) != MS_OK) abort();
-    const ms_value *counter =
-        ms_path_find(path, sim_check_root(group, group->version_count));
-    if (counter != NULL && ms_value_to_int(counter, &found) != MS_OK) found = -1;
-    if (found != counted(group, path)) {
-      sim_fail(sim, "counter %s is %lld, the accepted increments make %lld", text,
-               (long long)found, (long long)counted(group, path));
-    }
-    ms_path_release(path);
-  }
+  if (!sim->weather.replaces) sim_fold_check(sim, sim->published);
 }

@@ -86,7 +86,7 @@ static int run_bites(uint64_t most) {
   for (int bug = SIM_BUG_NONE + 1; bug < SIM_BUG_COUNT; bug++) {
     sim_report report = {0};
     bool tolerated = bug >= SIM_BUG_TOLERATED;
-    uint64_t seed = 0, last = tolerated ? most / 4 : most;
+    uint64_t seed = 0, last = tolerated ? most / 8 : most;
     while (!report.failed && seed < last) {
       sim_options options = {.seed = ++seed, .bug = (sim_bug)bug};
       sim_run(&options, &report);

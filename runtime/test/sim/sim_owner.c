@@ -181,7 +181,7 @@ static void take(sim_proc *proc, sim_mail *mail) {
 static void read_own_write(sim_proc *proc, const sim_receipt *receipt) {
   const ms_update *update = receipt->update;
   const msi_op *last = &update->ops[update->op_count - 1];
-  if (last->code != MSI_CODE_SET) return;
+  if (last->code != MSI_CODE_SET || last->selection != NULL) return;
   const ms_value *found = ms_path_find(last->path, msi_view_root(proc->view));
   if (found == NULL || !ms_value_equal(found, last->operand)) {
     sim_fail(proc->sim, "peer %d does not read its own write %llu", proc->index,
@@ -189,9 +189,19 @@ static void read_own_write(sim_proc *proc, const sim_receipt *receipt) {
   }
 }
 
-static void submit(sim_proc *proc, const msi_view_trial *trial, int64_t wall_ms) {
+static void receipt_fini(sim_receipt *receipt) {
+  ms_update_release(receipt->asked);
+  ms_update_release(receipt->update);
+  free(receipt->sights);
+}
+
+static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
+                   int64_t wall_ms) {
   sim_world *sim = proc->sim;
   uint64_t number = 0;
+  bool is_dormant = trial->is_dormant;
+  if (sim->options.bug == SIM_BUG_DORMANT_SHOWN) trial->is_dormant = false;
+  bool is_unclear = sim_check_stuck(proc);
   proc->receipts = sim_grow(proc->receipts, &proc->receipt_capacity, proc->receipt_count,
                             sizeof *proc->receipts);
   /* Noted before: a host decides inside the call. */
@@ -199,9 +209,12 @@ static void submit(sim_proc *proc, const msi_view_trial *trial, int64_t wall_ms)
   *receipt = (sim_receipt){.number = proc->receipt_count,
                            .base = msi_view_version(proc->view),
                            .group = proc->group,
+                           .is_unclear = is_unclear,
+                           .asked = ms_update_retain(asked),
                            .update = ms_update_retain(trial->update),
                            .wall_ms = wall_ms,
                            .state = MS_PENDING};
+  sim_sight_record(sim, receipt, msi_view_root(proc->view));
   if (msi_view_reserve(proc->view) != MS_OK) abort();
   if (!sim_enter(proc)) return;
   ms_status status = msi_replica_submit(proc->replica, sim_clock(proc), receipt->base,
@@ -224,12 +237,12 @@ static void submit(sim_proc *proc, const msi_view_trial *trial, int64_t wall_ms)
                               (status == MS_ENOMEM && sim->weather.no_memory > 0);
     if (!expected)
       sim_fail(sim, "peer %d: submit says %s", proc->index, ms_status_name(status));
-    ms_update_release(receipt->update);
+    receipt_fini(receipt);
     proc->receipt_count--;
   }
   bool alive = proc->alive;
   if (status == MS_OK && alive) {
-    read_own_write(proc, receipt);
+    if (!is_dormant) read_own_write(proc, receipt);
     sim_check_view(proc);
   }
   sim_leave(proc);
@@ -246,14 +259,17 @@ static bool view_is_stale(const sim_proc *proc) {
 
 static void write_one(sim_proc *proc) {
   sim_world *sim = proc->sim;
-  ms_update *update = sim_program_update(sim);
+  ms_update *update = sim_program_update(sim, msi_view_root(proc->view));
   if (update == NULL) return;
   int64_t wall_ms = proc->port.wall_ms(proc);
   msi_view_trial trial;
   ms_error error = {MS_OK, ""};
   sim->writes_left--;
   if (msi_view_try(proc->view, update, wall_ms, &trial, &error) == MS_OK) {
-    submit(proc, &trial, wall_ms);
+    ms_update *written = sim_fault_update(sim, trial.update, trial.is_dormant);
+    ms_update_release(trial.update);
+    trial.update = written;
+    submit(proc, update, &trial, wall_ms);
     msi_view_trial_fini(&trial);
   }
   ms_update_release(update);
@@ -303,8 +319,7 @@ void sim_owner_fini(sim_proc *proc) {
 }
 
 void sim_owner_forget(sim_proc *proc) {
-  for (size_t i = 0; i < proc->receipt_count; i++)
-    ms_update_release(proc->receipts[i].update);
+  for (size_t i = 0; i < proc->receipt_count; i++) receipt_fini(&proc->receipts[i]);
   free(proc->receipts);
   proc->receipts = NULL;
   proc->receipt_count = 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conflict.h"
 #include "sim.h"
 
 /* ----- small things */
@@ -309,6 +310,8 @@ static void weather_make(sim_world *sim) {
   w->writes = (unsigned)sim_random_between(random, 5, 120);
   w->keys = (unsigned)sim_random_between(random, 1, 6);
   w->replaces = sim_chance(sim, 200000);
+  w->language = (uint32_t)PICK(sim, 0, 200000, 500000, 900000);
+  w->index_nodes = sim_chance(sim, 100000) ? MSI_CONFLICT_NODES_LEAST : 0;
   w->host_timeout_ns = PICK(sim, 1000 * SIM_MS, 2000 * SIM_MS);
   if (sim_chance(sim, 150000)) weather_of_hangs(w);
 }
@@ -375,6 +378,7 @@ void sim_run(const sim_options *options, sim_report *report) {
   world.now = 1000000 * SIM_MS;
   sim_random_seed(&world.random, options->seed);
   weather_make(&world);
+  sim_fault_begin(&world);
   world.defaults = sim_program_defaults(&world);
   run_active(&world);
   run_calm(&world);
@@ -401,6 +405,14 @@ const char *sim_bug_name(sim_bug bug) {
       [SIM_BUG_ENROL_FOUNDS] = "enrol-founds",
       [SIM_BUG_MEMBER_DEAD] = "member-dead",
       [SIM_BUG_ACCEPT_NEVER] = "accept-never",
+      [SIM_BUG_MARKS_NONE] = "marks-none",
+      [SIM_BUG_MARKS_BELOW] = "marks-below",
+      [SIM_BUG_MOVES_COMMUTE] = "moves-commute",
+      [SIM_BUG_PULLS_FIGHT] = "pulls-fight",
+      [SIM_BUG_SNAPSHOT_POSITIONS] = "snapshot-positions",
+      [SIM_BUG_POSITION_FLOOR] = "position-floor",
+      [SIM_BUG_CONDITION_VIEW] = "condition-view",
+      [SIM_BUG_DORMANT_SHOWN] = "dormant-shown",
       [SIM_BUG_LINK_TWICE] = "link-twice",
       [SIM_BUG_LINK_SWAP] = "link-swap",
       [SIM_BUG_EOF_EARLY] = "eof-early"};

@@ -1,0 +1,136 @@
+/*
+ * Wrong versions of a few functions of the library, which show that the checks find what these are
+ * there for. The linker puts them in the place of the right ones (--wrap), and the right ones are
+ * called __real_... here.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "builder.h"
+#include "conflict_index.h"
+#include "sim.h"
+
+/* The world under way. Functions of the library know of none, so it cannot be an argument. */
+static sim_bug current_bug;
+static size_t current_index_nodes;
+
+void sim_fault_begin(const sim_world *sim) {
+  current_bug = sim->options.bug;
+  current_index_nodes = sim->weather.index_nodes;
+}
+
+/* ----- the conflict index */
+
+ms_status __real_msi_conflicts_new(const ms_alloc *alloc, size_t nodes_max,
+                                   msi_conflicts **out);
+ms_status __wrap_msi_conflicts_new(const ms_alloc *alloc, size_t nodes_max,
+                                   msi_conflicts **out);
+ms_status __real_msi_conflicts_unpack(msi_reader *in, const ms_alloc *alloc,
+                                      size_t nodes_max, msi_conflicts **out);
+ms_status __wrap_msi_conflicts_unpack(msi_reader *in, const ms_alloc *alloc,
+                                      size_t nodes_max, msi_conflicts **out);
+bool __real_msi_positions_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
+                                   uint32_t index, msi_stamp *winner, bool *by_floor);
+bool __wrap_msi_positions_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
+                                   uint32_t index, msi_stamp *winner, bool *by_floor);
+
+ms_status __wrap_msi_conflicts_new(const ms_alloc *alloc, size_t nodes_max,
+                                   msi_conflicts **out) {
+  if (current_index_nodes > 0) nodes_max = current_index_nodes;
+  return __real_msi_conflicts_new(alloc, nodes_max, out);
+}
+
+static void forget_positions(msi_conflicts *conflicts) {
+  for (msi_path_trie_node *node = conflicts->trie.oldest; node != NULL;
+       node = node->younger) {
+    msi_op_node *ops = (msi_op_node *)node;
+    msi_positions_free(conflicts, ops);
+    memset(&ops->replaced, 0, sizeof ops->replaced);
+    memset(&ops->touched, 0, sizeof ops->touched);
+  }
+}
+
+ms_status __wrap_msi_conflicts_unpack(msi_reader *in, const ms_alloc *alloc,
+                                      size_t nodes_max, msi_conflicts **out) {
+  if (current_index_nodes > 0) nodes_max = current_index_nodes;
+  ms_status status = __real_msi_conflicts_unpack(in, alloc, nodes_max, out);
+  if (status == MS_OK && current_bug == SIM_BUG_SNAPSHOT_POSITIONS)
+    forget_positions(*out);
+  return status;
+}
+
+/* As if the $pull were a $push with modifiers, which every other one meets. */
+static bool pull_fights(const msi_conflicts *conflicts, const msi_patch *patch,
+                        uint32_t index, msi_stamp *winner, bool *by_floor) {
+  ms_update other = *patch->update;
+  msi_patch asking = *patch;
+  other.ops = malloc(other.op_count * sizeof *other.ops);
+  if (other.ops == NULL) abort();
+  memcpy(other.ops, patch->update->ops, other.op_count * sizeof *other.ops);
+  other.ops[index].code = MSI_CODE_PUSH_AT;
+  asking.update = &other;
+  bool found = __real_msi_positions_conflict(conflicts, &asking, index, winner, by_floor);
+  free(other.ops);
+  return found;
+}
+
+bool __wrap_msi_positions_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
+                                   uint32_t index, msi_stamp *winner, bool *by_floor) {
+  const msi_op *op = &patch->update->ops[index];
+  bool pulls = op->code == MSI_CODE_PULL || op->code == MSI_CODE_PULL_ALL;
+  if (current_bug == SIM_BUG_MOVES_COMMUTE && op->class_ == MSI_CLASS_MOVING)
+    return false;
+  if (current_bug == SIM_BUG_PULLS_FIGHT && pulls && op->selection == NULL)
+    return pull_fights(conflicts, patch, index, winner, by_floor);
+  msi_stamp found = {0};
+  bool is_floor = false;
+  if (!__real_msi_positions_conflict(conflicts, patch, index, &found, &is_floor))
+    return false;
+  if (current_bug == SIM_BUG_POSITION_FLOOR && is_floor) return false;
+  *winner = found;
+  if (is_floor) *by_floor = true;
+  return true;
+}
+
+/* ----- writers */
+
+static bool leaves_out(const sim_world *sim, const msi_op *op, bool is_dormant) {
+  if (op->code == MSI_CODE_MARK) return sim->options.bug == SIM_BUG_MARKS_NONE;
+  return op->code == MSI_CODE_WHERE && !is_dormant &&
+         sim->options.bug == SIM_BUG_CONDITION_VIEW;
+}
+
+static void copy_op(const sim_world *sim, msi_builder *builder, const msi_op *from) {
+  bool is_below = from->code == MSI_CODE_MARK && sim->options.bug == SIM_BUG_MARKS_BELOW;
+  msi_op *op = msi_builder_add(builder, from->code, ms_path_retain(from->path));
+  op->class_ = from->class_;
+  op->selection = msi_selection_retain(from->selection);
+  op->operand = is_below ? ms_value_bool(false) : ms_value_retain(from->operand);
+  op->query = ms_query_retain(from->query);
+  op->target = ms_path_retain(from->target);
+}
+
+ms_update *sim_fault_update(const sim_world *sim, ms_update *update, bool is_dormant) {
+  sim_bug bug = sim->options.bug;
+  ms_update *changed = NULL;
+  ms_error error = {MS_OK, ""};
+  if (bug != SIM_BUG_MARKS_NONE && bug != SIM_BUG_MARKS_BELOW &&
+      bug != SIM_BUG_CONDITION_VIEW) {
+    return ms_update_retain(update);
+  }
+  msi_builder builder;
+  if (msi_builder_init(&builder, &sim->alloc, update->op_count, update->wire_bytes,
+                       &error) != MS_OK) {
+    abort();
+  }
+  uint32_t group = UINT32_MAX;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (leaves_out(sim, op, is_dormant)) continue;
+    if (op->group != group) msi_builder_begin_group(&builder);
+    group = op->group;
+    copy_op(sim, &builder, op);
+  }
+  if (msi_builder_finish(&builder, &changed, &error) != MS_OK) abort();
+  return changed;
+}
