@@ -248,8 +248,21 @@ static void ops_best(const msi_conflicts *conflicts, const ms_path *path,
   stamps_best(&((const msi_op_node *)node)->below, patch, best);
 }
 
+/* Does the operation go into an array by position? */
+static bool goes_by_index(const ms_update *update, const msi_op *op) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *mark = &update->ops[i];
+    if (mark->code == MSI_CODE_MARK && mark->path->count < op->path->count &&
+        msi_path_begins(mark->path, op->path)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* Does this operation build on something rejected after `base`? */
-static bool op_depends(const msi_path_trie *trie, const msi_op *op, uint64_t base) {
+static bool op_depends(const msi_path_trie *trie, const ms_update *update,
+                       const msi_op *op, uint64_t base) {
   const msi_rejected_node *node = (const msi_rejected_node *)trie->root;
   for (uint32_t i = 0; i < op->path->count; i++) {
     if (node->exact > base) return true;
@@ -257,7 +270,9 @@ static bool op_depends(const msi_path_trie *trie, const msi_op *op, uint64_t bas
                                                           op->path->segments[i].key);
     if (node == NULL) return false;
   }
-  if (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET) return false;
+  if (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET) {
+    return node->below > base && goes_by_index(update, op);
+  }
   bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
   if (op->class_ == MSI_CLASS_GUARD && !is_beyond) return node->exact > base;
   return node->below > base;
@@ -274,7 +289,8 @@ static const msi_op *patch_depends(const msi_conflicts *conflicts, const msi_pat
   }
   if (record == NULL || !record->has_trie) return NULL;
   for (uint32_t i = 0; i < update->op_count; i++) {
-    if (op_depends(&record->trie, &update->ops[i], patch->base)) return &update->ops[i];
+    if (op_depends(&record->trie, update, &update->ops[i], patch->base))
+      return &update->ops[i];
   }
   return NULL;
 }

@@ -36,10 +36,10 @@
  * and a trie of their paths (those of guards are not among them: a guard leaves nothing undone). A
  * patch of that origin which is based below one falls with it when it touches something at or below
  * a rejected path, or, with a relative operation, above one. $set and $unset at or above the rejected
- * path stand: they do not build on it. A guard falls only with a rejected path at or above it: whether
- * its container is there does not hang on what was to be written inside. A mark as in (1) falls with
- * any, also with one inside the array. An entry of the origin with base b shows that it has seen
- * everything up to b.
+ * path stand: they do not build on it, unless they go into an array by index. A guard falls only with a
+ * rejected path at or above it: whether its container is there does not hang on what was to be written
+ * inside. A mark as in (1) falls with any, also with one inside the array. An entry of the origin with
+ * base b shows that it has seen everything up to b.
  *
  * Bounded: at most `nodes_max` nodes (and their keys in bytes, at MSI_CONFLICT_KEY_BYTES a node); the
  * least recently touched leaf goes first and leaves its timestamps in one place, the *floor*: an

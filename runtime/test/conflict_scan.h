@@ -39,6 +39,18 @@ static inline bool scan_is_marked(const ms_update *update, const ms_path *array)
   return false;
 }
 
+/* Does the operation go into an array by position? */
+static inline bool scan_goes_by_index(const ms_update *update, const msi_op *op) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *mark = &update->ops[i];
+    if (mark->code == MSI_CODE_MARK && mark->path->count < op->path->count &&
+        msi_path_begins(mark->path, op->path)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static inline bool scan_strictly_begins(const ms_path *a, const ms_path *b) {
   return a->count < b->count && msi_path_begins(a, b);
 }

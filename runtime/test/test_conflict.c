@@ -284,8 +284,10 @@ static bool scan_depends(const model *m, const msi_patch *patch, const msi_op *o
         continue;
       bool at_or_above = op->path->count <= lost->path->count;
       bool equal = op->path->count == lost->path->count;
-      if (at_or_above && (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET))
+      if (at_or_above && (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET) &&
+          !scan_goes_by_index(patch->update, op)) {
         continue;
+      }
       bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
       if (at_or_above && !equal && op->class_ == MSI_CLASS_GUARD && !is_beyond) continue;
       return true;

@@ -162,6 +162,22 @@ test_position_behind_the_list_falls_with_an_own_rejection_inside(void **state) {
   msi_conflicts_free(conflicts);
 }
 
+static void test_write_to_an_index_falls_with_an_own_one_that_was_rejected(void **state) {
+  (void)state;
+  msi_conflicts *conflicts = conflicts_of();
+  note(conflicts, rejected(1, 10, 0, 1, marked("{\"$set\": {\"l.1\": 1}}", LISTS)));
+  note(conflicts, rejected(2, 10, 0, 2, set("k.a", 1)));
+  assert_int_equal(
+      status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.1\": 2}}", LISTS)),
+      MS_ECONFLICT);
+  assert_int_equal(
+      status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.0\": 2}}", LISTS)), MS_OK);
+  assert_int_equal(
+      status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l\": []}}", LISTS)), MS_OK);
+  assert_int_equal(status_of(conflicts, 10, 0, 200, set("k.a", 2)), MS_OK);
+  msi_conflicts_free(conflicts);
+}
+
 static void test_keys_that_are_numbers_are_no_positions(void **state) {
   (void)state;
   static const char document[] = "{\"players\": {\"7\": {\"hp\": 1}}}";
@@ -242,6 +258,7 @@ int main(void) {
       cmocka_unit_test(test_positions_that_hang_on_what_is_pending_meet_what_may_turn_it),
       cmocka_unit_test(test_own_patch_with_a_condition_may_turn_positions_too),
       cmocka_unit_test(test_position_behind_the_list_falls_with_an_own_rejection_inside),
+      cmocka_unit_test(test_write_to_an_index_falls_with_an_own_one_that_was_rejected),
       cmocka_unit_test(test_what_was_evicted_is_told_by_snapshots),
       cmocka_unit_test(test_keys_that_are_numbers_are_no_positions),
       cmocka_unit_test(test_evicted_positions_raise_a_floor),

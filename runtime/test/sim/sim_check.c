@@ -73,14 +73,18 @@ static bool begins(const ms_path *prefix, const ms_path *path) {
 }
 
 /* Does one operation hang on what a rejected update of the same writer was to write? */
-static bool hangs_on(const msi_op *op, const ms_update *rejected) {
+static bool hangs_on(const ms_update *update, const msi_op *op,
+                     const ms_update *rejected) {
   for (uint32_t i = 0; i < rejected->op_count; i++) {
     const msi_op *lost = &rejected->ops[i];
     if (lost->class_ == MSI_CLASS_GUARD || !msi_path_overlaps(op->path, lost->path))
       continue;
     bool above = begins(op->path, lost->path);
     bool equal = above && begins(lost->path, op->path);
-    if (above && (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET)) continue;
+    if (above && (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET) &&
+        !scan_goes_by_index(update, op)) {
+      continue;
+    }
     bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
     if (above && !equal && op->class_ == MSI_CLASS_GUARD && !is_beyond) continue;
     return true;
@@ -108,7 +112,7 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
         return v;
       }
       if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
-          hangs_on(op, other->update)) {
+          hangs_on(update, op, other->update)) {
         return v;
       }
     }

@@ -313,7 +313,7 @@ static void weather_make(sim_world *sim) {
   w->language = (uint32_t)PICK(sim, 0, 200000, 500000, 900000);
   w->index_nodes = sim_chance(sim, 100000) ? MSI_CONFLICT_NODES_LEAST : 0;
   w->host_timeout_ns = PICK(sim, 1000 * SIM_MS, 2000 * SIM_MS);
-  if (sim_chance(sim, 150000)) weather_of_hangs(w);
+  if (sim_chance(sim, 180000)) weather_of_hangs(w);
 }
 
 /* ----- a run */
