@@ -219,6 +219,7 @@ local COMMUTING <const> = {
   { "$addToSet and $addToSet, as sets", "$addToSet", elements, as_sets = true },
   { "$pull and $pull", "$pull", condition },
   { "$pullAll and $pullAll", "$pullAll", small_list },
+  { "$pull and $pullAll", "$pull", condition, beside = "$pullAll", beside_operand = small_list },
 }
 
 -- A document with something at `path` for the operator to work on.
@@ -280,7 +281,8 @@ describe("in either order the same comes of", function()
         local path = cases.pick { "a", "b" }
         local document = document_with(path, name)
         local first = { [name] = { [path] = operand(document, path) } }
-        local second = { [name] = { [path] = operand(document, path) } }
+        local second_operand = (row.beside_operand or operand)(document, path)
+        local second = { [row.beside or name] = { [path] = second_operand } }
         local one, other = both_ways(document, first, second)
         if not is_same(one, other, row.as_sets and path) then
           complain(number, "the order counts", {
