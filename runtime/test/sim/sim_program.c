@@ -212,11 +212,11 @@ enum { WILD_CLAUSES = 19 };
 /* Many places at once, so that a small conflict index forgets others. */
 static ms_update *flood(sim_world *sim) {
   char text[4096];
-  uint64_t from = sim_random_below(&sim->random, 600);
+  unsigned from = (unsigned)sim_random_below(&sim->random, 600);
   int used = snprintf(text, sizeof text, "{\"$set\": {");
   for (unsigned i = 0; i < 110; i++) {
-    used += snprintf(text + used, sizeof text - (size_t)used, "%s\"z.a%llu\": %llu",
-                     i == 0 ? "" : ", ", (unsigned long long)(from + i), marker(sim));
+    used += snprintf(text + used, sizeof text - (size_t)used, "%s\"z.a%u\": %llu",
+                     i == 0 ? "" : ", ", from + i, marker(sim));
   }
   snprintf(text + used, sizeof text - (size_t)used, "}}");
   return sim_program_parse(sim, text, NULL);

@@ -97,7 +97,7 @@ void sim_sight_record(const sim_world *sim, sim_receipt *receipt, const ms_value
   const ms_update *asked = receipt->asked;
   const ms_value *draft = ms_value_retain(view);
   bool is_lost = false; /* what the writer saw when an earlier part did not apply */
-  receipt->sights = malloc(asked->op_count * sizeof *receipt->sights);
+  receipt->sights = calloc(asked->op_count, sizeof *receipt->sights);
   if (receipt->sights == NULL) abort();
   for (uint32_t first = 0; first < asked->op_count;) {
     ms_update group = group_of(asked, first);
