@@ -49,7 +49,7 @@ extern "C" {
 #define MS_PATH_MAX 65536 /* bytes of a dotted path */
 #define MS_DEPTH_MAX 100  /* containers inside each other, the document itself included */
 #define MS_PATCH_MAX 16777216 /* bytes of one patch as MessagePack: 16 MiB */
-#define MS_QUERY_MAX 65536      /* conditions in one query */
+#define MS_QUERY_MAX 65536    /* conditions in one query */
 #define MS_MESSAGE_MAX 256    /* bytes of ms_error.message, NUL included */
 #define MS_DOCUMENT_MAX                                                                  \
   ((uint64_t)1 << 32)      /* bytes of a document as MessagePack, default: 4 GiB */
@@ -343,8 +343,9 @@ typedef struct ms_query ms_query;
 
 /* MS_EARGUMENT, MS_ELIMIT (deeper than MS_DEPTH_MAX, more than MS_QUERY_MAX conditions), MS_ENOMEM.
  * out is retained. Thread: any. */
-MS_API MS_CHECKED ms_status ms_query_parse(const ms_alloc *alloc, const ms_value *document,
-                                           ms_query **out, ms_error *error);
+MS_API MS_CHECKED ms_status ms_query_parse(const ms_alloc *alloc,
+                                           const ms_value *document, ms_query **out,
+                                           ms_error *error);
 MS_API ms_query *ms_query_retain(const ms_query *query);
 MS_API void ms_query_release(const ms_query *query);
 /* Needs no memory. Thread: any. */

@@ -10,6 +10,10 @@
  */
 #include "builder.h"
 
+/* Operations that may be looked at again to tell what a batch did before. Beyond that every position
+ * counts as one that hangs on it: long batches that edit lists meet more, and cost no more. */
+enum { LOOKS_MAX = 1 << 20 };
+
 typedef struct marker {
   const ms_alloc *alloc;
   const ms_update *update;                    /* borrowed */
@@ -18,6 +22,7 @@ typedef struct marker {
   const msi_op *last; /* of the mark before this one; NULL: there is none */
   size_t last_count;  /* its keys */
   size_t found;
+  size_t looks;
   bool counts_only;
 } marker;
 
@@ -105,11 +110,12 @@ static void past_add(past *self, const msi_op *earlier, const msi_op *op, size_t
   }
 }
 
-static past past_of(const marker *self, const msi_op *op, size_t count) {
+static past past_of(marker *self, const msi_op *op, size_t count) {
   past made = {false, 0};
   for (uint32_t i = 0; i < self->update->op_count; i++) {
     const msi_op *earlier = &self->update->ops[i];
     if (earlier->group >= op->group) break;
+    if (self->looks++ >= LOOKS_MAX) return (past){.is_unsure = true};
     past_add(&made, earlier, op, count);
   }
   return made;
@@ -117,7 +123,7 @@ static past past_of(const marker *self, const msi_op *op, size_t count) {
 
 /* Is what the operation finds at this position of the array at its first `count` keys none of
  * the committed elements, or another one when others have appended? */
-static bool is_beyond(const marker *self, const msi_op *op, size_t count,
+static bool is_beyond(marker *self, const msi_op *op, size_t count,
                       const ms_value *committed, const ms_value *before,
                       int64_t position) {
   if (!is_array(committed) || !is_array(before)) return true;
@@ -129,7 +135,7 @@ static bool is_beyond(const marker *self, const msi_op *op, size_t count,
 }
 
 /* The same of a $pop, which meets whatever is appended anyhow. */
-static bool pop_is_beyond(const marker *self, const msi_op *op, const ms_value *committed,
+static bool pop_is_beyond(marker *self, const msi_op *op, const ms_value *committed,
                           const ms_value *before) {
   if (!is_array(before)) return false;
   past earlier = past_of(self, op, op->path->count);
@@ -169,7 +175,7 @@ static bool has_position(const msi_op *op) {
 
 static ms_status mark_ops(marker *self, const ms_update *update) {
   self->last = NULL;
-  self->found = 0;
+  self->found = self->looks = 0;
   ms_status st = MS_OK;
   for (uint32_t i = 0; i < update->op_count && st == MS_OK; i++) {
     if (has_position(&update->ops[i])) st = mark_op(self, &update->ops[i]);

@@ -52,8 +52,8 @@ msi_buffer *msi_replica_scratch(msi_replica *self) {
 
 void msi_replica_retry(msi_replica *self, uint64_t now) {
   /* A pause is a quarter of what was waited before: a new host is found soon after it is there. */
-  uint64_t next =
-      self->backoff_ns == 0 ? MSI_RETRY_FIRST_NS : self->backoff_ns + self->backoff_ns / 4;
+  uint64_t next = self->backoff_ns == 0 ? MSI_RETRY_FIRST_NS
+                                        : self->backoff_ns + self->backoff_ns / 4;
   self->backoff_ns = next < MSI_RETRY_LAST_NS ? next : MSI_RETRY_LAST_NS;
   self->retry_at = now + self->backoff_ns;
 }

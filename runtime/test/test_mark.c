@@ -167,6 +167,20 @@ static void test_update_without_positions_is_the_same_one(void **state) {
   ms_value_release(document);
 }
 
+/* Quadratic, this would take minutes. */
+static void test_long_batch_is_marked_once_and_in_time(void **state) {
+  (void)state;
+  enum { COUNT = 200000 };
+  static const char part[] = "{\"$set\":{\"l.1\":1}},";
+  char *text = malloc(COUNT * (sizeof part - 1) + 2), *at = text;
+  *at++ = '[';
+  for (int i = 0; i < COUNT; i++, at += sizeof part - 1)
+    memcpy(at, part, sizeof part - 1);
+  memcpy(at - 1, "]", 2);
+  assert_marks(text, "l+");
+  free(text);
+}
+
 static void test_want_of_memory_leaves_nothing_behind(void **state) {
   (void)state;
   ms_update *update = mst_update("{\"$set\": {\"l.0.t.1\": 9}}");
@@ -196,6 +210,7 @@ int main(void) {
       cmocka_unit_test(test_batch_that_moves_elements_is_not_sure_of_later_positions),
       cmocka_unit_test(test_marked_update_does_the_same_and_survives_the_wire),
       cmocka_unit_test(test_update_without_positions_is_the_same_one),
+      cmocka_unit_test(test_long_batch_is_marked_once_and_in_time),
       cmocka_unit_test(test_want_of_memory_leaves_nothing_behind),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
