@@ -374,6 +374,8 @@ static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
                          .version = entry->version,
                          .wall_ms = entry->patch.wall_ms};
   bool is_conditional = has_condition(update);
+  msi_stamp turn = one; /* as nobody's, so that its writer meets it, too */
+  turn.origin = 0;
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
     if (op->class_ == MSI_CLASS_GUARD && op->code != MSI_CODE_MARK) continue;
@@ -384,7 +386,7 @@ static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
       note_op(conflicts, (msi_op_node *)node, op, &one, is_conditional);
     } else {
       msi_stamps_note(&conflicts->floor, &one);
-      msi_stamps_note_version(&conflicts->position_floor, &one);
+      msi_stamps_note_version(&conflicts->position_floor, is_conditional ? &turn : &one);
     }
   }
 }

@@ -29,8 +29,8 @@
  * have shown them without effect. That a path goes in by index, and where, is what the writer's marks
  * say (update.h). Operations with positional keys count as moving, replacing and appending in every
  * array inside the elements of theirs; one that itself goes by positions in there meets whatever was
- * written at or below its array. "list.0" without a mark, since there was no list, meets appends that
- * began one.
+ * written at or below its array. "list.0" without a mark, since there was no list, meets what may
+ * have begun one: appends and what moves elements.
  *
  * Per origin it also keeps that origin's rejections which it may not have seen yet: versions
  * and a trie of their paths (those of guards are not among them: a guard leaves nothing undone). A

@@ -184,6 +184,7 @@ static void ask_unmarked(question *self) {
     const msi_segment *segment = &path->segments[i];
     if (segment->index >= 0 && node->positions != NULL && !is_marked(self, i)) {
       ask_kind(self, node, MSI_POSITION_APPEND);
+      ask_kind(self, node, MSI_POSITION_MOVE); /* $push with modifiers is among them */
     }
     node = child_of(self, node, segment);
     if (node == NULL) return;

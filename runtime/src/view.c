@@ -334,6 +334,26 @@ uint64_t msi_view_number(const msi_view *view) { return view->number; }
 
 /* ----- own writes */
 
+/* The view as it would be if all conditions held, retained, so that the marks of a dormant patch tell
+ * of its own lists, too. MS_ENOMEM. */
+static ms_status apply_freely(const msi_view *view, const ms_update *update,
+                              int64_t wall_ms, const ms_value **out) {
+  ms_update other = *update; /* on loan: it is applied and no more */
+  size_t bytes = update->op_count * sizeof *update->ops;
+  other.ops = msi_alloc_get(view->alloc, bytes);
+  if (other.ops == NULL) return MS_ENOMEM;
+  other.op_count = 0;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (update->ops[i].code == MSI_CODE_WHERE) continue;
+    other.ops[other.op_count++] = update->ops[i];
+  }
+  ms_status status = view_apply(view, &other, wall_ms, view->root, out, NULL);
+  msi_alloc_free(view->alloc, other.ops, bytes);
+  if (status == MS_OK || status == MS_ENOMEM) return status;
+  *out = ms_value_retain(view->root);
+  return MS_OK;
+}
+
 ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wall_ms,
                        msi_view_trial *out, ms_error *error) {
   const ms_value *committed = is_unsteady(view, update) ? NULL : view->committed;
@@ -342,14 +362,21 @@ ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wa
     return msi_fail(error, MS_ENOHOST, "the share is not complete yet");
   }
   ms_status status = view_apply(view, update, wall_ms, view->root, &made.root, error);
+  const ms_value *after = NULL;
   if (status == MS_ECONDITION) {
     made.is_dormant = true;
     made.root = ms_value_retain(view->root);
-  } else if (status != MS_OK) {
+    status = apply_freely(view, update, wall_ms, &after);
+  } else if (status == MS_OK) {
+    after = ms_value_retain(made.root);
+  } else {
     return status;
   }
-  status = msi_update_mark(view->alloc, update, committed, view->root, made.root,
-                           &made.update);
+  if (status == MS_OK) {
+    status =
+        msi_update_mark(view->alloc, update, committed, view->root, after, &made.update);
+  }
+  ms_value_release(after);
   if (status != MS_OK) {
     ms_value_release(made.root);
     return msi_fail(error, status, "%s", ms_status_text(status));

@@ -100,8 +100,9 @@ static inline bool scan_turned(const msi_op *op, const ms_update *other) {
 static inline bool scan_meets_new_list(const ms_update *update, const msi_op *op,
                                        const msi_op *theirs) {
   const ms_path *list = theirs->path;
-  return scan_appends(theirs) && theirs->selection == NULL &&
-         scan_strictly_begins(list, op->path) &&
+  bool may_begin =
+      scan_appends(theirs) || (theirs->class_ == MSI_CLASS_MOVING && !scan_pulls(theirs));
+  return may_begin && theirs->selection == NULL && scan_strictly_begins(list, op->path) &&
          op->path->segments[list->count].index >= 0 && !scan_is_marked(update, list);
 }
 

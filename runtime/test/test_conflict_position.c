@@ -1,5 +1,6 @@
 /* Conflicts of what goes into arrays by position with what moves their elements. */
 #include "conflict_support.h"
+#include "failing_alloc.h"
 
 /* Is the second patch refused that was based below the first? Its timestamp is the newer one. */
 static bool moved(const char *first, const char *second) {
@@ -77,6 +78,8 @@ static void test_appends_meet_pops_and_writes_at_or_above_the_length(void **stat
     assert_false(moved(appends[i], appends[1 - i]));
   }
   assert_true(moved("{\"$push\": {\"e\": 1}}", "{\"$set\": {\"e.0\": 1}}"));
+  assert_true(moved("{\"$push\": {\"e\": {\"$each\": [1], \"$position\": 0}}}",
+                    "{\"$inc\": {\"e.0\": 1}}"));
 }
 
 static void test_index_write_below_the_length_is_apart_from_newer_appends(void **state) {
@@ -211,6 +214,26 @@ static void test_evicted_positions_raise_a_floor(void **state) {
   msi_conflicts_free(conflicts);
 }
 
+static void test_noting_without_memory_forgets_no_condition(void **state) {
+  (void)state;
+  bool failed = true;
+  for (uint64_t n = 0; failed; n++) {
+    failing_alloc memory;
+    msi_conflicts *conflicts = NULL;
+    failing_alloc_init(&memory);
+    assert_int_equal(msi_conflicts_new(&memory.alloc, 1000, &conflicts), MS_OK);
+    failing_alloc_fail_at(&memory, n);
+    note(conflicts, accepted(1, 10, 0, 100, conditional("{\"$push\": {\"l\": 1}}")));
+    failed = memory.failed;
+    failing_alloc_never_fail(&memory);
+    assert_int_equal(
+        status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.2\": 1}}", LISTS)),
+        MS_ECONFLICT);
+    msi_conflicts_free(conflicts);
+    assert_true(failing_alloc_is_clean(&memory));
+  }
+}
+
 static void test_what_was_evicted_is_told_by_snapshots(void **state) {
   (void)state;
   msi_conflicts *conflicts = NULL, *copy = NULL;
@@ -259,6 +282,7 @@ int main(void) {
       cmocka_unit_test(test_own_patch_with_a_condition_may_turn_positions_too),
       cmocka_unit_test(test_position_behind_the_list_falls_with_an_own_rejection_inside),
       cmocka_unit_test(test_write_to_an_index_falls_with_an_own_one_that_was_rejected),
+      cmocka_unit_test(test_noting_without_memory_forgets_no_condition),
       cmocka_unit_test(test_what_was_evicted_is_told_by_snapshots),
       cmocka_unit_test(test_keys_that_are_numbers_are_no_positions),
       cmocka_unit_test(test_evicted_positions_raise_a_floor),

@@ -377,6 +377,23 @@ static void test_positions_on_top_of_a_dormant_patch_are_told(void **state) {
   assert_false(is_unsure("{\"$set\": {\"k\": 1}}", "{\"m\": 7}", edit));
 }
 
+static void test_dormant_patch_marks_the_lists_that_it_would_begin(void **state) {
+  (void)state;
+  fixture f;
+  msi_view_trial trial;
+  setup(&f, "{\"k\": 1}");
+  ms_update *update = conditional(
+      "[{\"$push\": {\"l\": {\"n\": 1}}}, {\"$inc\": {\"l.0.n\": 1}}]", "{\"k\": 2}");
+  assert_int_equal(msi_view_try(f.view, update, 5, &trial, NULL), MS_OK);
+  assert_true(trial.is_dormant);
+  assert_ptr_equal(trial.root, msi_view_root(f.view));
+  assert_int_equal(trial.update->ops[0].code, MSI_CODE_MARK);
+  assert_ptr_equal(trial.update->ops[0].operand, ms_value_bool(true));
+  msi_view_trial_fini(&trial);
+  ms_update_release(update);
+  teardown(&f);
+}
+
 /* ----- when an entry and a pending patch must not change places */
 
 static void assert_json(const fixture *f, const char *text) {
@@ -594,6 +611,7 @@ int main(void) {
       cmocka_unit_test(test_foreign_write_may_turn_a_pending_condition),
       cmocka_unit_test(test_positions_on_top_of_pending_moves_are_told),
       cmocka_unit_test(test_positions_on_top_of_a_dormant_patch_are_told),
+      cmocka_unit_test(test_dormant_patch_marks_the_lists_that_it_would_begin),
       cmocka_unit_test(test_own_accepted_patch_leaves_the_view_alone),
       cmocka_unit_test(test_rejection_rolls_back_what_was_built_on_it_too),
       cmocka_unit_test(test_foreign_entry_shows_beneath_what_is_pending),
