@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,6 +147,13 @@ void msi_directory_close(msi_directory *directory) {
   directory->fd = -1;
 }
 
+bool msi_directory_is_current(const msi_directory *directory) {
+  struct stat open_info, named_info;
+  return fstat(directory->fd, &open_info) == 0 &&
+         lstat(directory->path, &named_info) == 0 &&
+         open_info.st_dev == named_info.st_dev && open_info.st_ino == named_info.st_ino;
+}
+
 /* -------------------------------------------------------------------- names */
 
 static void name_write(char *out, size_t bytes, const char *name, uint64_t term,
@@ -167,6 +175,14 @@ void msi_directory_log_name(const char *name, uint64_t term, char *out, size_t b
 
 void msi_directory_socket_name(const char *name, uint64_t term, char *out, size_t bytes) {
   name_write(out, bytes, name, term, ".sock");
+}
+
+void msi_directory_temporary_name(const char *name, char *out, size_t bytes) {
+  uint64_t number = 0;
+  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number) {
+    number = (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)out;
+  }
+  snprintf(out, bytes, ".%s.%016" PRIx64 ".tmp", name, number);
 }
 
 bool msi_directory_parse_term(const char *file, const char *name, uint64_t *term) {

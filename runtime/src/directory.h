@@ -5,7 +5,7 @@
  *   <dir>/<name>.group        group file (group.h)
  *   <dir>/<name>.<term>.log   mapped log of a term (log.h)
  *   <dir>/<name>.<term>.sock  socket of a term's host
- *   <dir>/.<name>.<hex>.tmp   a group file that is not published yet
+ *   <dir>/.<name>.<hex>.tmp   a group file or log that is not published yet
  */
 #ifndef MSI_DIRECTORY_H
 #define MSI_DIRECTORY_H
@@ -38,10 +38,14 @@ MS_CHECKED ms_status msi_name_check(const char *name, ms_error *error);
 MS_CHECKED ms_status msi_directory_open(const char *dir, bool create, msi_directory *out,
                                         ms_error *error);
 void msi_directory_close(msi_directory *directory);
+/* Does the path still name this directory? */
+bool msi_directory_is_current(const msi_directory *directory);
 /* File names inside it, written to `out` of at least MSI_FILE_NAME_MAX bytes. */
 void msi_directory_group_name(const char *name, char *out, size_t bytes);
 void msi_directory_log_name(const char *name, uint64_t term, char *out, size_t bytes);
 void msi_directory_socket_name(const char *name, uint64_t term, char *out, size_t bytes);
+/* One that nobody else uses; the dot keeps it out of the names of shares. */
+void msi_directory_temporary_name(const char *name, char *out, size_t bytes);
 /* Is `file` a log or socket of `name`? Then *term is its term. */
 bool msi_directory_parse_term(const char *file, const char *name, uint64_t *term);
 /* Unlink logs and sockets of terms below `term`. */

@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fork_guard.h"
 #include "system_status.h"
 
 enum { GROUP_BYTES = 4096, GROUP_FORMAT = 1, FILE_MODE = 0600 };
@@ -37,6 +37,7 @@ typedef struct group_page {
   _Atomic uint64_t term;
   _Atomic uint64_t heartbeat;
   _Atomic uint64_t dead; /* 1: replaced, or about to be, under the founding lock */
+  uint64_t opening;      /* while term is MSI_TERM_NONE: what it will be */
 } group_page;
 
 static_assert(sizeof(group_page) <= GROUP_BYTES, "the page holds the header");
@@ -48,6 +49,7 @@ struct msi_group {
   int fd;
   group_page *page;
   uint64_t peer;
+  msi_fork_guard guard;
 };
 
 /* -------------------------------------------------------------------- locks */
@@ -116,6 +118,8 @@ static ms_status file_check(int fd, const char *file, ms_error *error) {
 static ms_status page_map(int fd, const char *file, group_page **out, ms_error *error) {
   void *page = mmap(NULL, GROUP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (page == MAP_FAILED) return msi_fail_errno(error, errno, "cannot map %s", file);
+  /* A mapping holds the file, and so its locks, as a descriptor does (see fork_guard.h). */
+  (void)madvise(page, GROUP_BYTES, MADV_DONTFORK);
   *out = page;
   return MS_OK;
 }
@@ -123,10 +127,17 @@ static ms_status page_map(int fd, const char *file, group_page **out, ms_error *
 static ms_status page_check(const group_page *page, const char *file, ms_error *error) {
   if (page->magic == GROUP_MAGIC && page->format == GROUP_FORMAT && page->id != 0) {
     uint64_t term = atomic_load(&page->term);
+    if (term == MSI_TERM_MOVED) return MS_OK;
+    if (term == MSI_TERM_NONE) term = page->opening;
     if (term >= 1 && term <= MSI_TERM_MAX) return MS_OK;
   }
   return msi_fail(error, MS_EVERSION,
                   "%s has another format: written by another version, or damaged", file);
+}
+
+static bool page_is_open(const group_page *page) {
+  uint64_t term = atomic_load(&page->term);
+  return term != MSI_TERM_NONE && term != MSI_TERM_MOVED;
 }
 
 /* Open, check and map the file under that name. */
@@ -163,6 +174,7 @@ static ms_status group_new(const ms_alloc *alloc, uint64_t peer, int fd, group_p
   group->fd = fd;
   group->page = page;
   group->peer = peer;
+  msi_fork_guard_add(&group->guard, fd);
   *out = group;
   return MS_OK;
 }
@@ -183,14 +195,14 @@ ms_status msi_group_open(const ms_alloc *alloc, const msi_directory *directory,
     /* Whoever replaced it may have looked before the member lock was there. */
     st = msi_fail(error, MS_EBUSY, "%s was replaced", file);
   } else {
-    st = group_new(alloc, peer, fd, page, out, error);
+    *alive = complete_member_lives(fd, page);
+    /* Of a dead group it does not matter how far it came. */
+    st = *alive && !page_is_open(page)
+             ? msi_fail(error, MS_EBUSY, "the group of %s is moving", file)
+             : group_new(alloc, peer, fd, page, out, error);
   }
-  if (st != MS_OK) {
-    file_close(fd, page);
-    return st;
-  }
-  *alive = complete_member_lives(fd, page);
-  return MS_OK;
+  if (st != MS_OK) file_close(fd, page);
+  return st;
 }
 
 ms_status msi_group_peek(const msi_directory *directory, const char *name,
@@ -226,24 +238,16 @@ static bool search_file(void *ud, const char *file) {
 
 uint64_t msi_group_first_term(const msi_directory *directory, const char *name,
                               const msi_group *stale) {
-  term_search search = {name, stale == NULL ? 0 : msi_group_term(stale)};
+  term_search search = {name, 0};
+  if (stale != NULL && page_is_open(stale->page)) search.highest = msi_group_term(stale);
   ms_status st = msi_directory_scan(directory, search_file, &search);
   (void)st; /* a name that is taken shows when the log is made */
   /* Only a damaged file comes near the end of the range; its name is taken over. */
   return search.highest < MSI_TERM_MAX / 2 ? search.highest + 1 : 1;
 }
 
-/* A name that nobody else uses; the dot keeps it out of the names of shares. */
-static void temporary_name(const char *name, char *out, size_t bytes) {
-  uint64_t number = 0;
-  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number) {
-    number = (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)out;
-  }
-  snprintf(out, bytes, ".%s.%016" PRIx64 ".tmp", name, number);
-}
-
 /* Write the whole page, so that the disk has room for it before it is mapped. */
-static int page_write(int fd, uint64_t id, uint64_t term) {
+static int page_write(int fd, uint64_t id, uint64_t term, uint64_t opening) {
   union {
     group_page page;
     unsigned char bytes[GROUP_BYTES];
@@ -253,22 +257,26 @@ static int page_write(int fd, uint64_t id, uint64_t term) {
   image.page.format = GROUP_FORMAT;
   image.page.id = id;
   atomic_init(&image.page.term, term);
+  image.page.opening = opening;
   ssize_t written = pwrite(fd, &image, sizeof image, 0);
   if (written == (ssize_t)sizeof image) return 0;
   return written < 0 ? errno : ENOSPC;
 }
 
-/* Make the group under a temporary name with all locks of its host held. */
+/* Make the group under a temporary name with all locks of its host held; `open`: its term
+ * stands in it already. */
 static ms_status temporary_make(const ms_alloc *alloc, const msi_directory *directory,
                                 const char *file, uint64_t peer, uint64_t id,
-                                uint64_t term, msi_group **out, ms_error *error) {
+                                uint64_t term, bool open, msi_group **out,
+                                ms_error *error) {
   int fd = openat(directory->fd, file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                   FILE_MODE);
   if (fd < 0) return msi_fail_errno(error, errno, "cannot make %s", file);
   group_page *page = NULL;
   ms_status st = MS_OK;
   /* The umask may have taken bits away. */
-  int code = fchmod(fd, FILE_MODE) != 0 ? errno : page_write(fd, id, term);
+  int code = fchmod(fd, FILE_MODE) != 0 ? errno : 0;
+  if (code == 0) code = page_write(fd, id, open ? term : MSI_TERM_NONE, term);
   if (code != 0) {
     st = msi_fail_errno(error, code, "cannot write %s", file);
   } else if (!lock_set(fd, F_WRLCK, LOCK_TERM + (int64_t)term, 1) ||
@@ -330,6 +338,14 @@ static bool leftover_file(void *ud, const char *file) {
   return true;
 }
 
+static ms_status temporary_publish(const msi_directory *directory, const char *temporary,
+                                   const char *file, ms_error *error) {
+  if (linkat(directory->fd, temporary, directory->fd, file, 0) == 0) return MS_OK;
+  bool outrun = errno == EEXIST || errno == ENOENT;
+  return outrun ? msi_fail(error, MS_EBUSY, "%s was made by another process", file)
+                : msi_fail_errno(error, errno, "cannot publish %s", file);
+}
+
 ms_status msi_group_found(const ms_alloc *alloc, const msi_directory *directory,
                           const char *name, uint64_t peer, uint64_t group, uint64_t term,
                           msi_group *stale, msi_group **out, ms_error *error) {
@@ -339,17 +355,13 @@ ms_status msi_group_found(const ms_alloc *alloc, const msi_directory *directory,
   char file[MSI_FILE_NAME_MAX];
   char temporary[MSI_FILE_NAME_MAX];
   msi_directory_group_name(name, file, sizeof file);
-  temporary_name(name, temporary, sizeof temporary);
+  msi_directory_temporary_name(name, temporary, sizeof temporary);
   msi_group *made = NULL;
   ms_status st =
-      temporary_make(alloc, directory, temporary, peer, group, term, &made, error);
+      temporary_make(alloc, directory, temporary, peer, group, term, true, &made, error);
   if (st != MS_OK) return st;
   if (stale != NULL) st = stale_remove(directory, file, stale, error);
-  if (st == MS_OK && linkat(directory->fd, temporary, directory->fd, file, 0) != 0) {
-    bool outrun = errno == EEXIST || errno == ENOENT;
-    st = outrun ? msi_fail(error, MS_EBUSY, "%s was made by another process", file)
-                : msi_fail_errno(error, errno, "cannot publish %s", file);
-  }
+  if (st == MS_OK) st = temporary_publish(directory, temporary, file, error);
   unlinkat(directory->fd, temporary, 0);
   if (st != MS_OK) {
     msi_group_close(made);
@@ -362,10 +374,124 @@ ms_status msi_group_found(const ms_alloc *alloc, const msi_directory *directory,
   return MS_OK;
 }
 
+/* ------------------------------------------------------------------- moving */
+
+/* Make way for the new file of group `id`: a file of a dead group goes, and one of this
+ * group that has moved or was never opened. */
+static ms_status name_clear(const msi_directory *directory, const char *file, uint64_t id,
+                            ms_error *error) {
+  int fd;
+  group_page *page;
+  ms_status st = file_open(directory, file, &fd, &page, error);
+  if (st == MS_ENOENT) return MS_OK;
+  if (st != MS_OK) return st;
+  if (page->id == id) {
+    if (unlinkat(directory->fd, file, 0) != 0 && errno != ENOENT) {
+      st = msi_fail_errno(error, errno, "cannot replace %s", file);
+    }
+  } else if (complete_member_lives(fd, page)) {
+    st = msi_fail(error, MS_EBUSY, "another group lives under the name of %s", file);
+  } else {
+    msi_group stale = {.fd = fd, .page = page};
+    st = stale_remove(directory, file, &stale, error);
+  }
+  file_close(fd, page);
+  return st;
+}
+
+/* The bytes of all candidates after `term`. */
+static bool candidates_lock(const msi_group *group, short type, uint64_t term) {
+  return lock_set(group->fd, type, LOCK_TERM + (int64_t)term + 1,
+                  (int64_t)(MSI_TERM_MAX - term));
+}
+
+/* From the old file to the published new one. */
+static ms_status page_hand_over(group_page *from, group_page *to, uint64_t term) {
+  uint64_t expected = term;
+  atomic_store(&to->heartbeat, atomic_load(&from->heartbeat));
+  if (!atomic_compare_exchange_strong(&from->term, &expected, MSI_TERM_MOVED)) {
+    return MS_ENOHOST;
+  }
+  expected = MSI_TERM_NONE; /* who followed may have opened it, and gone on since */
+  (void)atomic_compare_exchange_strong(&to->term, &expected, term);
+  return MS_OK;
+}
+
+ms_status msi_group_move(const ms_alloc *alloc, const msi_directory *directory,
+                         const char *name, msi_group *old, uint64_t term, msi_group **out,
+                         ms_error *error) {
+  char file[MSI_FILE_NAME_MAX];
+  char temporary[MSI_FILE_NAME_MAX];
+  msi_directory_group_name(name, file, sizeof file);
+  msi_directory_temporary_name(name, temporary, sizeof temporary);
+  if (msi_group_term(old) != term)
+    return msi_fail(error, MS_ENOHOST, "not host any more");
+  if (!candidates_lock(old, F_WRLCK, term)) {
+    return msi_fail(error, MS_EBUSY, "a candidate is about to take over");
+  }
+  msi_group *made = NULL;
+  ms_status st = temporary_make(alloc, directory, temporary, old->peer, old->page->id,
+                                term, false, &made, error);
+  if (st == MS_OK) st = name_clear(directory, file, old->page->id, error);
+  if (st == MS_OK) st = temporary_publish(directory, temporary, file, error);
+  if (made != NULL) unlinkat(directory->fd, temporary, 0);
+  if (st == MS_OK && page_hand_over(old->page, made->page, term) != MS_OK) {
+    if (file_names(directory, file, made->fd)) unlinkat(directory->fd, file, 0);
+    st = msi_fail(error, MS_ENOHOST, "another host has taken over");
+  }
+  if (st == MS_OK) {
+    *out = made;
+    return MS_OK;
+  }
+  msi_group_close(made);
+  candidates_lock(old, F_UNLCK, term);
+  return st;
+}
+
+static ms_status follower_lock(int fd, group_page *page, uint64_t peer, bool complete,
+                               ms_error *error) {
+  bool locked = lock_set(fd, F_WRLCK, LOCK_MEMBER + (int64_t)peer, 1) &&
+                (!complete || lock_set(fd, F_WRLCK, LOCK_COMPLETE + (int64_t)peer, 1));
+  if (!locked || atomic_load(&page->dead) != 0) {
+    return msi_fail(error, MS_EBUSY, "the group is being replaced");
+  }
+  uint64_t expected = MSI_TERM_NONE;
+  (void)atomic_compare_exchange_strong(&page->term, &expected, page->opening);
+  return MS_OK;
+}
+
+ms_status msi_group_follow(const ms_alloc *alloc, const msi_directory *directory,
+                           const char *name, const msi_group *old, bool complete,
+                           msi_group **out, ms_error *error) {
+  MSI_ASSERT(msi_group_term(old) == MSI_TERM_MOVED);
+  char file[MSI_FILE_NAME_MAX];
+  msi_directory_group_name(name, file, sizeof file);
+  int fd;
+  group_page *page;
+  ms_status st = file_open(directory, file, &fd, &page, error);
+  if (st != MS_OK) return st;
+  if (page->id != old->page->id) {
+    st = msi_fail(error, MS_ENOENT, "%s is of another group", file);
+  } else if (atomic_load(&page->term) == MSI_TERM_MOVED) {
+    st = msi_fail(error, MS_EBUSY, "the group of %s is moving", file);
+  } else {
+    st = follower_lock(fd, page, old->peer, complete, error);
+  }
+  if (st == MS_OK) st = group_new(alloc, old->peer, fd, page, out, error);
+  if (st != MS_OK) file_close(fd, page);
+  return st;
+}
+
+bool msi_group_has_others(const msi_group *group) {
+  int64_t held_bytes;
+  return lock_held(group->fd, LOCK_MEMBER, 0, &held_bytes); /* complete ones lie above */
+}
+
 /* ------------------------------------------------------------------- leaving */
 
 void msi_group_close(msi_group *group) {
   if (group == NULL) return;
+  msi_fork_guard_remove(&group->guard);
   file_close(group->fd, group->page);
   MSI_FREE(group->alloc, group);
 }
@@ -384,11 +510,10 @@ bool msi_group_is_published(const msi_group *group, const msi_directory *directo
 void msi_group_unlink_if_last(msi_group *group, const msi_directory *directory,
                               const char *name) {
   char file[MSI_FILE_NAME_MAX];
-  int64_t held_bytes;
   msi_directory_group_name(name, file, sizeof file);
-  /* Members and complete members; one who opens the file from now on finds that it was
-   * replaced, or that nobody lives in it. */
-  if (lock_held(group->fd, LOCK_MEMBER, 0, &held_bytes)) return;
+  /* One who opens the file from now on finds that it was replaced, or that nobody lives in
+   * it. */
+  if (msi_group_has_others(group)) return;
   if (!file_names(directory, file, group->fd)) return;
   if (unlinkat(directory->fd, file, 0) == 0) atomic_store(&group->page->dead, 1);
 }

@@ -22,6 +22,14 @@
  * Log and socket of the first term are made before the file is published, under a term
  * that no other founder uses: msi_log_found claims it by making the log exclusively.
  *
+ * Moving. Somebody may take the file's name away while the group lives. Then its host makes
+ * a new file with the same id and its own locks, publishes that without a term, sets the
+ * old file's term from its own to MSI_TERM_MOVED, and only then opens the new file by its
+ * term. Every step after the second may be taken by any member that follows, so a host
+ * that dies or stops in between holds nobody up; and since the old term changes once,
+ * nobody takes over in the old file and in the new one. While the old file is moved its
+ * candidates' lock bytes are the host's.
+ *
  * OFD locks of one description do not exclude each other: asking (F_OFD_GETLK) on the own
  * descriptor does not see own locks, which is what member_alive and term_lock_free want.
  */
@@ -32,14 +40,18 @@
 
 typedef struct msi_group msi_group;
 
+/* What stands in place of a term: published, to be opened; the group has another file now. */
+#define MSI_TERM_NONE UINT64_C(0)
+#define MSI_TERM_MOVED UINT64_MAX
+
 #define MSI_PEER_ID_MAX ((UINT64_C(1) << 61) - 1)
 
 /*
  * Open the group under `name`, take the member lock of `peer` and see whether a complete
  * member lives. *alive false: the caller may found (msi_group_found). MS_ENOENT: no group
  * file; MS_EVERSION: another format; MS_EDENIED: not a regular file of ours with mode
- * 0600; MS_EBUSY: the file was replaced meanwhile (start over), or somebody holds the
- * member lock of `peer`. Never follows symbolic links.
+ * 0600; MS_EBUSY: the file was replaced meanwhile or its group is moving (start over), or
+ * somebody holds the member lock of `peer`. Never follows symbolic links.
  */
 MS_CHECKED ms_status msi_group_open(const ms_alloc *alloc, const msi_directory *directory,
                                     const char *name, uint64_t peer, msi_group **out,
@@ -73,13 +85,33 @@ MS_CHECKED ms_status msi_group_peek(const msi_directory *directory, const char *
  * replaced.) */
 bool msi_group_is_published(const msi_group *group, const msi_directory *directory,
                             const char *name);
+/*
+ * The host of `term` gives its group a new file under that name in `directory`. `old` stays
+ * the caller's: members that have not followed yet hold their locks there. MS_ENOHOST:
+ * another host has taken over; MS_EBUSY: another group lives under that name, or a
+ * candidate is about to take over: try again later. Statuses of msi_group_found.
+ */
+MS_CHECKED ms_status msi_group_move(const ms_alloc *alloc, const msi_directory *directory,
+                                    const char *name, msi_group *old, uint64_t term,
+                                    msi_group **out, ms_error *error);
+/*
+ * Where a group went whose file is MSI_TERM_MOVED: open the one under `name` and take the
+ * locks of the same member, that of complete ones too when `complete`. `old` stays the
+ * caller's. MS_EBUSY: not there yet; MS_ENOENT: nothing, or another group.
+ */
+MS_CHECKED ms_status msi_group_follow(const ms_alloc *alloc,
+                                      const msi_directory *directory, const char *name,
+                                      const msi_group *old, bool complete,
+                                      msi_group **out, ms_error *error);
+/* Does another member hold a lock here? */
+bool msi_group_has_others(const msi_group *group);
 /* The last complete member is leaving: unlink the file if no other member holds a
  * lock. */
 void msi_group_unlink_if_last(msi_group *group, const msi_directory *directory,
                               const char *name);
 
 uint64_t msi_group_id(const msi_group *group);
-uint64_t msi_group_term(const msi_group *group);                         /* seq_cst */
+uint64_t msi_group_term(const msi_group *group); /* seq_cst; MSI_TERM_MOVED */
 bool msi_group_raise_term(msi_group *group, uint64_t from, uint64_t to); /* seq_cst CAS */
 bool msi_group_term_lock_free(const msi_group *group, uint64_t term);
 bool msi_group_take_term_lock(msi_group *group, uint64_t term);

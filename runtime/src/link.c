@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "fork_guard.h"
 #include "socket.h"
 #include "system_status.h"
 
@@ -68,6 +69,7 @@ struct msi_link {
   size_t outbox_start; /* bytes before it are written */
   const char *reason;  /* why broken */
   char reason_text[48];
+  msi_fork_guard guard; /* while fd >= 0 */
 };
 
 static void link_on_poll(uv_poll_t *poll, int status, int events);
@@ -91,6 +93,7 @@ static void link_finish(msi_link *link) {
   link->state = LINK_CLOSED;
   if (link->fd >= 0) {
     uv_close((uv_handle_t *)&link->poll, link_on_closed);
+    msi_fork_guard_remove(&link->guard);
     close(link->fd); /* libuv has let go of it */
     link->fd = -1;
   }
@@ -120,6 +123,7 @@ static ms_status link_new(const ms_alloc *alloc, uv_loop_t *loop, int fd,
     }
     link->poll.data = link;
     link->handles++;
+    msi_fork_guard_add(&link->guard, fd);
   }
   uv_timer_init(loop, &link->timer);
   link->timer.data = link;

@@ -90,6 +90,8 @@ MS_CHECKED ms_status msi_listener_new(const ms_alloc *alloc, uv_loop_t *loop,
                                       msi_accept_fn on_link, msi_refused_fn on_refused,
                                       msi_listener **out, ms_error *error);
 MS_CHECKED ms_status msi_listener_accept(msi_listener *listener);
+/* Does the name in that directory still stand for this listener's socket? */
+bool msi_listener_is_named(const msi_listener *listener, const msi_directory *directory);
 /* Closes; unlinks the socket when `unlink_socket`. Accepts NULL. */
 void msi_listener_close(msi_listener *listener, bool unlink_socket);
 

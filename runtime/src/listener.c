@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fork_guard.h"
 #include "link.h"
 #include "socket.h"
 #include "system_status.h"
@@ -32,6 +33,7 @@ struct msi_listener {
   void *ud;
   msi_accept_fn on_link;
   msi_refused_fn on_refused;
+  msi_fork_guard guard;
 };
 
 static void listener_on_poll(uv_poll_t *poll, int status, int events);
@@ -129,6 +131,7 @@ ms_status msi_listener_new(const ms_alloc *alloc, uv_loop_t *loop,
   uv_timer_init(loop, &listener->timer);
   listener->poll.data = listener->timer.data = listener;
   listener->handles = 2;
+  msi_fork_guard_add(&listener->guard, listener->fd);
   *out = listener;
   return MS_OK;
 fail:
@@ -145,17 +148,25 @@ ms_status msi_listener_accept(msi_listener *listener) {
   return msi_from_uv(uv_poll_start(&listener->poll, UV_READABLE, listener_on_poll));
 }
 
+static bool listener_names(const msi_listener *listener, int directory_fd) {
+  struct stat info;
+  return fstatat(directory_fd, listener->name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         info.st_dev == listener->device && info.st_ino == listener->inode;
+}
+
+bool msi_listener_is_named(const msi_listener *listener, const msi_directory *directory) {
+  return listener_names(listener, directory->fd);
+}
+
 void msi_listener_close(msi_listener *listener, bool unlink_socket) {
   if (listener == NULL) return;
-  struct stat info;
-  if (unlink_socket &&
-      fstatat(listener->directory_fd, listener->name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-      info.st_dev == listener->device && info.st_ino == listener->inode) {
+  if (unlink_socket && listener_names(listener, listener->directory_fd)) {
     unlinkat(listener->directory_fd, listener->name, 0);
   }
   listener->closed = true;
   uv_close((uv_handle_t *)&listener->poll, listener_on_closed);
   uv_close((uv_handle_t *)&listener->timer, listener_on_closed);
+  msi_fork_guard_remove(&listener->guard);
   close(listener->fd);
   close(listener->directory_fd);
 }

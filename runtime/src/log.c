@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -188,11 +189,10 @@ static ms_status file_make(const msi_directory *directory, const char *file, boo
   return msi_fail_errno(error, code, "cannot make %s of %" PRIu64 " bytes", file, bytes);
 }
 
-static ms_status log_make(const ms_alloc *alloc, const msi_directory *directory,
-                          const char *name, uint64_t group, uint64_t term, bool replace,
-                          msi_log **out, ms_error *error) {
-  char file[MSI_FILE_NAME_MAX];
-  msi_directory_log_name(name, term, file, sizeof file);
+/* A log without its header, its ring allocated up to `bytes`. */
+static ms_status log_prepare(const ms_alloc *alloc, const msi_directory *directory,
+                             const char *file, bool replace, uint64_t bytes,
+                             msi_log **out, ms_error *error) {
   msi_log *log = MSI_NEW(alloc, msi_log);
   if (log == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
   log->alloc = msi_alloc_resolve(alloc);
@@ -203,7 +203,7 @@ static ms_status log_make(const ms_alloc *alloc, const msi_directory *directory,
     MSI_FREE(alloc, log);
     return st;
   }
-  st = log_allocate(log, STEP_BYTES_MIN);
+  st = log_allocate(log, bytes);
   if (st != MS_OK) st = msi_fail(error, st, "no space on the disk for %s", file);
   if (st == MS_OK) st = log_map(log, file, error);
   if (st != MS_OK) {
@@ -211,6 +211,19 @@ static ms_status log_make(const ms_alloc *alloc, const msi_directory *directory,
     msi_log_close(log);
     return st;
   }
+  *out = log;
+  return MS_OK;
+}
+
+static ms_status log_make(const ms_alloc *alloc, const msi_directory *directory,
+                          const char *name, uint64_t group, uint64_t term, bool replace,
+                          msi_log **out, ms_error *error) {
+  char file[MSI_FILE_NAME_MAX];
+  msi_directory_log_name(name, term, file, sizeof file);
+  msi_log *log = NULL;
+  ms_status st =
+      log_prepare(alloc, directory, file, replace, STEP_BYTES_MIN, &log, error);
+  if (st != MS_OK) return st;
   log->page->format = LOG_FORMAT;
   log->page->group = group;
   log->page->term = term;
@@ -230,6 +243,41 @@ ms_status msi_log_found(const ms_alloc *alloc, const msi_directory *directory,
                         const char *name, uint64_t group, uint64_t term, msi_log **out,
                         ms_error *error) {
   return log_make(alloc, directory, name, group, term, false, out, error);
+}
+
+ms_status msi_log_copy(const msi_log *from, const msi_directory *directory,
+                       const char *name, msi_log **out, ms_error *error) {
+  MSI_ASSERT(from->writes);
+  char file[MSI_FILE_NAME_MAX];
+  char temporary[MSI_FILE_NAME_MAX];
+  msi_directory_log_name(name, from->page->term, file, sizeof file);
+  msi_directory_temporary_name(name, temporary, sizeof temporary);
+  msi_log *log = NULL;
+  ms_status st =
+      log_prepare(from->alloc, directory, temporary, true, from->allocated, &log, error);
+  if (st != MS_OK) return st;
+  memcpy(log->ring, from->ring, (size_t)from->allocated);
+  memcpy(log->page, from->page, HEADER_BYTES);
+  log->head = from->head;
+  log->tail = from->tail;
+  if (renameat(directory->fd, temporary, directory->fd, file) == 0) {
+    *out = log;
+    return MS_OK;
+  }
+  st = msi_fail_errno(error, errno, "cannot make %s", file);
+  unlinkat(directory->fd, temporary, 0);
+  msi_log_close(log);
+  return st;
+}
+
+bool msi_log_is_named(const msi_log *log, const msi_directory *directory,
+                      const char *name) {
+  char file[MSI_FILE_NAME_MAX];
+  struct stat open_info, named_info;
+  msi_directory_log_name(name, log->page->term, file, sizeof file);
+  return fstat(log->fd, &open_info) == 0 &&
+         fstatat(directory->fd, file, &named_info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         open_info.st_dev == named_info.st_dev && open_info.st_ino == named_info.st_ino;
 }
 
 /* The file can be mapped and read without SIGBUS as long as nobody cuts it. */

@@ -52,6 +52,14 @@ MS_CHECKED ms_status msi_log_create(const ms_alloc *alloc, const msi_directory *
 MS_CHECKED ms_status msi_log_found(const ms_alloc *alloc, const msi_directory *directory,
                                    const char *name, uint64_t group, uint64_t term,
                                    msi_log **out, ms_error *error);
+/* The writer's log once more, in place of one whose name was taken away, in this or in
+ * another directory: the name stands for a whole log at any time. `from` stays the
+ * caller's, who writes to the new one from now on. Statuses of msi_log_create. */
+MS_CHECKED ms_status msi_log_copy(const msi_log *from, const msi_directory *directory,
+                                  const char *name, msi_log **out, ms_error *error);
+/* Does the name in that directory still stand for this log? */
+bool msi_log_is_named(const msi_log *log, const msi_directory *directory,
+                      const char *name);
 /* Map it to read. MS_ENOENT, MS_EVERSION (another group, term or format, or cut),
  * MS_EDENIED. */
 MS_CHECKED ms_status msi_log_open(const ms_alloc *alloc, const msi_directory *directory,

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fork_guard.h"
 #include "share.h"
 
 static const int64_t BUDGET_MAX_US = INT64_C(1)
@@ -101,7 +102,8 @@ ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out,
     memcpy(&whole, config, bytes);
   }
   const ms_alloc *alloc = msi_alloc_resolve(whole.alloc);
-  ms_runtime *runtime = MSI_NEW(alloc, ms_runtime);
+  ms_runtime *runtime =
+      msi_fork_guard_start() == MS_OK ? MSI_NEW(alloc, ms_runtime) : NULL;
   if (runtime == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
   runtime->alloc = alloc;
   runtime->owner = pthread_self();

@@ -14,9 +14,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "group.h"
 #include "link_table.h"
-#include "log.h"
+#include "rendezvous.h"
 
 enum {
   ENROL_TRIES = 32,
@@ -28,7 +27,6 @@ static const uint64_t FLUSH_PAUSE_NS =
 struct msi_station {
   const ms_alloc *alloc;
   msi_driver *driver;
-  char *dir; /* NULL: the default */
   char name[MS_NAME_MAX + 1];
   char program[64];
   bool must_exist;
@@ -37,12 +35,9 @@ struct msi_station {
   void *log_ud;
   ms_log_level log_level;
 
-  msi_directory directory;
-  msi_group *group;
-  msi_log *history;       /* of own_term */
-  msi_listener *listener; /* of own_term */
-  uint64_t own_term;      /* prepared or served by this peer; 0: none */
-  uint64_t peer;
+  msi_rendezvous rendezvous;
+  uint64_t mend_at; /* when a host looks after its files again */
+  bool mend_failed; /* and has said so */
 
   msi_replica *replica;
   msi_mailbox mailbox;
@@ -187,48 +182,15 @@ static void port_dial(void *ud, uint64_t term) {
   msi_directory_socket_name(station->name, term, socket_name, sizeof socket_name);
   station->dial_term = term;
   ms_error error;
-  ms_status status =
-      msi_link_dial(station->alloc, msi_driver_loop(station->driver), &station->directory,
-                    socket_name, &LINK_EVENTS, station, on_dialled, &error);
+  ms_status status = msi_link_dial(station->alloc, msi_driver_loop(station->driver),
+                                   &station->rendezvous.directory, socket_name,
+                                   &LINK_EVENTS, station, on_dialled, &error);
   station->dial_pending = status == MS_OK;
   station->dial_failed = status != MS_OK;
   if (status != MS_OK) station_log(station, MS_LOG_DEBUG, error.message);
 }
 
 /* ----------------------------------------------------------------- enrolment */
-
-static void own_term_drop(msi_station *station, bool unlink_socket) {
-  msi_listener_close(station->listener, unlink_socket);
-  msi_log_close(station->history);
-  station->listener = NULL;
-  station->history = NULL;
-  station->own_term = 0;
-}
-
-/* As if it had never been: log and socket of a term that was not reached. */
-static void own_term_forget(msi_station *station) {
-  char log_name[MS_NAME_MAX + 32];
-  msi_directory_log_name(station->name, station->own_term, log_name, sizeof log_name);
-  if (station->history != NULL) unlinkat(station->directory.fd, log_name, 0);
-  own_term_drop(station, true);
-}
-
-static ms_status own_term_make(msi_station *station, uint64_t group, uint64_t term,
-                               bool founding, ms_error *error) {
-  char socket_name[MS_NAME_MAX + 32];
-  msi_directory_socket_name(station->name, term, socket_name, sizeof socket_name);
-  own_term_drop(station, true);
-  ms_status status = (founding ? msi_log_found : msi_log_create)(
-      station->alloc, &station->directory, station->name, group, term, &station->history,
-      error);
-  if (status != MS_OK) return status;
-  station->own_term = term;
-  status = msi_listener_new(station->alloc, msi_driver_loop(station->driver),
-                            &station->directory, socket_name, &LINK_EVENTS, station,
-                            on_accepted, on_refused, &station->listener, error);
-  if (status != MS_OK) own_term_forget(station);
-  return status;
-}
 
 static uint64_t random_number(void) {
   uint64_t number = 0;
@@ -243,126 +205,71 @@ static uint64_t port_random(void *ud) {
   return random_number();
 }
 
-/*
- * MS_EBUSY: somebody was faster. The group is published before its log and socket are made: who holds its
- * locks is alone with its names, however long it is stopped in between, and joiners dial again.
- */
-static ms_status enrol_found(msi_station *station, msi_group *stale, ms_error *error) {
-  uint64_t group = random_number() | 1;
-  uint64_t term = msi_group_first_term(&station->directory, station->name, stale);
-  ms_status status =
-      msi_group_found(station->alloc, &station->directory, station->name, station->peer,
-                      group, term, stale, &station->group, error);
-  if (status != MS_OK) return status;
-  status = own_term_make(station, group, term, true, error);
-  if (status == MS_OK) return MS_OK;
-  msi_group_unlink_if_last(station->group, &station->directory, station->name);
-  msi_group_close(station->group);
-  station->group = NULL;
-  return status;
-}
-
-/* One try; MS_EBUSY: once more. */
-static ms_status enrol_once(msi_station *station, bool may_found, bool *founded,
-                            ms_error *error) {
-  msi_group *group = NULL;
-  bool alive = false;
-  ms_status status = msi_group_open(station->alloc, &station->directory, station->name,
-                                    station->peer, &group, &alive, error);
-  if (status == MS_OK && alive) {
-    station->group = group;
-    *founded = false;
-    return MS_OK;
-  }
-  if (status != MS_OK && status != MS_ENOENT && status != MS_EVERSION) return status;
-  if (status == MS_EVERSION || !may_found) {
-    msi_group_close(group);
-    if (status == MS_EVERSION) return status;
-    return msi_fail(error, MS_ENOENT, "no share \"%s\" lives in %s", station->name,
-                    station->directory.path);
-  }
-  *founded = true;
-  status = enrol_found(station, group, error);
-  msi_group_close(group);
-  return status;
-}
-
 static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_t *group,
                                 uint64_t *term, ms_error *error) {
   msi_station *station = ud;
-  own_term_drop(station, true);
-  msi_group_close(station->group);
-  station->group = NULL;
-  station->peer = peer;
   bool founded = false;
   ms_status status = MS_EBUSY;
   for (int i = 0; i < ENROL_TRIES && status == MS_EBUSY; i++) {
-    status = enrol_once(station, may_found && !station->must_exist, &founded, error);
+    status = msi_rendezvous_enrol(&station->rendezvous, peer, random_number() | 1,
+                                  may_found && !station->must_exist, &founded, error);
   }
   if (status != MS_OK) return MSI_ENROLLED_FAILED;
-  *group = msi_group_id(station->group);
-  *term = msi_group_term(station->group);
+  *group = msi_group_id(station->rendezvous.group);
+  *term = msi_rendezvous_term(&station->rendezvous);
   return founded ? MSI_ENROLLED_FOUNDED : MSI_ENROLLED_JOINED;
 }
 
 /* ---------------------------------------------------------------- group file */
 
 static bool port_mark_complete(void *ud) {
-  return msi_group_mark_complete(((msi_station *)ud)->group);
+  return msi_rendezvous_mark_complete(&((msi_station *)ud)->rendezvous);
 }
 
-static uint64_t port_term(void *ud) { return msi_group_term(((msi_station *)ud)->group); }
+static uint64_t port_term(void *ud) {
+  return msi_rendezvous_term(&((msi_station *)ud)->rendezvous);
+}
 
 static bool port_term_lock_free(void *ud, uint64_t term) {
-  return msi_group_term_lock_free(((msi_station *)ud)->group, term);
+  return msi_group_term_lock_free(((msi_station *)ud)->rendezvous.group, term);
 }
 
 static bool port_take_term_lock(void *ud, uint64_t term) {
-  return msi_group_take_term_lock(((msi_station *)ud)->group, term);
+  return msi_rendezvous_take_term_lock(&((msi_station *)ud)->rendezvous, term);
 }
 
 static void port_drop_term_lock(void *ud, uint64_t term) {
-  msi_group_drop_term_lock(((msi_station *)ud)->group, term);
+  msi_rendezvous_drop_term_lock(&((msi_station *)ud)->rendezvous, term);
 }
 
 static bool port_member_alive(void *ud, uint64_t peer) {
-  return msi_group_member_alive(((msi_station *)ud)->group, peer);
+  return msi_rendezvous_member_alive(&((msi_station *)ud)->rendezvous, peer);
 }
 
 static uint64_t port_heartbeat(void *ud) {
-  return msi_group_heartbeat(((msi_station *)ud)->group);
+  return msi_group_heartbeat(((msi_station *)ud)->rendezvous.group);
 }
 
-static void port_beat(void *ud) { msi_group_beat(((msi_station *)ud)->group); }
+static void port_beat(void *ud) { msi_group_beat(((msi_station *)ud)->rendezvous.group); }
 
 static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
-  return msi_group_raise_term(((msi_station *)ud)->group, from, to);
+  return msi_group_raise_term(((msi_station *)ud)->rendezvous.group, from, to);
 }
 
 /* ----------------------------------------------------------------------- log */
 
 static ms_status port_prepare(void *ud, uint64_t term, ms_error *error) {
-  msi_station *station = ud;
-  return own_term_make(station, msi_group_id(station->group), term, false, error);
+  return msi_rendezvous_prepare(&((msi_station *)ud)->rendezvous, term, error);
 }
 
 static void port_discard(void *ud, uint64_t term) {
-  msi_station *station = ud;
-  if (station->own_term == term) own_term_drop(station, true);
-}
-
-/* Somebody's log, opened for the call; NULL when it is not there or not intact. */
-static msi_log *log_open(msi_station *station, uint64_t term) {
-  msi_log *log = NULL;
-  ms_error error;
-  ms_status status = msi_log_open(station->alloc, &station->directory, station->name,
-                                  msi_group_id(station->group), term, &log, &error);
-  return status == MS_OK ? log : NULL;
+  msi_rendezvous *rendezvous = &((msi_station *)ud)->rendezvous;
+  if (rendezvous->own_term == term) msi_rendezvous_discard(rendezvous);
 }
 
 static void port_log_info(void *ud, uint64_t term, msi_log_info *out) {
   memset(out, 0, sizeof *out);
-  msi_log *log = log_open(ud, term);
+  msi_log *log = msi_rendezvous_log(&((msi_station *)ud)->rendezvous, term);
   if (log != NULL) msi_log_inspect(log, out);
   msi_log_close(log);
 }
@@ -370,7 +277,7 @@ static void port_log_info(void *ud, uint64_t term, msi_log_info *out) {
 static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn,
                           void *fn_ud) {
   msi_station *station = ud;
-  msi_log *log = log_open(station, term);
+  msi_log *log = msi_rendezvous_log(&station->rendezvous, term);
   if (log == NULL) return false;
   bool whole = msi_log_read(log, station->alloc, after, fn, fn_ud);
   msi_log_close(log);
@@ -379,29 +286,29 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
 
 static void port_mark_ready(void *ud, uint64_t term, uint64_t base, uint64_t previous) {
   msi_station *station = ud;
-  MSI_ASSERT(station->own_term == term);
+  MSI_ASSERT(station->rendezvous.own_term == term);
   (void)term;
-  msi_log_mark_ready(station->history, base, previous);
-  if (msi_listener_accept(station->listener) != MS_OK) {
+  msi_log_mark_ready(station->rendezvous.history, base, previous);
+  if (msi_listener_accept(station->rendezvous.listener) != MS_OK) {
     station_log(station, MS_LOG_ERROR, "cannot listen: no peer can reach this host");
   }
 }
 
 static void port_sweep(void *ud, uint64_t term) {
   msi_station *station = ud;
-  msi_directory_sweep(&station->directory, station->name, term);
+  msi_directory_sweep(&station->rendezvous.directory, station->name, term);
 }
 
 static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
                              const uint8_t *data, size_t bytes, bool *current) {
-  msi_station *station = ud;
-  if (station->own_term != term) {
+  const msi_rendezvous *rendezvous = &((msi_station *)ud)->rendezvous;
+  if (rendezvous->own_term != term) {
     *current = false;
     return MS_OK;
   }
-  ms_status status = msi_log_append(station->history, version, data, bytes);
+  ms_status status = msi_log_append(rendezvous->history, version, data, bytes);
   if (status != MS_OK) return status;
-  *current = msi_group_term(station->group) == term;
+  *current = msi_group_term(rendezvous->group) == term;
   return MS_OK;
 }
 
@@ -409,7 +316,7 @@ static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
 
 static void port_deliver(void *ud, const msi_delivery *delivery) {
   msi_station *station = ud;
-  msi_mailbox_put(&station->mailbox, station->peer, delivery);
+  msi_mailbox_put(&station->mailbox, station->rendezvous.peer, delivery);
   msi_driver_interrupt(station->driver);
 }
 
@@ -426,6 +333,26 @@ static void port_log(void *ud, ms_log_level level, const char *line) {
 
 /* --------------------------------------------------------------------- timer */
 
+/* A host looks whether its files are still where others look for them. */
+static void station_mend(msi_station *station, uint64_t now) {
+  msi_replica_info info;
+  msi_replica_inspect(station->replica, &info);
+  if (info.state != MS_SHARE_HOST || now < station->mend_at) return;
+  station->mend_at = now + MSI_TICK_NS;
+  ms_error error = {MS_OK, ""};
+  bool mended = false;
+  ms_status status = msi_rendezvous_mend(&station->rendezvous, &mended, &error);
+  if (mended) {
+    station_log(station, MS_LOG_WARNING,
+                "files of this share had vanished and are made anew");
+  } else if (status != MS_OK && !station->mend_failed) {
+    char line[MS_MESSAGE_MAX];
+    snprintf(line, sizeof line, "files of this share have vanished: %s", error.message);
+    station_log(station, MS_LOG_ERROR, line);
+  }
+  station->mend_failed = status != MS_OK;
+}
+
 static void on_timer(uv_timer_t *timer) {
   msi_station *station = timer->data;
   station->timer_due = UINT64_MAX;
@@ -433,7 +360,9 @@ static void on_timer(uv_timer_t *timer) {
     station->dial_failed = false;
     dial_report(station, 0);
   }
-  msi_replica_tick(station->replica, uv_hrtime());
+  uint64_t now = uv_hrtime();
+  msi_replica_tick(station->replica, now);
+  station_mend(station, now);
   station_settle(station);
 }
 
@@ -499,9 +428,16 @@ ms_status msi_station_new(const msi_station_config *config, msi_station **out,
   snprintf(station->program, sizeof station->program, "%s", config->replica.program);
   msi_mailbox_init(&station->mailbox, station->alloc);
   msi_link_table_init(&station->links, station->alloc);
+  station->rendezvous = (msi_rendezvous){.alloc = station->alloc,
+                                         .name = station->name,
+                                         .loop = msi_driver_loop(station->driver),
+                                         .events = &LINK_EVENTS,
+                                         .ud = station,
+                                         .on_link = on_accepted,
+                                         .on_refused = on_refused};
   ms_status status =
-      msi_directory_open(config->dir, config->replica.may_found && !config->must_exist,
-                         &station->directory, error);
+      msi_rendezvous_open(&station->rendezvous, config->dir,
+                          config->replica.may_found && !config->must_exist, error);
   if (status != MS_OK) {
     MSI_FREE(station->alloc, station);
     return status;
@@ -512,7 +448,7 @@ ms_status msi_station_new(const msi_station_config *config, msi_station **out,
   replica.program = station->program;
   status = msi_replica_new(&replica, &port, &station->replica);
   if (status != MS_OK) {
-    msi_directory_close(&station->directory);
+    msi_rendezvous_close(&station->rendezvous);
     MSI_FREE(station->alloc, station);
     return msi_fail(error, status, "out of memory");
   }
@@ -553,20 +489,7 @@ void msi_station_close(msi_station *station) {
   }
   msi_replica_free(station->replica);
   station->replica = NULL;
-  if (station->group != NULL) {
-    const char *name = station->name;
-    bool here = msi_group_is_published(station->group, &station->directory, name);
-    msi_group_unlink_if_last(station->group, &station->directory, name);
-    bool last =
-        here && !msi_group_is_published(station->group, &station->directory, name);
-    own_term_drop(station, last);
-    /* Nobody is left who could need a log. A new group that is founded meanwhile begins above. */
-    uint64_t term = msi_group_term(station->group);
-    if (last) msi_directory_sweep(&station->directory, name, term + 1);
-    msi_group_close(station->group);
-    station->group = NULL;
-  }
-  msi_directory_close(&station->directory);
+  msi_rendezvous_close(&station->rendezvous);
   msi_mailbox_fini(&station->mailbox);
   uv_close((uv_handle_t *)&station->timer, on_timer_closed);
 }
