@@ -59,8 +59,9 @@ typedef enum msi_code {
   /* Stands alone in its group, at the empty path; operand: a query on the document. */
   MSI_CODE_WHERE = 19,
   /* Says of the array at its path that another operation goes into it by position, so that
-   * it meets what moves the elements; operand: whether that position was at or above the
-   * committed length the writer saw (see msi_update_mark). Changes nothing. */
+   * it meets what moves the elements; operand: whether that position may hang on what was
+   * pending, be it an own element behind the committed ones or one that an own patch had
+   * moved (see msi_update_mark). Changes nothing. */
   MSI_CODE_MARK = 20
 } msi_code;
 
