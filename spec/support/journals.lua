@@ -36,10 +36,12 @@ local function check(who, states, document)
 end
 
 ---@param peers support.Cluster
-function M.new(peers)
+---@param directory string? where the journals are: with the share
+function M.new(peers, directory)
   local self = { names = {} }
+  directory = directory or peers.directory
 
-  local function path(who) return ("%s/%s.journal"):format(peers.directory, who) end
+  local function path(who) return ("%s/%s.journal"):format(directory, who) end
 
   ---A peer begins to write, under a name of its own.
   function self.begin(peer)
