@@ -1,43 +1,15 @@
-local uv = require "luv"
 local cluster = require "spec.support.cluster"
 local process = require "spec.support.process"
+local stranger = require "spec.support.stranger"
 
--- A client that speaks raw bytes to the host's socket.
-local function dial(peers)
-  local sockets = peers:files "%.sock$"
-  assert.equal(1, #sockets)
-  local self = { received = "", pipe = uv.new_pipe(false) }
-  local connected, failure = false, nil
-  self.pipe:connect(peers.directory .. "/" .. sockets[1], function(problem)
-    connected, failure = true, problem
-  end)
-  process.wait(function() return connected end, 5000)
-  assert(not failure, failure)
-  self.pipe:read_start(function(_, chunk)
-    if chunk then self.received = self.received .. chunk else self.ended = true end
-  end)
-  function self.send(bytes) self.pipe:write(bytes, function() end) end
-  function self.wait_cut() return process.wait(function() return self.ended end, 5000) end
-  function self.close()
-    self.pipe:close()
-    process.turn(1)
-  end
-  return self
-end
+local frame, uint, str, array = stranger.frame, stranger.uint, stranger.str, stranger.array
 
-local function frame(bytes) return (">s4"):pack(bytes) end
-
--- MessagePack, as far as a greeting needs it.
-local function uint(number) return (">B I8"):pack(0xcf, number) end
-local function str(text) return (">B s1"):pack(0xd9, text) end
-local function array(...)
-  return string.char(0x90 | select("#", ...)) .. table.concat({ ... })
-end
-local function greeting(protocol, group, peer)
-  local member = array(uint(4711), uint(0), str "intruder", "\xc2", "\xc3")
-  return array(uint(1), uint(protocol), uint(group), uint(peer), "\xc2", "\xc2", uint(0), uint(0),
-    member)
-end
+-- A peer keeps what it is warned of.
+local LISTEN <const> = [[
+  states = {}
+  logged = {}
+  share:on_status(function(state) states[#states + 1] = state end)
+  memshare.log = function(level, line) logged[#logged + 1] = level .. " " .. line end]]
 
 describe("a stranger on the host's socket #cluster", function()
   -- Sends bytes, expects to be cut, and expects that nobody else notices and that the host logs it.
@@ -45,15 +17,11 @@ describe("a stranger on the host's socket #cluster", function()
   local function expect_cut(bytes, quietly)
     local peers <close> = cluster.start { count = 3, defaults = { n = 0 } }
     local host, clients = peers:host(), peers:clients()
-    peers:each [[
-      states = {}
-      logged = {}
-      share:on_status(function(state) states[#states + 1] = state end)
-      memshare.log = function(level, line) logged[#logged + 1] = level .. " " .. line end]]
-    local stranger = dial(peers)
-    stranger.send(bytes)
-    assert.is_true(stranger.wait_cut(), "the link is still open")
-    stranger.close()
+    peers:each(LISTEN)
+    local intruder = stranger.dial(peers)
+    intruder:send(bytes)
+    assert.is_true(intruder:wait_cut(), "the link is still open")
+    intruder:close()
     clients[1]:eval "assert(share:set('n', 1):wait(10))"
     clients[2]:await "data.n == 1"
     if not quietly then host:await "#logged > 0" end
@@ -63,7 +31,7 @@ describe("a stranger on the host's socket #cluster", function()
     end
     assert.equal(host, peers:host())
     peers:settle()
-    return stranger.received, host:eval "return logged[1]"
+    return intruder.received, host:eval "return logged[1]"
   end
 
   it("who sends garbage is cut off and logged", function()
@@ -88,26 +56,41 @@ describe("a stranger on the host's socket #cluster", function()
   end)
 
   it("who speaks another version of the protocol is told so and cut off", function()
-    local received, line = expect_cut(frame(greeting(99, 1, 2)))
+    local greeting = stranger.greeting { protocol = 99, group = 1, peer = 2 }
+    local received, line = expect_cut(frame(greeting))
     assert.matches("version", received, 1, true)
     assert.matches("version", line, 1, true)
   end)
 
   it("who greets for another group is cut off", function()
-    local received = expect_cut(frame(greeting(1, 12345, 2)), true)
+    local received = expect_cut(frame(stranger.greeting { group = 12345, peer = 2 }), true)
     assert.matches("group", received, 1, true)
   end)
 
   it("who connects and says nothing holds nobody up", function()
     local peers <close> = cluster.start { count = 2, defaults = { n = 0 } }
-    local silent, half = dial(peers), dial(peers)
-    half.send "\0\0"
+    local _ <close> = stranger.dial(peers)
+    local half <close> = stranger.dial(peers)
+    half:send "\0\0"
     peers[1]:eval "assert(share:set('n', 1):wait(10))"
     peers[2]:eval "assert(share:set('n', 2):wait(10))"
     local joiner = peers:add()
     assert.equal(2, joiner:eval "return data.n")
-    silent.close()
-    half.close()
+    peers:settle()
+  end)
+
+  it("who does not greet in time is cut off and logged", function()
+    local peers <close> = cluster.start {
+      count = 2, defaults = { n = 0 }, options = { host_timeout = 0.5 },
+    }
+    peers:each(LISTEN)
+    local silent <close> = stranger.dial(peers)
+    local half <close> = stranger.dial(peers)
+    half:send(("\1\0\0\0"):rep(1000)) -- of sixteen megabytes
+    assert.is_true(silent:wait_cut())
+    assert.is_true(half:wait_cut())
+    peers:host():await "#logged == 2"
+    assert.matches("no HELLO in time", peers:host():eval "return logged[1]", 1, true)
     peers:settle()
   end)
 
@@ -115,20 +98,116 @@ describe("a stranger on the host's socket #cluster", function()
     local peers <close> = cluster.start { count = 2, defaults = { n = 0 } }
     peers:each "memshare.log = function() end"
     local host = peers:host()
-    local function descriptors()
-      local count = 0
-      for _ in process.files(("/proc/%d/fd"):format(host.pid)) do count = count + 1 end
-      return count
-    end
-    local before = descriptors()
+    local before = process.descriptors(host.pid)
     for _ = 1, 200 do
-      local stranger = dial(peers)
-      stranger.send "\xff\xff\xff\xff"
-      assert.is_true(stranger.wait_cut())
-      stranger.close()
+      local intruder <close> = stranger.dial(peers)
+      intruder:send "\xff\xff\xff\xff"
+      assert.is_true(intruder:wait_cut())
     end
     host:eval "assert(share:set('n', 1):wait(10))"
-    assert.equal(before, descriptors())
+    assert.equal(before, process.descriptors(host.pid))
+    peers:settle()
+  end)
+end)
+
+describe("a member that breaks the rules #cluster", function()
+  local FAR <const> = 1 << 40
+  local sum = stranger.operation(stranger.INC, "n", "\1")
+
+  -- Greets as a member, sends a message, expects to be cut with a warning that says why and who,
+  -- and that nobody else notices: the one whose name was used least of all.
+  local function expect_cut(why, message, changes)
+    local peers <close> = cluster.start { count = 3, defaults = { n = 0 } }
+    local host, victim, other = peers:host(), table.unpack(peers:clients())
+    host:eval(LISTEN)
+    other:eval(LISTEN)
+    local intruder <close> = stranger.impersonate(peers, victim, changes)
+    if message then intruder:send(frame(message)) end
+    assert.is_true(intruder:wait_cut(), "the link is still open")
+    other:eval "assert(share:set('m', 1):wait(10))"
+    host:await("(function(why) for _, line in ipairs(logged) do if line:find(why, 1, true) then "
+      .. "return true end end end)(...)", why)
+    if not changes then -- it was admitted, so the host knows by which name
+      host:await("logged[#logged]:find(..., 1, true)", (victim.id:gsub("^0+", "")))
+    end
+    assert.same({ {}, {} }, { other:eval "return states", other:eval "return logged" })
+    victim:kill "SIGCONT"
+    victim:eval "assert(share:inc('n'):wait(10))"
+    assert.equal(host, peers:host())
+    peers:settle()
+    assert.equal(1, other:eval "return data.n")
+  end
+
+  local broken <const> = {
+    ["leaves a gap between its patches"] = { "PATCH after a gap",
+      stranger.patch { number = 2, operation = sum } },
+    ["bases a patch on a version to come"] = { "based on a version to come",
+      stranger.patch { number = 1, base = FAR, operation = sum } },
+    ["stamps a patch far ahead of time"] = { "timestamp far ahead",
+      stranger.patch { number = 1, timestamp = FAR << 20, operation = sum } },
+    ["sends a value that is too deep"] = { "malformed PATCH",
+      stranger.patch { number = 1,
+        operation = stranger.operation(stranger.SET, "n", ("\x91"):rep(500) .. "\1") } },
+    ["uses an operator that does not exist"] = { "malformed PATCH",
+      stranger.patch { number = 1, operation = stranger.operation(99, "n", "\1") } },
+    ["names no path"] = { "malformed PATCH",
+      stranger.patch { number = 1, operation = array(uint(3), "\1", "\1") } },
+    ["says it has a version that is not there yet"] = { "malformed READY",
+      array(uint(12), uint(FAR)) },
+    ["orders patches itself"] = { "unexpected ENTRY", array(uint(4), uint(1), uint(2)) },
+    ["welcomes its host"] = { "unexpected WELCOME", array(uint(2), uint(1)) },
+    ["asks without a question"] = { "malformed SYNC", array(uint(9), str "?") },
+  }
+  for what, case in pairs(broken) do
+    it("and " .. what .. " is cut off and named", function() expect_cut(case[1], case[2]) end)
+  end
+
+  it("and greets from a version to come is cut off", function()
+    expect_cut("later version", nil, { version = FAR })
+  end)
+
+  it("and greets under the host's id is cut off", function()
+    local peers <close> = cluster.start { count = 2, defaults = { n = 0 } }
+    local host, victim = peers:host(), peers:clients()[1]
+    host:eval(LISTEN)
+    local intruder <close> = stranger.impersonate(peers, victim, { peer = tonumber(host.id, 16) })
+    assert.is_true(intruder:wait_cut())
+    host:await "logged[1] and logged[1]:find 'own id'"
+    victim:kill "SIGCONT"
+    peers:settle()
+  end)
+
+  it("and sends a patch again is not heard again", function()
+    local peers <close> = cluster.start { count = 3, defaults = { n = 0 } }
+    local victim, other = table.unpack(peers:clients())
+    local intruder <close> = stranger.impersonate(peers, victim)
+    local patch = frame(stranger.patch { number = 1, operation = sum })
+    intruder:send(patch:rep(3))
+    intruder:send(frame(stranger.patch { number = 2, operation = sum }) .. patch)
+    other:await "data.n == 2"
+    other:eval "assert(share:sync(10))"
+    assert.equal(2, other:eval "return data.n")
+    victim:kill "SIGKILL"
+    intruder:close()
+    peers:settle()
+  end)
+
+  it("and floods the host without reading is cut off, and the others are served", function()
+    local peers <close> = cluster.start { count = 3, defaults = { n = 0 } }
+    local host, victim, other = peers:host(), table.unpack(peers:clients())
+    host:eval(LISTEN)
+    local intruder <close> = stranger.impersonate(peers, victim, nil, true)
+    local flood = frame("\x92\9\1"):rep(100000) -- 100,000 questions, all of which are answered
+    for _ = 1, 60 do
+      intruder:send(flood)
+      if host:eval "return #logged > 1" then break end
+      other:eval "assert(share:inc('n'):wait(10))"
+    end
+    host:await "logged[#logged]:find 'reads too slowly'"
+    other:eval "assert(share:inc('n'):wait(10))"
+    assert.truthy(process.memory(host.pid) < 200 << 20)
+    intruder:close()
+    victim:kill "SIGCONT"
     peers:settle()
   end)
 end)

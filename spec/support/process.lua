@@ -166,6 +166,28 @@ end
 
 Process.__close = Process.close
 
+---Bytes of memory that a process has for itself; what it shares with others or with files is not
+---counted.
+---@param pid integer
+---@return integer
+function M.memory(pid)
+  local file <close> = assert(io.open(("/proc/%d/status"):format(pid)))
+  return math.tointeger(file:read "a":match "RssAnon:%s*(%d+) kB") * 1024
+end
+
+---How many descriptors a process has.
+---@param pid integer
+---@return integer
+function M.descriptors(pid)
+  local count = 0
+  for _ in M.files(("/proc/%d/fd"):format(pid)) do count = count + 1 end
+  return count
+end
+
+---Do processes started from here run under a sanitizer, which keeps freed memory for a while?
+---@return boolean
+function M.is_sanitized() return (os.getenv "LD_PRELOAD" or ""):find "san" ~= nil end
+
 ---A fresh directory that only this user may enter.
 ---@return string
 function M.directory()
