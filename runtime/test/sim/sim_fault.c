@@ -119,8 +119,12 @@ ms_update *sim_fault_update(const sim_world *sim, ms_update *update, bool is_dor
     return ms_update_retain(update);
   }
   msi_builder builder;
-  if (msi_builder_init(&builder, &sim->alloc, update->op_count, update->wire_bytes,
-                       &error) != MS_OK) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (!leaves_out(sim, &update->ops[i], is_dormant)) count++;
+  }
+  if (msi_builder_init(&builder, &sim->alloc, count, update->wire_bytes, &error) !=
+      MS_OK) {
     abort();
   }
   uint32_t group = UINT32_MAX;
