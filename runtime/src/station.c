@@ -346,8 +346,9 @@ static void station_mend(msi_station *station, uint64_t now) {
     station_log(station, MS_LOG_WARNING,
                 "files of this share had vanished and are made anew");
   } else if (status != MS_OK && !station->mend_failed) {
-    char line[MS_MESSAGE_MAX + 64];
-    snprintf(line, sizeof line, "files of this share have vanished: %s", error.message);
+    char line[MS_MESSAGE_MAX];
+    snprintf(line, sizeof line, "files of this share have vanished: %.200s",
+             error.message);
     station_log(station, MS_LOG_ERROR, line);
   }
   station->mend_failed = status != MS_OK;
