@@ -37,6 +37,7 @@ describe("a host that dies #cluster", function()
     local children = {}
     eventually(function()
       children = {}
+      assert.truthy(uv.fs_stat(pids))
       for line in io.lines(pids) do children[#children + 1] = math.tointeger(line) end
       assert.equal(3, #children)
     end)
@@ -209,13 +210,13 @@ describe("a share that can make no file #cluster", function()
   -- Two clients of a dead host cannot take over until `allow`; then nothing is lost.
   local function starve(forbid, allow)
     local peers <close> = cluster.start { count = 3, defaults = { n = 0 }, before = UNPRIVILEGED }
-    peers:each "memshare.log = function(_, line) logged = line end"
+    peers:each "logged = '' memshare.log = function(_, line) logged = logged .. line .. '\\n' end"
     write_all(peers)
     local host = peers:host()
     forbid(peers)
     host:kill "SIGKILL"
     for _, peer in ipairs(peers) do
-      peer:await "logged and logged:find 'could not prepare to take over'"
+      peer:await "logged:find 'could not prepare to take over'"
       peer:eval "data.n = memshare.inc(1)"
     end
     assert.same({ false, false }, peers:each "return share:is_host()")
