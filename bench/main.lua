@@ -1,9 +1,10 @@
 -- The benchmark: prints a table and writes bench/results/latest.json.
 --
---   bench/run [--quick] [--peers]
+--   bench/run [--quick] [--peers] [PART ...]
 --
---   --quick   fewer repetitions: under 40 seconds instead of 3 minutes
+--   --quick   fewer repetitions: under a minute instead of about ten
 --   --peers   afterwards run ../shared/peers/run, which measures other ways to share (minutes)
+--   PART      latency, throughput, takeover, busy, ...: only these (see PARTS)
 --
 -- Latencies and rates are taken twice. `one core`: all processes pinned to one core, which compares
 -- software. `free`: the scheduler places them, and waking another core may cost more than all the
@@ -17,20 +18,37 @@ local uv = require "luv"
 local process = require "spec.support.process"
 
 local FULL <const> = {
-  round_trips = 20000, assignments = 200000, joins = 5, kills = 20, accesses = 2000000,
-  raw_round_trips = 20000, raw_frames = 2000000, update_rounds = 41,
+  round_trips = 20000, assignments = 200000, joins = 5, kills = 100, accesses = 2000000,
+  raw_round_trips = 20000, raw_frames = 2000000, raw_kills = 50, update_rounds = 41,
+  busy_rounds = 5, busy_seconds = 2, crowd_joins = 3, crowd_keys = 1000000, isolation_rounds = 3,
+  isolation_bytes = 256 << 20, sets = 10000000, opens = 10000,
 }
 local QUICK <const> = {
-  round_trips = 2000, assignments = 20000, joins = 1, kills = 5, accesses = 200000,
-  raw_round_trips = 2000, raw_frames = 500000, update_rounds = 5,
+  round_trips = 2000, assignments = 20000, joins = 1, kills = 20, accesses = 200000,
+  raw_round_trips = 2000, raw_frames = 500000, raw_kills = 10, update_rounds = 5,
+  busy_rounds = 1, busy_seconds = 1, crowd_joins = 1, crowd_keys = 100000, isolation_rounds = 1,
+  isolation_bytes = 64 << 20, sets = 200000, opens = 300,
 }
 
-local options <const> = {}
+-- What is measured, in order, and where.
+local BOTH <const> = { "one core", "free" }
+local PARTS <const> = {
+  { "latency", BOTH }, { "throughput", BOTH }, { "busy", { "free" } }, { "takeover", { "free" } },
+  { "join", { "free" } }, { "crowd", { "free" } }, { "isolation", { "free" } },
+  { "endurance", { "free" } }, { "access", { "one core" } }, { "updates", BOTH },
+}
+
+local options <const>, chosen <const> = {}, {}
+local function usage()
+  io.stderr:write("usage: bench/run [--quick] [--peers] [PART ...]\n")
+  os.exit(2)
+end
 for _, option in ipairs(arg) do
-  if option ~= "--quick" and option ~= "--peers" then
-    io.stderr:write("usage: bench/run [--quick] [--peers]\n")
-    os.exit(2)
+  local known = option == "--quick" or option == "--peers"
+  for _, part in ipairs(PARTS) do
+    if option == part[1] then known, chosen[option], chosen[1] = true, true, true end
   end
+  if not known then usage() end
   options[option] = true
 end
 local scale <const> = options["--quick"] and QUICK or FULL
@@ -61,7 +79,7 @@ end
 
 local function measure_raw(where)
   for what, count in pairs { latency = scale.raw_round_trips, rate = scale.raw_frames,
-    takeover = 20 } do
+    takeover = scale.raw_kills } do
     local out = run_at(where, raw.path, what, ("%d"):format(count))
     for name, value in out:gmatch "(%S+) (%S+) %S+\n" do
       report:limit(where, name, tonumber(value))
@@ -71,18 +89,13 @@ end
 
 local began <const> = uv.hrtime()
 reports.print_head()
-for _, where in ipairs { "one core", "free" } do
-  measure_raw(where)
-  require "bench.latency"(report, where, scale)
-  require "bench.throughput"(report, where, scale)
-end
-require "bench.takeover"(report, "free", scale)
-require "bench.join"(report, "free", scale)
-require "bench.access"(report, "one core", scale)
-for _, where in ipairs { "one core", "free" } do
-  require "bench.updates"(report, where, scale, function(...)
-    return run_at(where, build .. "/bench/bench_updates", ...)
-  end)
+for _, where in ipairs(BOTH) do measure_raw(where) end
+for _, part in ipairs(PARTS) do
+  for _, where in ipairs(chosen[1] and not chosen[part[1]] and {} or part[2]) do
+    require("bench." .. part[1])(report, where, scale, function(...)
+      return run_at(where, build .. "/bench/bench_updates", ...)
+    end)
+  end
 end
 
 local results <const> = root .. "/bench/results"

@@ -19,15 +19,17 @@ local function number(value)
   return (value >= 100 and "%.0f" or value >= 10 and "%.1f" or "%.2f"):format(value)
 end
 
-local ROW <const> = "%-9s %-52s %12s %-4s %12s %8s"
+local ROW <const> = "%-9s %-56s %12s %-4s %12s %8s  %s"
 
 local function print_row(row)
   print(ROW:format(row.where, row.name, number(row.value), row.unit, number(row.raw),
-    row.factor and "x" .. number(row.factor) or ""))
+    row.factor and "x" .. number(row.factor) or "", row.goal or ""))
   io.stdout:flush()
 end
 
-function M.print_head() print(ROW:format("where", "figure", "value", "unit", "raw", "factor")) end
+function M.print_head()
+  print(ROW:format("where", "figure", "value", "unit", "raw", "factor", "goal"))
+end
 
 ---Keep what the kernel alone allows.
 function Report:limit(where, name, value) self.raw[where .. " " .. name] = value end
@@ -42,13 +44,16 @@ end
 ---@param name string
 ---@param value number
 ---@param unit string
----@param limit string? the raw figure to hold it against
-function Report:add(where, name, value, unit, limit)
+---@param limit string|number? the raw figure to hold it against
+---@param goal string? what was promised
+function Report:add(where, name, value, unit, limit, goal)
   local raw = type(limit) == "number" and limit or self.raw[where .. " " .. (limit or "")]
   -- Of rates more is better, of all others less: the factor says how far the limit is away.
-  local factor = raw and (unit == "1/s" and raw / value or value / raw)
+  local is_rate = unit == "1/s" or unit == "MB/s"
+  local factor = raw and (is_rate and raw / value or value / raw)
   self.figures[#self.figures + 1] = {
     where = where, name = name, value = value, unit = unit, raw = raw, factor = factor,
+    goal = goal,
   }
   print_row(self.figures[#self.figures])
 end
