@@ -12,7 +12,7 @@ enum {
   ENTRY_MESSAGE = 4, /* the number of ENTRY in message.h */
   ENTRY_FIELDS = 10,
   REJECT_FIELDS = 7,
-  MEMBER_FIELDS = 5
+  MEMBER_FIELDS = 6
 };
 
 void msi_entry_fini(msi_entry *entry) {
@@ -40,6 +40,7 @@ ms_status msi_member_info_pack(msi_buffer *out, const msi_member_info *info) {
   if (st == MS_OK) st = msi_pack_string(out, info->program, strlen(info->program));
   if (st == MS_OK) st = msi_pack_bool(out, info->readonly);
   if (st == MS_OK) st = msi_pack_bool(out, info->can_host);
+  if (st == MS_OK) st = msi_pack_bool(out, info->linked);
   return st;
 }
 
@@ -115,6 +116,8 @@ ms_status msi_member_info_unpack(msi_reader *in, msi_member_info *out) {
   if (st == MS_OK) st = text_unpack(in, info.program, sizeof info.program);
   if (st == MS_OK) st = msi_unpack_bool(in, &info.readonly);
   if (st == MS_OK) st = msi_unpack_bool(in, &info.can_host);
+  if (st == MS_OK) st = msi_unpack_bool(in, &info.linked);
+  if (st == MS_OK && info.linked && info.can_host) st = MS_ETYPE;
   if (st == MS_OK) *out = info;
   return st;
 }

@@ -6,7 +6,7 @@
  *
  *   body of PATCH:  the update's wire form (update.h)
  *           REJECT: [status, message, path or nil, winner_version, winner, winner_wall_ms, [path...]]
- *           JOIN:   [pid, since_ms, program, readonly, can_host]
+ *           JOIN:   [pid, since_ms, program, readonly, can_host, linked]
  *           RETIRE: nil
  */
 #ifndef MSI_ENTRY_H
@@ -53,6 +53,8 @@ typedef struct msi_member_info {
   int64_t since_ms;
   char program[64];
   bool readonly, can_host;
+  /* It holds no member lock: its link is its only sign of life. Such a member cannot host. */
+  bool linked;
 } msi_member_info;
 
 typedef struct msi_entry {
@@ -74,7 +76,7 @@ MS_CHECKED ms_status msi_entry_pack(msi_buffer *out, const msi_entry *entry);
 MS_CHECKED ms_status msi_entry_unpack(const ms_alloc *alloc, const uint8_t *data,
                                       size_t bytes, msi_entry *out, ms_error *error);
 
-/* [pid, since_ms, program, readonly, can_host]: in JOIN bodies, greetings and snapshots. */
+/* [pid, since_ms, program, readonly, can_host, linked]: in JOIN bodies, greetings and snapshots. */
 MS_CHECKED ms_status msi_member_info_pack(msi_buffer *out, const msi_member_info *info);
 MS_CHECKED ms_status msi_member_info_unpack(msi_reader *in, msi_member_info *out);
 

@@ -4,7 +4,9 @@
  *   accepted --HELLO--> welcomed [--snapshot pieces--> complete] --> gone
  *
  * A link that does not keep to the protocol is cut and logged; nobody else notices. A peer whose link
- * is gone stays a member until its member lock is free.
+ * is gone stays a member until its member lock is free. One that holds none (it is "linked") has the
+ * host's timeout to come back, unless it said BYE. That is counted in ticks of the host: a host that was
+ * stopped itself blames nobody.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,7 +91,10 @@ void msi_host_cut_all(msi_replica *self, bool goodbye, const char *reason) {
     msi_sender_free(link->sender);
   }
   self->link_count = 0;
-  for (size_t i = 0; i < self->members.count; i++) self->members.items[i].link = 0;
+  for (size_t i = 0; i < self->members.count; i++) {
+    self->members.items[i].link = 0;
+    self->members.items[i].absent_ticks = 0;
+  }
 }
 
 void msi_host_send_all(msi_replica *self, const uint8_t *data, size_t bytes) {
@@ -156,6 +161,7 @@ static void host_welcome(msi_replica *self, msi_link_id id, const msi_hello *hel
   }
   link->peer = hello->peer;
   member->link = id;
+  member->absent_ticks = 0;
   msi_host_pump(self, id);
 }
 
@@ -178,8 +184,10 @@ static bool hello_is_fit(msi_replica *self, msi_link_id id, const msi_hello *hel
     host_refuse(self, id, MSI_REFUSE_RETIRED, "retired");
     return false;
   }
-  if (member == NULL && !self->port.member_alive(self->port.ud, hello->peer)) {
-    /* A greeting that outlived its peer: admitting it would bring back an id that has left. */
+  if (member == NULL && !hello->member.linked &&
+      !self->port.member_alive(self->port.ud, hello->peer)) {
+    /* A greeting that outlived its peer: admitting it would bring back an id that has left. That of a
+     * linked peer does no harm: nothing follows it but the end of its link. */
     host_cut(self, id, "HELLO of a peer that is gone");
     return false;
   }
@@ -287,6 +295,20 @@ static void host_ready(msi_replica *self, msi_link_id id, msi_reader *in, size_t
   }
 }
 
+/* A member lock says when its holder is gone; a linked peer has only its word. */
+static void host_bye(msi_replica *self, uint64_t now, msi_host_link *link) {
+  uint64_t peer = link->peer;
+  const msi_member *member = msi_members_find(&self->members, peer);
+  MSI_ASSERT(member != NULL);
+  bool is_linked = member->info.linked;
+  self->port.cut(self->port.ud, link->id, true, "the peer left");
+  msi_replica_log(self, MS_LOG_INFO, "peer %" PRIx64 " left", peer);
+  links_remove(self, link);
+  if (!is_linked) return;
+  ms_status st = msi_host_retire(self, now, peer);
+  (void)st; /* should it fail, ticks retire it */
+}
+
 /* ------------------------------------------------------------------- events */
 
 void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
@@ -311,10 +333,7 @@ void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
   } else if (number == MSI_READY) {
     host_ready(self, id, &in, fields);
   } else if (number == MSI_BYE && fields == 0) {
-    uint64_t peer = link->peer;
-    self->port.cut(self->port.ud, id, true, "the peer left");
-    msi_replica_log(self, MS_LOG_INFO, "peer %" PRIx64 " left", peer);
-    links_remove(self, link);
+    host_bye(self, now, link);
   } else {
     msi_replica_log(self, MS_LOG_WARNING, "unexpected %s from peer %" PRIx64,
                     msi_message_name(number), link->peer);
@@ -348,7 +367,7 @@ void msi_host_down(msi_replica *self, uint64_t now, msi_link_id id) {
   links_remove(self, link);
   if (peer == 0) return;
   const msi_member *member = msi_members_find(&self->members, peer);
-  if (member == NULL || member->link != 0 ||
+  if (member == NULL || member->link != 0 || member->info.linked ||
       self->port.member_alive(self->port.ud, peer)) {
     return;
   }
@@ -358,14 +377,20 @@ void msi_host_down(msi_replica *self, uint64_t now, msi_link_id id) {
 
 /* -------------------------------------------------------------------- ticks */
 
+/* Asked once a tick. */
+static bool member_is_gone(const msi_replica *self, msi_member *member) {
+  if (member->link != 0 || member->id == self->peer) return false;
+  if (!member->info.linked) return !self->port.member_alive(self->port.ud, member->id);
+  return MSI_TICK_NS * member->absent_ticks++ >= self->config.host_timeout_ns;
+}
+
 /* Members without a link whose process is gone. */
 static void host_retire_dead(msi_replica *self, uint64_t now) {
   size_t i = 0;
   while (self->state == MS_SHARE_HOST && i < self->members.count) {
-    const msi_member *member = &self->members.items[i];
+    msi_member *member = &self->members.items[i];
     uint64_t id = member->id;
-    if (member->link != 0 || id == self->peer ||
-        self->port.member_alive(self->port.ud, id)) {
+    if (!member_is_gone(self, member)) {
       i++;
     } else if (msi_host_retire(self, now, id) != MS_OK) {
       return;

@@ -27,7 +27,9 @@ typedef struct msi_member {
   uint64_t rejected_floor;                /* rejections up to here may be forgotten */
   uint64_t rejected[MSI_MEMBER_REJECTED]; /* ascending, above the floor */
   uint32_t rejected_count;
-  uint32_t link; /* host only, not replicated: its link; 0: none */
+  /* Host only, not replicated. */
+  uint32_t link;         /* 0: none */
+  uint32_t absent_ticks; /* of a linked member: how many have passed without link */
 } msi_member;
 
 typedef struct msi_members {

@@ -6,7 +6,7 @@
  *    1 HELLO   [1, protocol, group, peer, known, complete, version, number, member]
  *                 known: this id was admitted before; complete: the document at `version` is here, so
  *                 later entries are enough; number: of the last own patch before this id;
- *                 member: [pid, since_ms, program, readonly, can_host]
+ *                 member: [pid, since_ms, program, readonly, can_host, linked]
  *    5 PATCH   [5, number, base, timestamp, wall_ms, update]      update: its wire form (update.h)
  *    9 SYNC    [9, token]
  *   12 READY   [12, version]                                     everything up to there is here
@@ -20,7 +20,7 @@
  *    6 SNAPSHOT_BEGIN [6, version, clock, index_bytes, [member...]]
  *                 clock: the last timestamp seen; index_bytes: of the conflict index;
  *                 member, by id: [id, decided, base, rejected_floor, [rejected...],
- *                 [pid, since_ms, program, readonly, can_host]]: see members.h
+ *                 [pid, since_ms, program, readonly, can_host, linked]]: see members.h
  *    7 SNAPSHOT_PIECE [7, part, bytes]
  *                 part 0: the next bytes of the conflict index; part 1, after all of these: the next
  *                 whole atoms of the document
