@@ -54,9 +54,8 @@ local ASK <const> = [[
 -- The longest turn: by the clock, and of the processor's time.
 local HOST <const> = [[
   local hrtime, clock = require "luv".hrtime, os.clock
-  local longest, work, turns, over = 0, 0, 0, false
-  share:on("over", function(new) over = new end)
-  while not over do
+  local longest, work, turns = 0, 0, 0
+  while not data.over do
     local wall, cpu = hrtime(), clock()
     share:poll(0)
     turns = turns + 1

@@ -34,10 +34,13 @@
 enum {
   PREFIX_BYTES = 4,
   READ_BYTES_FIRST = 4096,      /* what an idle link keeps */
-  READ_TURN_BYTES = 256 << 10,  /* one link reads in one turn of the loop */
+  READ_TURN_BYTES = 256 << 10,  /* one link reads at most in one turn of the loop */
   OUTBOX_KEEP_BYTES = 64 << 10, /* capacity an empty outbox keeps */
   LINGER_MS = 1000
 };
+/* What is read in a turn takes about this long to be dealt with, so that all others are served
+ * within milliseconds however much one link brings. */
+static const uint64_t READ_TURN_NS = 500000;
 
 typedef enum link_state {
   LINK_DIALLING,
@@ -64,7 +67,8 @@ struct msi_link {
   msi_link_id id;
   int64_t uid, pid;
   msi_buffer inbox;
-  size_t read_bytes; /* how much is read at once: grows while it comes in faster */
+  size_t
+      read_bytes; /* how much is read at once: as fast as it comes in and is dealt with */
   msi_buffer outbox;
   size_t outbox_start; /* bytes before it are written */
   const char *reason;  /* why broken */
@@ -287,13 +291,14 @@ static ms_status inbox_reserve(msi_link *link, size_t *room) {
     if (want < inbox->length) want = inbox->length;
     if (want > missing) want = missing < READ_BYTES_FIRST ? READ_BYTES_FIRST : missing;
   }
+  if (want > READ_TURN_BYTES) want = READ_TURN_BYTES;
   size_t free_bytes = inbox->capacity - inbox->length;
   if (free_bytes < want && (free_bytes < READ_BYTES_FIRST || inbox->length == 0)) {
     ms_status st = msi_buffer_reserve(inbox, want);
     if (st != MS_OK) return st;
     free_bytes = inbox->capacity - inbox->length;
   }
-  *room = free_bytes < READ_TURN_BYTES ? free_bytes : READ_TURN_BYTES;
+  *room = free_bytes < want ? free_bytes : want;
   return MS_OK;
 }
 
@@ -342,10 +347,21 @@ static void link_on_end(msi_link *link, ssize_t got) {
   }
 }
 
-/* Read for one turn. */
+/* Read more at once, or less, by how long it took to deal with `got` bytes of `room`. */
+static void link_pace(msi_link *link, size_t got, size_t room, uint64_t took_ns) {
+  if (took_ns > READ_TURN_NS && link->read_bytes > READ_BYTES_FIRST) {
+    link->read_bytes /= 2;
+  } else if (got == room && took_ns <= READ_TURN_NS / 2 &&
+             link->read_bytes < MSI_LINK_READ_BYTES) {
+    link->read_bytes *= 2;
+  }
+}
+
+/* Read for one turn; what is left makes the socket ready again in the next one. */
 static void link_read(msi_link *link) {
+  uint64_t began = uv_hrtime(), last = began;
   size_t total = 0;
-  while (total < READ_TURN_BYTES) {
+  while (total < READ_TURN_BYTES && last - began < READ_TURN_NS) {
     size_t room;
     if (inbox_reserve(link, &room) != MS_OK) {
       link_down(link, "out of memory");
@@ -362,9 +378,10 @@ static void link_read(msi_link *link) {
     }
     total += (size_t)got;
     link->inbox.length += (size_t)got;
-    if ((size_t)got == room && link->read_bytes < MSI_LINK_READ_BYTES)
-      link->read_bytes *= 2;
     if (!inbox_parse(link)) return;
+    uint64_t now = uv_hrtime();
+    link_pace(link, (size_t)got, room, now - last);
+    last = now;
     if ((size_t)got < room && !link->deaf) return; /* most likely nothing is left */
   }
 }

@@ -22,8 +22,9 @@
 enum {
   /* Below MSI_LOG_CAPACITY - MSI_FRAME_MAX, see log.h. */
   MSI_LINK_OUTBOX_MAX = 2 * MSI_FRAME_MAX,
-  /* Snapshot pieces are queued while less than this waits. */
-  MSI_LINK_ROOM_BYTES = 256 << 10,
+  /* Snapshot pieces and patches are queued while less than this waits: it bounds, too, how
+   * much of a snapshot is packed in one turn of the loop. */
+  MSI_LINK_ROOM_BYTES = 64 << 10,
   MSI_LINK_READ_BYTES = 64 << 10,
   MSI_LISTEN_BACKLOG = 512
 };

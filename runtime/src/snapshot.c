@@ -3,11 +3,12 @@
  *
  *   INDEX --all bytes of the packed conflict index--> DOCUMENT --encoder done--> END
  *
- * A piece asks for a little less than MSI_PIECE_BYTES, so that a piece that ends with a string of the
- * longest patch still fits into a frame.
+ * A piece asks for much less than MSI_PIECE_BYTES: packing it is a pause for everybody else. A piece
+ * that ends with a string of the longest patch still fits into a frame.
  */
 #include "snapshot.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "message.h"
@@ -18,10 +19,13 @@ enum {
   PIECE_FIELDS = 2,
   PART_INDEX = 0,
   PART_DOCUMENT = 1,
-  PIECE_BUDGET = MSI_PIECE_BYTES - 1024
+  PIECE_BUDGET = 16 << 10 /* a fraction of a millisecond, also of small values */
 };
 /* Of a packed conflict index: MSI_CONFLICT_NODES keys of MS_KEY_MAX bytes, and rejections. */
 #define INDEX_BYTES_MAX (UINT64_C(1) << 30)
+
+static_assert((int)PIECE_BUDGET < (int)MSI_PIECE_BYTES,
+              "frames have room for a piece and one string");
 
 /* ------------------------------------------------------------------- sender */
 

@@ -40,6 +40,7 @@ typedef struct end {
   size_t close_at;   /* close when so many frames came */
   bool flush;        /* closing so */
   size_t echo_bytes; /* answer each frame with one of this size */
+  uint64_t work_ns;  /* so long it takes to deal with a frame */
 } end;
 
 typedef struct fixture {
@@ -73,6 +74,8 @@ static void on_frame(void *ud, msi_link *link, const uint8_t *data, size_t bytes
   at->bytes += bytes;
   at->last_bytes = bytes;
   at->hash = hash_bytes(at->hash, data, bytes < 65536 ? bytes : 65536);
+  for (uint64_t began = uv_hrtime(); uv_hrtime() - began < at->work_ns;) {
+  }
   memcpy(at->first, data, bytes < sizeof at->first ? bytes : sizeof at->first);
   if (at->echo_bytes > 0) {
     static uint8_t answer[65536];
@@ -515,6 +518,25 @@ static void test_one_flooding_link_does_not_keep_another_from_its_turn(void **st
   fixture_close(&it);
 }
 
+static void test_frames_that_are_laborious_are_read_in_short_turns(void **state) {
+  (void)state;
+  fixture it;
+  fixture_pair(&it);
+  it.b.work_ns = 20000;
+  static uint8_t piece[100];
+  enum { FRAMES = 1500, WORTH_A_TURN = 4096 / sizeof piece };
+  for (int i = 0; i < FRAMES; i++) msi_link_send(it.a.link, piece, sizeof piece);
+  msi_link_flush(it.a.link);
+  size_t before = 0;
+  while (it.b.frames < FRAMES) {
+    turn(&it);
+    /* The first read alone takes longer than a turn should. */
+    assert_true(it.b.frames - before <= WORTH_A_TURN);
+    before = it.b.frames;
+  }
+  fixture_close(&it);
+}
+
 static void test_room_is_told_once_after_the_queue_was_full(void **state) {
   (void)state;
   fixture it;
@@ -753,6 +775,7 @@ int main(void) {
       cmocka_unit_test(test_closing_with_flush_delivers_what_is_queued),
       cmocka_unit_test(test_a_peer_that_takes_nothing_holds_a_closing_link_a_second),
       cmocka_unit_test(test_one_flooding_link_does_not_keep_another_from_its_turn),
+      cmocka_unit_test(test_frames_that_are_laborious_are_read_in_short_turns),
       cmocka_unit_test(test_room_is_told_once_after_the_queue_was_full),
       cmocka_unit_test(test_dialling_where_nobody_listens_is_enohost),
       cmocka_unit_test(test_connections_wait_until_the_listener_accepts),
