@@ -506,6 +506,67 @@ static void test_child_that_frees_everything_disturbs_nobody(void **state) {
   assert_int_equal(all.count, 1);
 }
 
+/* Opens as host, has a child that does nothing and keeps what it inherited, and waits to be killed. No
+ * assertions: this is not the test's process. */
+static void be_parent(const char *dir, int in, int out) {
+  ms_runtime *runtime = NULL;
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_share_config_init(&config);
+  config.dir = dir;
+  alarm(60);
+  if (ms_runtime_open(NULL, &runtime, NULL) != MS_OK) _exit(1);
+  if (ms_share_open(runtime, "arena", &config, &share, NULL) != MS_OK) _exit(2);
+  while (write(out, "h", 1) != 1) continue;
+  ms_share_info info = info_of(share);
+  while (info.links == 0) { /* until the test's peer is linked */
+    if (ms_runtime_poll(runtime, 10, 0, NULL) != MS_OK) _exit(3);
+    info = info_of(share);
+  }
+  if (fork() == 0) {
+    char byte;
+    alarm(60);
+    while (write(out, "c", 1) != 1) continue;
+    while (read(in, &byte, 1) > 0) continue; /* to the end of the test */
+    _exit(0);
+  }
+  for (;;) pause();
+}
+
+static bool is_host(void *ud) { return info_of(ud).state == MS_SHARE_HOST; }
+
+/* A heartbeat that stands still proves nothing for an hour: only locks and links tell. */
+static void test_child_of_a_dead_host_does_not_keep_it_alive(void **state) {
+  scene *self = *state;
+  int down[2], up[2];
+  char byte = 0;
+  ms_share_config config;
+  assert_int_equal(pipe(down), 0);
+  assert_int_equal(pipe(up), 0);
+  pid_t host = fork();
+  assert_true(host >= 0);
+  if (host == 0) {
+    close(down[1]);
+    close(up[0]);
+    be_parent(self->dir, down[0], up[1]);
+  }
+  close(down[0]);
+  close(up[1]);
+  assert_int_equal(read(up[0], &byte, 1), 1);
+  scene_config(self, &config);
+  config.host_timeout_ms = 3600000;
+  ms_share *share = peer_open_with(self, &config);
+  assert_int_equal(read(up[0], &byte, 1), 1);
+  assert_int_equal(byte, 'c');
+  assert_false(is_host(share));
+  assert_int_equal(kill(host, SIGKILL), 0);
+  assert_int_equal(waitpid(host, NULL, 0), host);
+  assert_true(scene_eventually(self, is_host, share));
+  close(down[1]); /* the grandchild ends */
+  assert_int_equal(read(up[0], &byte, 1), 0);
+  close(up[0]);
+}
+
 /* --------------------------------------------------------------------- config */
 
 static void
@@ -567,6 +628,7 @@ int main(void) {
       cmocka_unit_test(test_timer_may_start_and_close_timers),
       SCENE_TEST(test_runtimes_of_several_threads_share_one_object),
       SCENE_TEST(test_child_that_frees_everything_disturbs_nobody),
+      SCENE_TEST(test_child_of_a_dead_host_does_not_keep_it_alive),
       cmocka_unit_test(test_runtime_without_descriptors_is_refused),
       cmocka_unit_test(test_config_of_another_size_is_refused_or_read_as_far_as_it_goes),
   };
