@@ -15,6 +15,9 @@
  * sees WATCH and nudges, or the stand-in sees the new timeout, because it announces WATCH while it
  * still holds the mutex.
  *
+ * An owner that was away for longer than a nap before its last poll, as one is that renders frames, is
+ * stood in for at once when it leaves again: a nap after each frame would delay what comes meanwhile.
+ *
  * The stand-in in WATCH knows what the loop wanted when it turned last. A poll of the owner changes
  * that, so leaving one nudges it; it then takes a nap before it drives again, so that an owner that
  * polls without pause is not disturbed at every turn.
@@ -40,6 +43,7 @@ enum {
   CALM_NAPS = 25,  /* naps with the owner in its poll before deep sleep */
   YIELDS_MAX = 200 /* how often a visit lets a waiting stand-in go first */
 };
+static const uint64_t NAP_NS = UINT64_C(1000000) * NAP_MS;
 
 enum { PLACE_DEEP, PLACE_NAP, PLACE_WATCH };
 
@@ -55,12 +59,14 @@ struct msi_driver {
   uv_timer_t deadline;  /* under mutex */
   uv_async_t async;     /* uv_async_send: any thread */
   bool turning;         /* under mutex: the owner is inside uv_run */
+  uint64_t left_at;     /* owner: when it left its last poll */
 
   pthread_t thread;
   bool has_thread;
   int nudge_fd;  /* wakes the stand-in */
   int notice_fd; /* tells the owner's event loop */
   _Atomic bool away;
+  _Atomic bool dwells; /* before its last poll the owner was away for longer than a nap */
   _Atomic uint64_t epoch;
   _Atomic int place;
   _Atomic bool deferred; /* the nudge is about bytes that may wait a little */
@@ -170,8 +176,9 @@ static void *standin_main(void *arg) {
     }
     calm = 0;
     uint64_t epoch = atomic_load(&driver->epoch);
-    if (epoch != seen) {
-      seen = epoch;
+    bool is_new = epoch != seen;
+    seen = epoch;
+    if (is_new && !atomic_load(&driver->dwells)) {
       standin_nap(driver, NAP_MS);
       continue;
     }
@@ -273,6 +280,7 @@ uv_loop_t *msi_driver_loop(msi_driver *driver) { return &driver->loop; }
 
 void msi_driver_enter(msi_driver *driver) {
   atomic_store(&driver->away, false);
+  atomic_store(&driver->dwells, uv_hrtime() - driver->left_at > NAP_NS);
   pthread_mutex_lock(&driver->mutex);
   uv_update_time(&driver->loop);
   atomic_store(&driver->deferred, false);
@@ -293,6 +301,7 @@ void msi_driver_turn(msi_driver *driver, int64_t timeout_ms) {
 }
 
 void msi_driver_leave(msi_driver *driver) {
+  driver->left_at = uv_hrtime();
   pthread_mutex_unlock(&driver->mutex);
   atomic_fetch_add(&driver->epoch, 1);
   atomic_store(&driver->away, true);

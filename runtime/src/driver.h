@@ -7,7 +7,8 @@
  *
  *   owner                              stand-in
  *   poll: enter, turn ..., leave       naps of 2 ms while the owner comes and goes
- *   call: visit ... depart             drives while the owner stays away: turn, poll(backend, nudge)
+ *   call: visit ... depart             drives while the owner stays away: turn, poll(backend, nudge);
+ *                                      at once where it stayed away before its last poll, too
  *                                      sleeps deeply once the owner stays in its poll
  *
  * Who holds the mutex is the loop side. The stand-in starts with every signal blocked.
