@@ -3,6 +3,7 @@
 -- draws the same actions; when they strike differs from run to run.
 local uv = require "luv"
 local cluster = require "spec.support.cluster"
+local eventually = require "spec.support.eventually"
 local process = require "spec.support.process"
 local witness = require "spec.support.witness"
 
@@ -188,9 +189,25 @@ actions["kill a joiner"] = function(group)
   joiner:kill "SIGKILL"
 end
 
+-- Only while a host lives who can make them anew: with the log and the host both gone nobody could
+-- know what was accepted.
+actions["remove files"] = function(group)
+  group:resume()
+  group:progress()
+  local directory = group.peers.directory
+  if math.random(2) == 1 then
+    process.remove_directory(directory)
+  else
+    assert(uv.fs_unlink(directory .. "/world.group"))
+  end
+  eventually(function()
+    assert(#group.peers:files "%.group$" == 1, "the group file is not made anew")
+  end, { within_ms = 10000 })
+end
+
 local names <const> = {
   "kill", "kill", "kill", "kill two", "leave", "settle and leave", "stall", "stall", "hang", "hang",
-  "resume", "resume", "suspend all", "join together", "kill a joiner",
+  "resume", "resume", "suspend all", "join together", "kill a joiner", "remove files",
 }
 
 -- A group of more than twice its size loses members before it gets new ones.
