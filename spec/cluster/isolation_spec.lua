@@ -104,7 +104,7 @@ describe("a peer that reads only #cluster", function()
     reader:await "share:is_host()"
     writer:kill "SIGCONT"
     writer:eval "assert(share:inc('n'):wait(10))"
-    assert.equal(2, reader:eval "return data.n")
+    reader:await "data.n == 2"
     assert.is_false((reader:eval "return pcall(function() data.n = 9 end)"))
     peers:settle()
   end)
