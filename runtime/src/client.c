@@ -122,19 +122,19 @@ static uint64_t submit_base(const msi_replica *self, uint64_t base) {
   return base > self->based ? base : self->based;
 }
 
-ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base,
-                             int64_t wall_ms, ms_update *update,
-                             const ms_value *root_before, const ms_value *root_after,
-                             uint64_t *number) {
-  ms_status st = submit_check(replica, update);
+/* What the owner gave is in `given`; the rest is filled in here. */
+static ms_status submit(msi_replica *replica, uint64_t now, const msi_patch *given,
+                        const ms_value *root_before, const ms_value *root_after,
+                        uint64_t *number) {
+  ms_status st = submit_check(replica, given->update);
   if (st == MS_OK) st = msi_pending_reserve(&replica->pending);
   if (st != MS_OK) return st;
-  msi_patch patch = {.origin = replica->peer,
-                     .number = replica->submitted + 1,
-                     .base = submit_base(replica, base),
-                     .timestamp = now > replica->clock ? now : replica->clock + 1,
-                     .wall_ms = wall_ms,
-                     .update = update};
+  msi_patch patch = *given;
+  patch.origin = replica->peer;
+  patch.number = replica->submitted + 1;
+  patch.base = submit_base(replica, given->base);
+  patch.timestamp = now > replica->clock ? now : replica->clock + 1;
+  if (patch.reads != NULL && patch.base != given->base) return MS_EVERSION;
   bool decided = false;
   if (replica->state == MS_SHARE_HOST && replica->pending.count == 0) {
     st = msi_host_decide(replica, now, &patch, root_before, root_after);
@@ -152,6 +152,22 @@ ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base,
   }
   msi_replica_settle(replica, now);
   return MS_OK;
+}
+
+ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base,
+                             int64_t wall_ms, ms_update *update,
+                             const ms_value *root_before, const ms_value *root_after,
+                             uint64_t *number) {
+  const msi_patch given = {.base = base, .wall_ms = wall_ms, .update = update};
+  return submit(replica, now, &given, root_before, root_after, number);
+}
+
+ms_status msi_replica_transact(msi_replica *replica, uint64_t now, uint64_t base,
+                               int64_t wall_ms, ms_update *update, msi_reads *reads,
+                               uint64_t *number) {
+  const msi_patch given = {
+      .base = base, .wall_ms = wall_ms, .update = update, .reads = reads};
+  return submit(replica, now, &given, NULL, NULL, number);
 }
 
 /* ---------------------------------------------------------------- questions */

@@ -92,6 +92,7 @@ static ms_status trie_reach(msi_path_trie *trie, const ms_path *path, size_t nod
 static void evict_ops(void *ud, msi_path_trie_node *node) {
   msi_conflicts *conflicts = ud;
   msi_op_node *ops = (msi_op_node *)node;
+  msi_conflicts_keep(conflicts, node);
   for (int i = 0; i < 2; i++) {
     msi_stamps_note(&conflicts->floor, &ops->below.top[i]);
     msi_stamps_note_version(&conflicts->position_floor, &ops->touched.top[i]);
@@ -204,6 +205,7 @@ ms_status msi_conflicts_new(const ms_alloc *alloc, size_t nodes_max,
 
 void msi_conflicts_free(msi_conflicts *conflicts) {
   if (conflicts == NULL) return;
+  MSI_ASSERT(conflicts->packers == NULL);
   const ms_alloc *alloc = conflicts->alloc;
   for (size_t i = 0; i < conflicts->record_count; i++) {
     record_free(alloc, conflicts->records[i]);
@@ -278,21 +280,21 @@ static bool op_depends(const msi_path_trie *trie, const ms_update *update,
   return node->below > base;
 }
 
-/* The operation that falls with an own rejection, NULL when none does. */
-static const msi_op *patch_depends(const msi_conflicts *conflicts, const msi_patch *patch,
-                                   bool *by_floor) {
+/* The path that was written or read and falls with an own rejection, NULL when none does. */
+static const ms_path *patch_depends(const msi_conflicts *conflicts,
+                                    const msi_patch *patch, bool *by_floor) {
   const ms_update *update = patch->update;
   const msi_origin_record *record = record_find(conflicts, patch->origin);
   if (patch->base < conflicts->blind || (record != NULL && patch->base < record->floor)) {
     *by_floor = true;
-    return update->ops;
+    return update->ops->path;
   }
   if (record == NULL || !record->has_trie) return NULL;
   for (uint32_t i = 0; i < update->op_count; i++) {
     if (op_depends(&record->trie, update, &update->ops[i], patch->base))
-      return &update->ops[i];
+      return update->ops[i].path;
   }
-  return NULL;
+  return msi_reads_depend(patch->reads, &record->trie, patch->base);
 }
 
 /* Was something moved, or lost to a newer operation? */
@@ -336,12 +338,13 @@ static bool patch_is_too_old(const msi_conflicts *conflicts, const msi_patch *pa
 void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
                          const ms_value *root, msi_conflict *out) {
   memset(out, 0, sizeof *out);
+  if (msi_reads_conflict(conflicts, patch, out)) return;
   if (patch_loses(conflicts, patch, root, out)) return;
   if (patch_is_too_old(conflicts, patch, root, out)) return;
-  const msi_op *op = patch_depends(conflicts, patch, &out->by_floor);
-  if (op == NULL) return;
+  const ms_path *path = patch_depends(conflicts, patch, &out->by_floor);
+  if (path == NULL) return;
   out->status = MS_ECONFLICT;
-  out->path = op->path;
+  out->path = path;
   out->by_dependence = true;
 }
 
@@ -380,6 +383,7 @@ static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
     const msi_op *op = &update->ops[i];
     if (op->class_ == MSI_CLASS_GUARD && op->code != MSI_CODE_MARK) continue;
     msi_path_trie_node *node = NULL;
+    msi_conflicts_keep_path(conflicts, op->path);
     ms_status status = trie_reach(&conflicts->trie, op->path, conflicts->nodes_max,
                                   evict_ops, conflicts, &node);
     if (status == MS_OK) {

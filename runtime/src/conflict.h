@@ -41,10 +41,18 @@
  * inside. A mark as in (1) falls with any, also with one inside the array. An entry of the origin with
  * base b shows that it has seen everything up to b.
  *
+ * *Reads* (reads.h) are checked whatever the timestamps: a patch with reads is refused when a foreign entry
+ * above its base did something at or below a path that was read as a whole, put another value at a path
+ * that was read or above it, or worked on the elements of an array above it; for appends who finds no
+ * element has read the array. Entries of its own origin were in the view that it read from, and
+ * came out as shown there, or the reads say what that hung on (transaction.c); it falls with own rejections
+ * at or above what was read, or inside of a whole. A rejected patch with reads itself takes none with it,
+ * since no view has shown it.
+ *
  * Bounded: at most `nodes_max` nodes (and their keys in bytes, at MSI_CONFLICT_KEY_BYTES a node); the
  * least recently touched leaf goes first and leaves its timestamps in one place, the *floor*: an
  * absolute write to whatever path loses to a newer one there that its writer had not seen, and what
- * goes by positions loses to any. So a lone writer never meets its own floor (but for that of its patches
+ * goes by positions, or has read anything, loses to any. So a lone writer never meets its own floor (but for that of its patches
  * with conditions), and evicted nodes cost only those who write late what is older.
  * Rejected paths: at most MSI_CONFLICT_REJECTED_NODES nodes per origin, beyond that the oldest leaf
  * raises that origin's own floor: every patch of it based below falls.
@@ -77,9 +85,11 @@ typedef struct msi_conflict {
   int64_t winner_wall_ms;
   bool by_floor;      /* too old to tell */
   bool by_dependence; /* falls with an own rejection */
+  bool
+      by_read; /* what its transaction read has changed; path is borrowed from its reads */
 } msi_conflict;
 /*
- * Would this patch lose? `root` is the host's document: a $set of the value that stands there already
+ * Would this patch lose? First, what its transaction read. `root` is the host's document: a $set of the value that stands there already
  * does not lose by its timestamp. Ties of timestamps: the higher peer id wins. Looks at the operations in
  * order, each for its positions (the winner is the last to come) and then for newer ones (the winner
  * is the newest), then for the floor of timestamps, then for dependence. Changes nothing, needs no
@@ -92,6 +102,22 @@ void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
 void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry);
 
 MS_CHECKED ms_status msi_conflicts_pack(msi_buffer *out, const msi_conflicts *conflicts);
+/*
+ * The same in pieces, between which entries are noted: all pieces together are the index as it was when
+ * the packer was made. What changes before its turn comes is packed first and kept until it is taken,
+ * so a packer may come to hold all of the packed index, and no more.
+ */
+typedef struct msi_conflict_packer msi_conflict_packer;
+/* Freed before the index is. MS_ENOMEM. */
+MS_CHECKED ms_status msi_conflict_packer_new(msi_conflicts *conflicts,
+                                             msi_conflict_packer **out);
+void msi_conflict_packer_free(msi_conflict_packer *packer); /* accepts NULL */
+/* No more bytes than these will come. Asked before the first step. */
+uint64_t msi_conflict_packer_bytes_max(const msi_conflict_packer *packer);
+/* Appends about `budget` bytes; *done after the last ones. MS_ENOMEM: the packer is of no use any
+ * more. */
+MS_CHECKED ms_status msi_conflict_packer_step(msi_conflict_packer *packer,
+                                              msi_buffer *out, size_t budget, bool *done);
 MS_CHECKED ms_status msi_conflicts_unpack(msi_reader *in, const ms_alloc *alloc,
                                           size_t nodes_max, msi_conflicts **out);
 size_t msi_conflicts_bytes(const msi_conflicts *conflicts);

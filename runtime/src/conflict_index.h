@@ -72,6 +72,7 @@ struct msi_conflicts {
   uint64_t newest;             /* version of the last entry */
   msi_origin_record **records; /* ascending by origin */
   size_t record_count, record_capacity;
+  msi_conflict_packer *packers; /* under way */
 };
 
 /* Is a newer than b? */
@@ -97,6 +98,23 @@ void msi_positions_free(msi_conflicts *conflicts, msi_op_node *node);
  * of them. */
 bool msi_positions_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
                             uint32_t index, msi_stamp *winner, bool *by_floor);
+
+/* ----- conflict_read.c */
+
+/* Has something changed that the patch's transaction read? Then *out says what. */
+bool msi_reads_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
+                        msi_conflict *out);
+/* What of the reads (may be NULL) hangs on a path in `rejected` of a version above `base`; NULL: nothing. */
+const ms_path *msi_reads_depend(const msi_reads *reads, const msi_path_trie *rejected,
+                                uint64_t base);
+
+/* ----- conflict_pack.c: before nodes of operations change or go, packers that have not come to them
+ * take them as they are. */
+void msi_conflicts_keep(const msi_conflicts *conflicts, msi_path_trie_node *node);
+/* All nodes on the path. */
+void msi_conflicts_keep_path(const msi_conflicts *conflicts, const ms_path *path);
+
+/* ----- conflict.c */
 
 /* The record of an origin that has none. MS_ENOMEM. */
 MS_CHECKED ms_status msi_conflicts_record(msi_conflicts *conflicts, uint64_t origin,

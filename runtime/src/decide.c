@@ -108,7 +108,15 @@ static void refuse_conflict(const msi_conflict *conflict, msi_refusal *out) {
   out->winner_wall_ms = conflict->winner_wall_ms;
   if (conflict->by_floor) {
     (void)snprintf(out->message, sizeof out->message,
-                   "%s: written on a version too old to compare", name);
+                   "%s: %s on a version too old to compare", name,
+                   conflict->by_read ? "read" : "written");
+  } else if (conflict->by_read && conflict->winner != 0) {
+    (void)snprintf(out->message, sizeof out->message,
+                   "%s: changed by peer %" PRIx64 " after it was read", name,
+                   conflict->winner);
+  } else if (conflict->by_read) {
+    (void)snprintf(out->message, sizeof out->message, "%s: changed after it was read",
+                   name);
   } else if (conflict->by_dependence) {
     (void)snprintf(out->message, sizeof out->message,
                    "%s: written on top of an own patch that was rejected", name);
@@ -207,11 +215,14 @@ ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patc
   memset(&entry, 0, sizeof entry);
   entry.kind = MSI_ENTRY_PATCH;
   entry.patch = *patch;
+  entry.patch.reads = NULL; /* they have done their work */
   ms_status st = patch_judge(self, patch, root_before, root_after, &root, &entry.refusal);
   if (st == MS_OK && entry.refusal.status != MS_OK) {
     entry.kind = MSI_ENTRY_REJECT;
     entry.patch.update = NULL;
-    if (update->op_count > 0) st = refusal_list_paths(self, update, &entry.refusal);
+    /* Nobody has seen what a transaction was to write: nothing was built on it. */
+    bool was_shown = patch->reads == NULL && update->op_count > 0;
+    if (was_shown) st = refusal_list_paths(self, update, &entry.refusal);
   }
   if (st == MS_OK) {
     st = msi_host_commit(self, now, &entry, root != NULL ? root : self->root);
@@ -227,10 +238,10 @@ ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patc
 void msi_host_drain(msi_replica *self, uint64_t now) {
   while (self->state == MS_SHARE_HOST && self->pending.count > 0) {
     msi_patch patch = *msi_pending_at(&self->pending, 0);
-    (void)ms_update_retain(patch.update); /* its place in the queue goes first */
+    msi_patch_retain(&patch); /* its place in the queue goes first */
     patch.origin = self->peer;
     ms_status st = msi_host_decide(self, now, &patch, NULL, NULL);
-    ms_update_release(patch.update);
+    msi_patch_release(&patch);
     if (st != MS_OK) return; /* ticks try again; after ENOHOST the next host decides */
   }
 }

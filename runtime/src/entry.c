@@ -15,6 +15,16 @@ enum {
   MEMBER_FIELDS = 6
 };
 
+void msi_patch_retain(const msi_patch *patch) {
+  (void)ms_update_retain(patch->update);
+  (void)msi_reads_retain(patch->reads);
+}
+
+void msi_patch_release(const msi_patch *patch) {
+  ms_update_release(patch->update);
+  msi_reads_release(patch->reads);
+}
+
 void msi_entry_fini(msi_entry *entry) {
   ms_update_release(entry->patch.update);
   entry->patch.update = NULL;

@@ -4,7 +4,7 @@
  *
  *   [4, version, term, kind, origin, number, base, timestamp, wall_ms, body]
  *
- *   body of PATCH:  the update's wire form (update.h)
+ *   body of PATCH:  the update's wire form (update.h); what its transaction read is gone by then
  *           REJECT: [status, message, path or nil, winner_version, winner, winner_wall_ms, [path...]]
  *           JOIN:   [pid, since_ms, program, readonly, can_host, linked]
  *           RETIRE: nil
@@ -12,6 +12,7 @@
 #ifndef MSI_ENTRY_H
 #define MSI_ENTRY_H
 
+#include "reads.h"
 #include "update.h"
 
 /* Peer ids are 1 ... MSI_PEER_MAX: the group file has a lock byte for each. */
@@ -33,7 +34,12 @@ typedef struct msi_patch {
   uint64_t timestamp; /* max(last seen + 1, CLOCK_MONOTONIC ns) */
   int64_t wall_ms;    /* for people and $currentDate */
   ms_update *update;  /* retained; NULL in a REJECT entry */
+  msi_reads *reads;   /* retained; of a transaction on its way to the host, else NULL */
 } msi_patch;
+
+/* One more holder of update and reads, and one less; the patch keeps its pointers. */
+void msi_patch_retain(const msi_patch *patch);
+void msi_patch_release(const msi_patch *patch);
 
 typedef struct msi_refusal {
   ms_status status;

@@ -267,7 +267,7 @@ static void host_patch(msi_replica *self, uint64_t now, msi_link_id id, uint64_t
       if (st != MS_OK && st != MS_ENOHOST) host_cut(self, id, ms_status_text(st));
     }
   }
-  ms_update_release(patch.update);
+  msi_patch_release(&patch);
 }
 
 static void host_sync(msi_replica *self, uint64_t now, msi_link_id id, msi_reader *in,

@@ -13,6 +13,7 @@ enum {
   WELCOME_FIELDS = 7,
   REFUSE_FIELDS = 2,
   PATCH_FIELDS = 5,
+  TRANSACTION_FIELDS = 6, /* a PATCH with reads */
   PIECE_FIELDS = 2,
   SYNC_FIELDS = 1,
   SYNCED_FIELDS = 2,
@@ -157,7 +158,8 @@ ms_status msi_refuse_unpack(msi_reader *in, size_t fields, msi_refuse *out) {
 
 ms_status msi_patch_pack(msi_buffer *out, const msi_patch *patch) {
   size_t start = out->length;
-  ms_status st = msi_message_begin(out, MSI_PATCH, PATCH_FIELDS);
+  size_t fields = patch->reads == NULL ? PATCH_FIELDS : TRANSACTION_FIELDS;
+  ms_status st = msi_message_begin(out, MSI_PATCH, fields);
   if (st == MS_OK) st = msi_pack_uint(out, patch->number);
   if (st == MS_OK) st = msi_pack_uint(out, patch->base);
   if (st == MS_OK) st = msi_pack_uint(out, patch->timestamp);
@@ -165,6 +167,7 @@ ms_status msi_patch_pack(msi_buffer *out, const msi_patch *patch) {
   if (st == MS_OK) {
     st = msi_buffer_append(out, patch->update->wire, patch->update->wire_bytes);
   }
+  if (st == MS_OK && patch->reads != NULL) st = msi_reads_pack(out, patch->reads);
   return message_end(out, start, st);
 }
 
@@ -174,18 +177,28 @@ ms_status msi_patch_unpack(msi_reader *in, size_t fields, const ms_alloc *alloc,
   memset(&patch, 0, sizeof patch);
   const uint8_t *start = NULL;
   size_t bytes = 0;
-  if (fields != PATCH_FIELDS) return msi_fail(error, MS_ETYPE, "wrong count of fields");
+  if (fields != PATCH_FIELDS && fields != TRANSACTION_FIELDS)
+    return msi_fail(error, MS_ETYPE, "wrong count of fields");
   ms_status st = msi_unpack_uint(in, &patch.number);
   if (st == MS_OK) st = msi_unpack_uint(in, &patch.base);
   if (st == MS_OK) st = msi_unpack_uint(in, &patch.timestamp);
   if (st == MS_OK) st = msi_unpack_int(in, &patch.wall_ms);
   if (st == MS_OK) st = msi_unpack_skip(in, &start, &bytes);
+  if (st == MS_OK && fields == TRANSACTION_FIELDS)
+    st = msi_reads_unpack(in, alloc, &patch.reads);
   st = at_end(in, st);
-  if (st != MS_OK) return msi_fail(error, st, "malformed field");
-  if (bytes > MS_PATCH_MAX)
-    return msi_fail(error, MS_ELIMIT, "update of %zu bytes", bytes);
-  st = msi_update_decode(alloc, start, bytes, &patch.update, error);
-  if (st == MS_OK) *out = patch;
+  if (st != MS_OK) {
+    st = msi_fail(error, st, "malformed field");
+  } else if (bytes > MS_PATCH_MAX) {
+    st = msi_fail(error, MS_ELIMIT, "update of %zu bytes", bytes);
+  } else {
+    st = msi_update_decode(alloc, start, bytes, &patch.update, error);
+  }
+  if (st == MS_OK) {
+    *out = patch;
+  } else {
+    msi_reads_release(patch.reads);
+  }
   return st;
 }
 

@@ -8,6 +8,7 @@
  *                 later entries are enough; number: of the last own patch before this id;
  *                 member: [pid, since_ms, program, readonly, can_host, linked]
  *    5 PATCH   [5, number, base, timestamp, wall_ms, update]      update: its wire form (update.h)
+ *              [5, number, base, timestamp, wall_ms, update, reads]   of a transaction; reads: reads.h
  *    9 SYNC    [9, token]
  *   12 READY   [12, version]                                     everything up to there is here
  *
@@ -98,7 +99,8 @@ MS_CHECKED ms_status msi_refuse_pack(msi_buffer *out, msi_refuse_code code,
                                      const char *message);
 MS_CHECKED ms_status msi_refuse_unpack(msi_reader *in, size_t fields, msi_refuse *out);
 MS_CHECKED ms_status msi_patch_pack(msi_buffer *out, const msi_patch *patch);
-/* The origin is set by the caller; the update is retained by *out. Also what decoding it returns. */
+/* The origin is set by the caller; update and reads are retained by *out. Also what decoding them
+ * returns. */
 MS_CHECKED ms_status msi_patch_unpack(msi_reader *in, size_t fields,
                                       const ms_alloc *alloc, msi_patch *out,
                                       ms_error *error);

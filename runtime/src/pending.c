@@ -36,7 +36,7 @@ void msi_pending_push(msi_pending *pending, const msi_patch *patch) {
   msi_patch *item =
       &pending->items[(pending->head + pending->count) & (pending->capacity - 1)];
   *item = *patch;
-  item->update = ms_update_retain(patch->update);
+  msi_patch_retain(item);
   pending->count++;
 }
 
@@ -50,7 +50,7 @@ bool msi_pending_is_first(const msi_pending *pending, uint64_t number) {
 }
 
 void msi_pending_pop(msi_pending *pending) {
-  ms_update_release(msi_pending_at(pending, 0)->update);
+  msi_patch_release(msi_pending_at(pending, 0));
   pending->head = (pending->head + 1) & (pending->capacity - 1);
   pending->count--;
 }

@@ -17,7 +17,7 @@ void msi_pending_init(msi_pending *pending, const ms_alloc *alloc);
 void msi_pending_fini(msi_pending *pending);
 /* Room for one more, so that pushing cannot fail. MS_ENOMEM. */
 MS_CHECKED ms_status msi_pending_reserve(msi_pending *pending);
-/* The update is retained. */
+/* The update and the reads are retained. */
 void msi_pending_push(msi_pending *pending, const msi_patch *patch);
 /* Borrowed until the next change; index < count. */
 const msi_patch *msi_pending_at(const msi_pending *pending, size_t index);

@@ -193,6 +193,14 @@ MS_CHECKED ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint
                                         int64_t wall_ms, ms_update *update,
                                         const ms_value *root_before,
                                         const ms_value *root_after, uint64_t *number);
+/*
+ * A transaction: as msi_replica_submit, and accepted only if nothing of `reads` (not NULL) has changed since
+ * `base`. Both are borrowed. MS_EVERSION: `base` is none of this group's, or below that of an earlier patch.
+ */
+MS_CHECKED ms_status msi_replica_transact(msi_replica *replica, uint64_t now,
+                                          uint64_t base, int64_t wall_ms,
+                                          ms_update *update, msi_reads *reads,
+                                          uint64_t *number);
 /* Answered by MSI_DELIVER_SYNCED with the token, also across takeovers. MS_ECLOSED; MS_EBUSY: too many
  * are not answered yet; MS_ENOMEM. */
 MS_CHECKED ms_status msi_replica_sync(msi_replica *replica, uint64_t now, uint64_t token);

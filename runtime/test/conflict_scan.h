@@ -5,6 +5,7 @@
 #ifndef CONFLICT_SCAN_H
 #define CONFLICT_SCAN_H
 
+#include "reads.h"
 #include "update.h"
 
 static inline bool scan_pulls(const msi_op *op) {
@@ -133,6 +134,42 @@ static inline bool scan_moved(const ms_update *update, const msi_op *op,
     return same && theirs->code == MSI_CODE_MARK;
   }
   return scan_meets_new_list(update, op, theirs);
+}
+
+/* Does an operation change what was read at the path? */
+static inline bool scan_read_changed(const ms_path *path, bool is_whole,
+                                     const msi_op *theirs, bool is_conditional) {
+  bool is_mark = theirs->code == MSI_CODE_MARK;
+  if (theirs->class_ == MSI_CLASS_GUARD && !is_mark) return false;
+  if (scan_strictly_begins(theirs->path, path)) {
+    bool they_move = theirs->selection == NULL && theirs->class_ == MSI_CLASS_MOVING;
+    bool is_replaced = theirs->selection == NULL && scan_replaces(theirs);
+    return they_move || is_replaced || scan_turns(theirs, is_conditional, path);
+  }
+  if (is_mark) return false;
+  if (is_whole) return msi_path_begins(path, theirs->path);
+  return theirs->selection == NULL && scan_replaces(theirs) &&
+         msi_path_equal(path, theirs->path);
+}
+
+/* Does an accepted update of `their_origin` change what a transaction of `origin` read? Of its own
+ * updates those with conditions, which its view may have shown without effect, where they were done to
+ * what holds the path. */
+static inline bool scan_reads_changed(const msi_reads *reads, uint64_t origin,
+                                      const ms_update *theirs, uint64_t their_origin) {
+  bool is_conditional = scan_has_condition(theirs);
+  for (size_t i = 0; reads != NULL && i < reads->count; i++) {
+    for (uint32_t k = 0; k < theirs->op_count; k++) {
+      const msi_op *op = &theirs->ops[k];
+      if (origin == their_origin &&
+          !(is_conditional && scan_strictly_begins(op->path, reads->paths[i]))) {
+        continue;
+      }
+      if (scan_read_changed(reads->paths[i], i < reads->whole_count, op, is_conditional))
+        return true;
+    }
+  }
+  return false;
 }
 
 /* Does an absolute operation lose to `theirs` if that is the newer one? */

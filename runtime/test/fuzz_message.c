@@ -50,7 +50,7 @@ static void fuzz_patch(uint64_t number, msi_reader in, size_t fields) {
   uint64_t token, version;
   if (number == MSI_PATCH &&
       msi_patch_unpack(&in, fields, NULL, &patch, &error) == MS_OK) {
-    ms_update_release(patch.update);
+    msi_patch_release(&patch);
   }
   ms_status st = MS_OK;
   if (number == MSI_SYNC) st = msi_sync_unpack(&in, fields, &token);

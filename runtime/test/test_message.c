@@ -82,6 +82,41 @@ static void test_a_patch_reads_back_as_written(void **state) {
   msi_buffer_fini(&out);
 }
 
+static msi_reads *some_reads(void) {
+  msi_read_set set;
+  msi_reads *reads = NULL;
+  ms_path *whole = rs_path(NULL, "a.b"), *exists = rs_path(NULL, "c.d");
+  assert_int_equal(msi_read_set_init(&set, NULL), MS_OK);
+  assert_int_equal(msi_read_set_add(&set, whole->segments, whole->count, MSI_READ_WHOLE),
+                   MS_OK);
+  assert_int_equal(
+      msi_read_set_add(&set, exists->segments, exists->count, MSI_READ_EXISTS), MS_OK);
+  assert_int_equal(msi_read_set_compile(&set, &reads), MS_OK);
+  msi_read_set_fini(&set);
+  ms_path_release(whole);
+  ms_path_release(exists);
+  return reads;
+}
+
+static void test_a_transaction_brings_along_what_it_read(void **state) {
+  (void)state;
+  msi_patch patch = {.number = 1, .base = 2, .timestamp = 3, .wall_ms = -4}, read;
+  patch.update = rs_update("a.b", 7);
+  patch.reads = some_reads();
+  msi_buffer out = rs_buffer();
+  size_t fields;
+  assert_int_equal(msi_patch_pack(&out, &patch), MS_OK);
+  msi_reader in = open_message(&out, MSI_PATCH, &fields);
+  assert_int_equal(fields, 6);
+  assert_int_equal(msi_patch_unpack(&in, fields, NULL, &read, NULL), MS_OK);
+  assert_int_equal(read.reads->count, 2);
+  assert_int_equal(read.reads->whole_count, 1);
+  assert_true(msi_path_equal(read.reads->paths[1], patch.reads->paths[1]));
+  msi_patch_release(&read);
+  msi_patch_release(&patch);
+  msi_buffer_fini(&out);
+}
+
 static void test_questions_and_answers_read_back_as_written(void **state) {
   (void)state;
   msi_buffer out = rs_buffer();
@@ -135,7 +170,7 @@ static ms_status unpack_any(const uint8_t *data, size_t bytes) {
     case MSI_REFUSE: return msi_refuse_unpack(&in, fields, &refuse);
     case MSI_PATCH:
       st = msi_patch_unpack(&in, fields, NULL, &patch, NULL);
-      if (st == MS_OK) ms_update_release(patch.update);
+      if (st == MS_OK) msi_patch_release(&patch);
       return st;
     case MSI_SYNC: return msi_sync_unpack(&in, fields, &a);
     case MSI_READY: return msi_ready_unpack(&in, fields, &a);
@@ -176,7 +211,7 @@ static void test_damaged_messages_are_refused(void **state) {
   msi_patch patch = {.number = 1, .base = 2, .timestamp = 3, .wall_ms = -4};
   patch.update = rs_update("a.b", 7);
   msi_buffer out = rs_buffer();
-  for (int i = 0; i < 8; i++) {
+  for (int i = 0; i < 9; i++) {
     msi_buffer_clear(&out);
     ms_status st = MS_OK;
     switch (i) {
@@ -187,6 +222,10 @@ static void test_damaged_messages_are_refused(void **state) {
       case 4: st = msi_sync_pack(&out, 1000); break;
       case 5: st = msi_synced_pack(&out, 1000, 2000); break;
       case 6: st = msi_ready_pack(&out, 1000); break;
+      case 7:
+        patch.reads = some_reads();
+        st = msi_patch_pack(&out, &patch);
+        break;
       default:
         st = msi_message_begin(&out, MSI_SNAPSHOT_PIECE, 2);
         if (st == MS_OK) st = msi_pack_uint(&out, 1);
@@ -195,7 +234,7 @@ static void test_damaged_messages_are_refused(void **state) {
     assert_int_equal(st, MS_OK);
     try_damaged(&out);
   }
-  ms_update_release(patch.update);
+  msi_patch_release(&patch);
   msi_buffer_fini(&out);
 }
 
@@ -246,6 +285,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_greeting_reads_back_as_written),
       cmocka_unit_test(test_a_patch_reads_back_as_written),
+      cmocka_unit_test(test_a_transaction_brings_along_what_it_read),
       cmocka_unit_test(test_questions_and_answers_read_back_as_written),
       cmocka_unit_test(test_a_greeting_of_another_protocol_is_told_apart),
       cmocka_unit_test(test_damaged_messages_are_refused),
