@@ -38,6 +38,7 @@ static void list_remove(msi_path_trie *trie, msi_path_trie_node *node) {
 }
 
 static void list_append(msi_path_trie *trie, msi_path_trie_node *node) {
+  node->age = ++trie->ages;
   node->older = trie->youngest;
   node->younger = NULL;
   if (trie->youngest != NULL)
@@ -87,6 +88,7 @@ ms_status msi_path_trie_init(msi_path_trie *trie, const ms_alloc *alloc,
   trie->root = msi_alloc_zero(trie->alloc, node_bytes);
   if (trie->root == NULL) return MS_ENOMEM;
   trie->count = 1;
+  trie->root->serial = ++trie->serials;
   list_append(trie, trie->root);
   return MS_OK;
 }
@@ -135,6 +137,7 @@ ms_status msi_path_trie_add(msi_path_trie *trie, msi_path_trie_node *parent,
     node->key = ms_value_retain(key);
     node->hash = hash;
     node->depth = parent->depth + 1;
+    node->serial = ++trie->serials;
     msi_path_trie_node **bucket = bucket_of(trie, hash);
     node->chain = *bucket;
     *bucket = node;
@@ -154,15 +157,13 @@ void msi_path_trie_touch(msi_path_trie *trie, msi_path_trie_node *node) {
   }
 }
 
-void msi_path_trie_make_oldest(msi_path_trie *trie, msi_path_trie_node *node) {
+void msi_path_trie_restore(msi_path_trie *trie, msi_path_trie_node *node, uint64_t serial,
+                           uint64_t age) {
   list_remove(trie, node);
-  node->older = NULL;
-  node->younger = trie->oldest;
-  if (trie->oldest != NULL)
-    trie->oldest->older = node;
-  else
-    trie->youngest = node;
-  trie->oldest = node;
+  list_append(trie, node);
+  node->age = trie->ages = age;
+  node->serial = serial;
+  if (serial > trie->serials) trie->serials = serial;
 }
 
 void msi_path_trie_remove(msi_path_trie *trie, msi_path_trie_node *node) {
@@ -194,11 +195,14 @@ bool msi_path_trie_check(const msi_path_trie *trie) {
     node->mark = 1;
     count++;
     children += node->children;
+    if (node->older != NULL && node->older->age >= node->age) return false;
+    if (node->age > trie->ages || node->serial > trie->serials) return false;
     if (node->parent == NULL) {
       if (node != trie->root || node->depth != 0) return false;
       continue;
     }
     if (node->parent->mark != 1 || node->depth != node->parent->depth + 1) return false;
+    if (node->parent->serial >= node->serial) return false;
     if (msi_path_trie_child(trie, node->parent, node->key) != node) return false;
     key_bytes += key_length(node->key);
   }

@@ -20,7 +20,9 @@ typedef struct msi_path_trie_node {
   uint32_t hash;
   uint32_t depth;
   uint32_t children;
-  uint32_t mark; /* scratch of whoever walks the list */
+  uint32_t mark;   /* scratch of whoever walks the list */
+  uint64_t serial; /* grows from node to node as they are made, so from parent to child */
+  uint64_t age;    /* grows from the oldest to the youngest, so from child to parent */
 } msi_path_trie_node;
 
 typedef struct msi_path_trie {
@@ -30,6 +32,7 @@ typedef struct msi_path_trie {
   size_t key_bytes;  /* of all keys together */
   msi_path_trie_node *root;
   msi_path_trie_node *oldest, *youngest;
+  uint64_t serials, ages; /* the last ones given */
   msi_path_trie_node **buckets;
   size_t bucket_count; /* a power of two, 0 before the first child */
 } msi_path_trie;
@@ -47,8 +50,10 @@ MS_CHECKED ms_status msi_path_trie_add(msi_path_trie *trie, msi_path_trie_node *
                                        const ms_value *key, msi_path_trie_node **out);
 /* The node, then its parents, become the youngest. */
 void msi_path_trie_touch(msi_path_trie *trie, msi_path_trie_node *node);
-/* For who builds a trie from the youngest node to the oldest. */
-void msi_path_trie_make_oldest(msi_path_trie *trie, msi_path_trie_node *node);
+/* For who builds a trie again: the node, whose parents are not among those restored already, becomes the
+ * youngest, with the number and the age that it had. Ages grow from call to call, up to the root's. */
+void msi_path_trie_restore(msi_path_trie *trie, msi_path_trie_node *node, uint64_t serial,
+                           uint64_t age);
 /* Removes a leaf that is not the root. */
 void msi_path_trie_remove(msi_path_trie *trie, msi_path_trie_node *node);
 size_t msi_path_trie_bytes(const msi_path_trie *trie);

@@ -1,7 +1,7 @@
 /*
  * Snapshots, both ends. The sender walks through three parts:
  *
- *   INDEX --all bytes of the packed conflict index--> DOCUMENT --encoder done--> END
+ *   INDEX --packer of the conflict index done--> DOCUMENT --encoder done--> END
  *
  * A piece asks for much less than MSI_PIECE_BYTES: packing it is a pause for everybody else. A piece
  * that ends with a string of the longest patch still fits into a frame.
@@ -31,15 +31,14 @@ static_assert((int)PIECE_BUDGET < (int)MSI_PIECE_BYTES,
 
 struct msi_sender {
   const ms_alloc *alloc;
-  msi_buffer index;
-  size_t index_sent;
+  msi_conflict_packer *packer; /* NULL: the index is through */
   msi_encoder *encoder;
   msi_buffer piece;
   bool encoded; /* the document is through */
 };
 
 static ms_status begin_pack(msi_buffer *out, const msi_snapshot_source *source,
-                            size_t index_bytes) {
+                            uint64_t index_bytes) {
   size_t start = out->length;
   ms_status st = msi_message_begin(out, MSI_SNAPSHOT_BEGIN, BEGIN_FIELDS);
   if (st == MS_OK) st = msi_pack_uint(out, source->version);
@@ -55,11 +54,12 @@ ms_status msi_sender_new(const ms_alloc *alloc, const msi_snapshot_source *sourc
   msi_sender *self = MSI_NEW(alloc, msi_sender);
   if (self == NULL) return MS_ENOMEM;
   self->alloc = alloc;
-  msi_buffer_init(&self->index, alloc);
   msi_buffer_init(&self->piece, alloc);
-  ms_status st = msi_conflicts_pack(&self->index, source->conflicts);
+  ms_status st = msi_conflict_packer_new(source->conflicts, &self->packer);
   if (st == MS_OK) st = msi_encoder_new(alloc, source->root, &self->encoder);
-  if (st == MS_OK) st = begin_pack(out, source, self->index.length);
+  if (st == MS_OK) {
+    st = begin_pack(out, source, msi_conflict_packer_bytes_max(self->packer));
+  }
   if (st != MS_OK) {
     msi_sender_free(self);
     return st;
@@ -70,8 +70,8 @@ ms_status msi_sender_new(const ms_alloc *alloc, const msi_snapshot_source *sourc
 
 void msi_sender_free(msi_sender *sender) {
   if (sender == NULL) return;
+  msi_conflict_packer_free(sender->packer);
   msi_encoder_free(sender->encoder);
-  msi_buffer_fini(&sender->index);
   msi_buffer_fini(&sender->piece);
   MSI_FREE(sender->alloc, sender);
 }
@@ -85,10 +85,17 @@ static ms_status piece_pack(msi_buffer *out, uint64_t part, const uint8_t *data,
 }
 
 static ms_status send_index(msi_sender *self, msi_buffer *out) {
-  size_t bytes = self->index.length - self->index_sent;
-  if (bytes > PIECE_BUDGET) bytes = PIECE_BUDGET;
-  ms_status st = piece_pack(out, PART_INDEX, self->index.data + self->index_sent, bytes);
-  if (st == MS_OK) self->index_sent += bytes;
+  bool packed = false;
+  msi_buffer_clear(&self->piece);
+  ms_status st =
+      msi_conflict_packer_step(self->packer, &self->piece, PIECE_BUDGET, &packed);
+  if (st == MS_OK) {
+    st = piece_pack(out, PART_INDEX, self->piece.data, self->piece.length);
+  }
+  if (st == MS_OK && packed) {
+    msi_conflict_packer_free(self->packer);
+    self->packer = NULL;
+  }
   return st;
 }
 
@@ -102,7 +109,7 @@ static ms_status send_document(msi_sender *self, msi_buffer *out) {
 
 ms_status msi_sender_step(msi_sender *sender, msi_buffer *out, bool *done) {
   *done = false;
-  if (sender->index_sent < sender->index.length) return send_index(sender, out);
+  if (sender->packer != NULL) return send_index(sender, out);
   if (!sender->encoded) return send_document(sender, out);
   *done = true;
   return msi_message_begin(out, MSI_SNAPSHOT_END, 0);
@@ -113,9 +120,10 @@ ms_status msi_sender_step(msi_sender *sender, msi_buffer *out, bool *done) {
 struct msi_receiver {
   const ms_alloc *alloc;
   msi_snapshot state;
-  uint64_t index_bytes;
+  uint64_t index_bytes; /* at most */
   msi_buffer index;
   msi_decoder *decoder;
+  bool has_begun; /* the document; the index is complete */
   bool decoded;
   msi_buffer kept; /* size_t length and that many bytes, again and again */
   size_t kept_at;
@@ -171,7 +179,7 @@ uint64_t msi_receiver_version(const msi_receiver *receiver) {
 
 static ms_status piece_index(msi_receiver *self, const uint8_t *data, size_t bytes,
                              ms_error *error) {
-  if (bytes > self->index_bytes - self->index.length) {
+  if (self->has_begun || bytes > self->index_bytes - self->index.length) {
     return msi_fail(error, MS_ETYPE, "more bytes of the conflict index than announced");
   }
   if (bytes == 0) return MS_OK;
@@ -186,10 +194,10 @@ ms_status msi_receiver_piece(msi_receiver *receiver, msi_reader *in, size_t fiel
   ms_status st = msi_piece_unpack(in, fields, &part, &data, &bytes);
   if (st != MS_OK) return msi_fail(error, st, "malformed field");
   if (part == PART_INDEX) return piece_index(receiver, data, bytes, error);
-  if (part != PART_DOCUMENT || receiver->decoded ||
-      receiver->index.length != receiver->index_bytes) {
+  if (part != PART_DOCUMENT || receiver->decoded) {
     return msi_fail(error, MS_ETYPE, "a piece out of place");
   }
+  receiver->has_begun = true;
   return msi_decoder_feed(receiver->decoder, data, bytes, &receiver->decoded, error);
 }
 
@@ -201,7 +209,7 @@ ms_status msi_receiver_keep(msi_receiver *receiver, const uint8_t *data, size_t 
 }
 
 ms_status msi_receiver_end(msi_receiver *receiver, ms_error *error) {
-  if (!receiver->decoded || receiver->index.length != receiver->index_bytes) {
+  if (!receiver->decoded) {
     return msi_fail(error, MS_ETYPE, "the end comes before all pieces");
   }
   msi_reader in = {receiver->index.data, receiver->index.data};

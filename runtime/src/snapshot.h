@@ -17,7 +17,7 @@ typedef struct msi_snapshot_source {
   uint64_t version;
   uint64_t clock; /* the last timestamp seen */
   const msi_members *members;
-  const msi_conflicts *conflicts;
+  msi_conflicts *conflicts; /* goes on to change; freed after the sender */
 } msi_snapshot_source;
 
 typedef struct msi_sender msi_sender;
