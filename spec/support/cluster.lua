@@ -247,9 +247,10 @@ function Cluster:close()
   process.remove_directory(self.directory)
 end
 
-function Cluster:__close()
+-- An error that is on its way already says more than what became of the peers.
+function Cluster:__close(failure)
   self:close()
-  if #self.bad > 0 then
+  if failure == nil and #self.bad > 0 then
     error(("peers %s ended badly"):format(table.concat(self.bad, ", ")), 2)
   end
 end
