@@ -46,7 +46,7 @@ end
 
 -- Let a peer begin to join and stop it before it has read anything; the host has been sending to it
 -- then. A host that is stopped itself meanwhile finds the greeting in its socket.
-local function stop_in_snapshot(peers, host, joiner, changes)
+local function stop_in_snapshot(host, joiner, changes)
   joiner:eval "return true"
   host:eval "links = share:stats().links"
   host:kill "SIGSTOP"
@@ -99,7 +99,7 @@ describe("a host that dies #cluster", function()
     for _ = 1, 3 do
       local host = peers:host()
       local joiner = peers:spawn()
-      local opened = stop_in_snapshot(peers, host, joiner)
+      local opened = stop_in_snapshot(host, joiner)
       host:kill "SIGKILL"
       assert.is_false(opened:arrived())
       joiner:kill "SIGCONT"
@@ -172,7 +172,7 @@ describe("when the last one that runs leaves #cluster", function()
     local host = peers[1]
     host:eval(FILL)
     local joiner = peers:spawn()
-    local opened = stop_in_snapshot(peers, host, joiner, { timeout = 15 })
+    local opened = stop_in_snapshot(host, joiner, { timeout = 15 })
     host:leave()
     local founder = peers:add()
     founder:eval "assert(share:set('n', 5):wait(5))"
