@@ -52,6 +52,7 @@ build = {
         "runtime/src/driver.c",
         "runtime/src/mailbox.c", "runtime/src/station.c", "runtime/src/receipt.c",
         "runtime/src/notice.c", "runtime/src/runtime.c", "runtime/src/timer.c",
+        "runtime/src/view_watch.c",
         "runtime/src/share.c", "runtime/src/mail.c", "runtime/src/write.c",
         "runtime/src/subscription.c",
         "c/error.c", "c/options.c", "c/log.c", "c/convert.c", "c/values.c", "c/keys.c",

@@ -516,6 +516,20 @@ MS_API const ms_value *ms_share_root(const ms_share *share);
 /* Counts every change of the view's root, also by an equal one: while the number stays the same, what
  * was borrowed from the root stays valid. */
 MS_API uint64_t ms_share_view_number(const ms_share *share);
+/* Told of changes of the view by whoever keeps copies of what it has read, such as a binding. */
+typedef struct ms_view_watch {
+  /* The view shows something else from now on. by_write: through one write of this process, not
+   * inside a poll. Called on the owner thread, in the middle of a call: it calls nothing of the
+   * library. Returns whether it wants to hear of the next change, too. */
+  bool (*changed)(void *ud, bool by_write);
+  void *ud;
+  struct ms_view_watch *next; /* the library's */
+} ms_view_watch;
+/* The watch is borrowed until it returns false or is taken away, which must be done before the share
+ * is freed. It must not be set twice. */
+MS_API void ms_share_watch_view(ms_share *share, ms_view_watch *watch);
+/* Does nothing when the watch is not set. */
+MS_API void ms_share_unwatch_view(ms_share *share, const ms_view_watch *watch);
 /* out is borrowed until the next call that polls or writes. */
 MS_API MS_CHECKED ms_status ms_share_get(const ms_share *share, const char *path,
                                          const ms_value **out);

@@ -225,6 +225,7 @@ static bool take_delivery(ms_share *share, const msi_delivery *delivery,
   msi_view_step step = {0};
   if (msi_notices_reserve(&share->notices, 1) != MS_OK) return false;
   if (msi_view_take(share->view, mail->self, delivery, &step) != MS_OK) return false;
+  if (step.effect != MSI_VIEW_NONE) msi_share_changed(share, false);
   note_change(share, mail, count > 1, &step);
   ms_value_release(step.old_root);
   ms_update_release(step.settled_update);

@@ -82,7 +82,8 @@ struct ms_share {
 
   ms_batch *batch;
   uint64_t draft_changes; /* of batches, counted: part of the view's number */
-  uint64_t breaks;        /* of the mailbox, as far as the view took them */
+  ms_view_watch *watches;
+  uint64_t breaks; /* of the mailbox, as far as the view took them */
   uint64_t sync_token;
   ms_share_info last; /* what msi_replica_inspect said last; kept after close */
   uint64_t submitted, accepted, rejected, unknown;
@@ -128,6 +129,8 @@ MS_CHECKED ms_status msi_share_submit(ms_share *share, const ms_update *update,
                                       int64_t wall_ms, ms_receipt **receipt,
                                       ms_error *error);
 void msi_share_merge_defaults(ms_share *share);
+/* view_watch.c: what reads return has changed; tells the watches. by_write: through one own write. */
+void msi_share_changed(ms_share *share, bool by_write);
 /* The share closes: its open batch, if any, is discarded; the batch's holder still frees it. */
 void msi_share_drop_batch(ms_share *share);
 

@@ -75,6 +75,7 @@ static ms_status batch_add(ms_batch *batch, const ms_update *update, ms_error *e
   ms_value_release(batch->root);
   batch->root = root;
   batch->share->draft_changes++;
+  msi_share_changed(batch->share, true);
   return MS_OK;
 }
 
@@ -99,6 +100,7 @@ static void batch_detach(ms_batch *batch) {
   batch->share->batch = NULL;
   batch->share->runtime->batches--;
   batch->share->draft_changes++;
+  msi_share_changed(batch->share, false);
 }
 
 static void batch_attach(ms_batch *batch) {
@@ -202,7 +204,9 @@ static ms_status submit_trial(ms_share *share, const msi_view_trial *trial,
   msi_driver_depart(share->runtime->driver, departure);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   note_own(share, trial->update, msi_view_root(share->view), trial->root, wall_ms);
+  bool is_changed = trial->root != msi_view_root(share->view);
   msi_view_add(share->view, number, trial, wall_ms);
+  if (is_changed) msi_share_changed(share, true);
   msi_receipts_push(&share->receipts, number, receipt);
   share->submitted++;
   return MS_OK;

@@ -293,6 +293,52 @@ static void test_view_number_counts_what_a_batch_shows_and_hides(void **state) {
   assert_true(ms_share_view_number(share) > number);
 }
 
+typedef struct listener {
+  int heard, written;
+  bool stays;
+} listener;
+
+static bool count_change(void *ud, bool by_write) {
+  listener *self = ud;
+  self->heard++;
+  if (by_write) self->written++;
+  return self->stays;
+}
+
+static void test_watch_hears_of_every_change_of_what_reads_return(void **state) {
+  ms_share *host = peer_open(*state);
+  ms_share *share = peer_open(*state);
+  listener heard = {0, 0, true};
+  listener once = {0, 0, false};
+  ms_view_watch watch = {.changed = count_change, .ud = &heard};
+  ms_view_watch other = {.changed = count_change, .ud = &once};
+  ms_batch *batch = NULL;
+  ms_error error;
+  ms_share_watch_view(share, &watch);
+  ms_share_watch_view(share, &other);
+  set(share, "n", 1);
+  assert_int_equal(heard.heard, 1);
+  assert_int_equal(heard.written, 1);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(heard.heard, 1); /* the host agreed */
+  set(host, "n", 2);
+  assert_int_equal(ms_share_sync(host, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(heard.heard, 2);
+  assert_int_equal(heard.written, 1);
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  set(share, "n", 3);
+  assert_int_equal(heard.written, 2);
+  ms_batch_free(batch);
+  assert_int_equal(heard.heard, 4);
+  assert_int_equal(heard.written, 2);
+  assert_int_equal(once.heard, 1);
+  ms_share_unwatch_view(share, &watch);
+  ms_share_unwatch_view(share, &other);
+  set(share, "n", 4);
+  assert_int_equal(heard.heard, 4);
+}
+
 static void test_batch_outlives_its_share_without_effect(void **state) {
   scene *self = *state;
   ms_error error;
@@ -574,6 +620,7 @@ int main(void) {
       SCENE_TEST(test_batch_without_writes_commits_nothing),
       SCENE_TEST(test_one_batch_at_a_time_and_no_poll_meanwhile),
       SCENE_TEST(test_view_number_counts_what_a_batch_shows_and_hides),
+      SCENE_TEST(test_watch_hears_of_every_change_of_what_reads_return),
       SCENE_TEST(test_batch_outlives_its_share_without_effect),
       SCENE_TEST(test_batch_that_is_too_large_stays_open),
       SCENE_TEST(test_full_queue_is_busy_at_once_and_moves_nothing),
