@@ -13,6 +13,8 @@
  *   sim_fold.c     what the accepted ones of operators that commute add up to
  *   sim_fault.c    wrong versions of a few functions of the library
  *   sim_check.c    the one history there may be, and what must hold of everybody
+ *   sim_plan.c     what chance decides, recorded and replayed
+ *   sim_shrink.c   from a failing seed to a schedule that is short enough to read
  *   sim_main.c     the command line
  *
  * A process dies or hangs between events and inside port calls. While it hangs it gets no events. Each
@@ -31,13 +33,14 @@
 #include "view.h"
 
 enum {
-  SIM_PROCS_MAX = 64, /* processes of one run, the dead included */
+  SIM_PROCS_MAX = 64, /* processes of one run, the dead and the unborn included */
   SIM_LIVE_MAX = 6,   /* at once */
   SIM_IDS_MAX = 64,
   SIM_MESSAGE_MAX = 512
 };
 #define SIM_MS UINT64_C(1000000)
 #define SIM_NEVER UINT64_MAX
+#define SIM_BEGIN_NS (1000000 * SIM_MS) /* the world's clock at the start of a run */
 
 /* Faults of the world that break a promise, to show that the checks find them; and some worse than any
  * kernel that must not. */
@@ -69,16 +72,89 @@ typedef enum sim_bug {
   SIM_BUG_COUNT
 } sim_bug;
 
+/* ----- what chance decides: sim_plan.c */
+
+typedef enum sim_act {
+  SIM_ACT_BIRTH,
+  SIM_ACT_WRITE,
+  SIM_ACT_FAULT,
+  SIM_ACT_STRIKE
+} sim_act;
+
+/* Where chance strikes a process. Takeover and commit stand on those from SIM_AT_ENROL to
+ * SIM_AT_COMMIT; the last ones are no calls in which it may hang or die. */
+typedef enum sim_site {
+  SIM_AT_SEND,
+  SIM_AT_CUT,
+  SIM_AT_DIAL,
+  SIM_AT_LOCK_FREE,
+  SIM_AT_UNLOCK,
+  SIM_AT_MEMBER,
+  SIM_AT_BEAT,
+  SIM_AT_DISCARD,
+  SIM_AT_ENROL,
+  SIM_AT_COMPLETE,
+  SIM_AT_LOCK,
+  SIM_AT_RAISE,
+  SIM_AT_PREPARE,
+  SIM_AT_LOG_INFO,
+  SIM_AT_LOG_READ,
+  SIM_AT_READY,
+  SIM_AT_SWEEP,
+  SIM_AT_COMMIT,
+  SIM_AT_DISK,
+  SIM_AT_MEMORY,
+  SIM_AT_TICK,
+  SIM_AT_WALL,
+  SIM_AT_BUG, /* a planted bug that comes by chance */
+  SIM_SITE_COUNT
+} sim_site;
+
+typedef enum sim_effect {
+  SIM_EFFECT_NONE,
+  SIM_EFFECT_DIES,
+  SIM_EFFECT_HANGS, /* for `ns` */
+  SIM_EFFECT_STOPS,
+  SIM_EFFECT_LINK_BREAKS, /* the one that `proc` dialled as its `b`th, at its end `ns` */
+  SIM_EFFECT_COUNT
+} sim_effect;
+
+typedef struct sim_decision {
+  sim_act act;
+  sim_site site; /* of a strike */
+  sim_effect effect;
+  uint64_t proc;
+  uint64_t time; /* when it was made */
+  uint64_t
+      a; /* birth, fault: its number; write: of the poll; strike: visits of the site before
+                 it, at this time */
+  uint64_t b;  /* write: which of this poll */
+  uint64_t ns; /* hang, late tick: how long; write: its number in the run */
+} sim_decision;
+
+/* What a run shall do and nothing else. */
+typedef struct sim_plan {
+  sim_decision *items;
+  size_t count, capacity;
+  uint64_t until_ns; /* no faults and no writes from then on; 0: as the seed says */
+  uint32_t plain;    /* bits: parts of the weather that are as plain as can be */
+} sim_plan;
+enum { SIM_PLAIN_COUNT = 10 };
+
 typedef struct sim_options {
   uint64_t seed;
   bool trace;
+  bool story; /* prints what a reader wants to know */
   sim_bug bug;
+  const sim_plan *only; /* NULL: as chance has it */
+  sim_plan *record;     /* the decisions, added; NULL: nobody asks */
 } sim_options;
 
 typedef struct sim_report {
   bool failed;
   char message[SIM_MESSAGE_MAX];
-  uint64_t hash; /* of everything that happened */
+  const char *kind; /* static; the same for messages of the same kind */
+  uint64_t hash;    /* of everything that happened */
   uint64_t events, entries, writes, accepted, rejected, unknown;
   uint64_t kills, hangs, takeovers, snapshots, founded, time_ns;
 } sim_report;
@@ -133,11 +209,15 @@ typedef enum sim_event_kind {
   SIM_ROOM,    /* a: connection, b: side */
   SIM_ACCEPT,  /* a: connection */
   SIM_DIALLED, /* a: process, b: term */
-  SIM_FAULT,
+  SIM_FAULT,   /* a: its number, as of the next one */
   SIM_BIRTH,
   SIM_START, /* a: process, as are those of the next two */
   SIM_STOP,
-  SIM_RESUME /* out of the call it hangs in */
+  SIM_RESUME, /* out of the call it hangs in */
+  /* No events, but they have dice, too. */
+  SIM_DICE_WEATHER,
+  SIM_DICE_WRITE,
+  SIM_DICE_STRIKE /* and one for each site */
 } sim_event_kind;
 
 typedef struct sim_event {
@@ -172,6 +252,8 @@ typedef struct sim_end {
 
 struct sim_conn {
   size_t index;
+  uint64_t name;   /* of who dialled and which of its links it is */
+  uint64_t events; /* so far */
   sim_end ends[2]; /* dialler, host */
   size_t listener; /* index + 1 while it waits in a backlog */
 };
@@ -255,9 +337,17 @@ typedef struct sim_mail {
   sim_group *group;
 } sim_mail;
 
+/* How often a process came by a site. */
+typedef struct sim_visits {
+  uint64_t all, time;
+  uint32_t now; /* at `time` */
+} sim_visits;
+
 struct sim_proc {
   sim_world *sim;
   int index;
+  uint64_t events, polls; /* so far */
+  sim_visits visits[SIM_SITE_COUNT];
   bool alive;          /* else it does nothing to the world any more */
   bool busy;           /* handles an event, on its own stack */
   bool in_call;        /* inside a call of its replica */
@@ -312,9 +402,12 @@ struct sim_world {
   uint64_t now, serial, hash;
   sim_event *heap;
   size_t heap_count, heap_capacity;
-  bool calm; /* no more faults, no more writes: things shall settle */
-  unsigned births_left, writes_left;
-  uint64_t markers, elements; /* made so far */
+  bool calm;    /* no more faults, no more writes: things shall settle */
+  bool is_over; /* all has been looked at: what is left stops */
+  bool *done;   /* of the plan: its decisions that were made */
+  uint32_t strikes_left[SIM_SITE_COUNT]; /* of the plan */
+  unsigned writes_left;
+  uint64_t writes, markers, elements; /* made so far */
   bool
       lists_unclear; /* an unclear patch has hit another element: what follows says little */
   sim_proc *procs[SIM_PROCS_MAX];
@@ -347,8 +440,45 @@ uint64_t sim_delay(sim_world *sim, uint64_t most);
 /* One event of a process that is not hung; on its stack. */
 void sim_handle(sim_proc *proc, const sim_event *event);
 
+/* ----- sim_plan.c */
+/* From here on chance has the dice of this event. Returns those before. */
+sim_random sim_dice(sim_world *sim, uint64_t kind, uint64_t a, uint64_t b, uint64_t c);
+void sim_plan_begin(sim_world *sim);
+/* The next decision of this kind in the plan, once: of a process now, or (NULL) with this number. */
+const sim_decision *sim_planned(sim_world *sim, sim_act act, const sim_proc *proc,
+                                uint64_t a);
+/* Does chance strike the process at this site? The caller says with what effect, unless that comes
+ * from a plan, and that it was decided. */
+bool sim_strikes(sim_proc *proc, sim_site site, uint32_t millionths, sim_decision *out);
+/* The dice for its effect. Returns those before. */
+sim_random sim_dice_of_strike(sim_proc *proc, const sim_decision *strike);
+void sim_decided(sim_world *sim, const sim_decision *made);
+/* Strikes without an effect of its own. */
+bool sim_happens(sim_proc *proc, sim_site site, uint32_t millionths);
+const char *sim_site_name(sim_site site);
+bool sim_site_is_critical(sim_site site);
+/* One line of the story, if there is one. */
+void sim_tell(const sim_world *sim, const sim_proc *proc, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void sim_plan_print(const sim_plan *plan);
+bool sim_plan_parse(const char *text, sim_plan *out);
+void sim_plan_copy(sim_plan *to, const sim_plan *from);
+void sim_plan_fini(sim_plan *plan);
+
+/* ----- sim_shrink.c */
+/* The shortest plan found by which the seed still fails in the same way, within so many runs and so
+ * much time. `out->until_ns` is never 0. False: by its own plan it does not fail like that. */
+typedef struct sim_shrunk {
+  sim_plan plan;
+  size_t before, runs; /* decisions at first; runs tried */
+} sim_shrunk;
+bool sim_shrink(const sim_options *options, size_t runs_max, double seconds,
+                sim_shrunk *out);
+
 /* ----- sim_proc.c */
 void sim_birth(sim_world *sim, bool must_host);
+/* Takes the place of a process that the plan leaves out. */
+void sim_stillbirth(sim_world *sim);
 void sim_run_event(sim_proc *proc, const sim_event *event);
 void sim_resume(sim_proc *proc);
 uint64_t sim_clock(const sim_proc *proc);
@@ -356,7 +486,7 @@ uint64_t sim_clock(const sim_proc *proc);
 bool sim_enter(sim_proc *proc);
 void sim_leave(sim_proc *proc);
 /* In a port call: may kill or hang the process. False: it is dead, do nothing. */
-bool sim_point(sim_proc *proc, bool critical);
+bool sim_point(sim_proc *proc, sim_site site);
 void sim_kill(sim_proc *proc);
 void sim_stop(sim_proc *proc);
 bool sim_may_die(sim_world *sim, const sim_proc *proc);
@@ -371,8 +501,10 @@ void sim_link_cut(sim_proc *proc, msi_link_id link, bool flush_first);
 void sim_link_dial(sim_proc *proc, uint64_t term);
 /* All links and listeners of a process end. */
 void sim_link_end_all(sim_proc *proc, bool flush_first);
-/* An outbox overflows, as far as its process can tell. */
-void sim_link_break_one(sim_world *sim);
+/* Some link, for a decision; false: there is none. */
+bool sim_link_choose(sim_world *sim, sim_decision *out);
+/* An outbox overflows, as far as its process can tell. False: not that one. */
+bool sim_link_break(sim_world *sim, const sim_decision *what);
 void sim_link_event(sim_world *sim, const sim_event *event);
 /* The log of this host is about to lose a version: links that were not given it are cut. */
 void sim_link_overwritten(sim_proc *proc, uint64_t version);
@@ -422,7 +554,7 @@ ms_update *sim_list_update(sim_world *sim, const ms_value *document);
 /* ----- sim_sight.c */
 /* Notes in the receipt what the writer sees; before the patch is submitted. */
 void sim_sight_record(const sim_world *sim, sim_receipt *receipt, const ms_value *view);
-/* For a trace: the operations. */
+/* For a reader: the operations. */
 void sim_sight_print(const sim_receipt *receipt);
 /* An accepted patch finds what its writer saw, and lists lose and get what they should. */
 void sim_sight_check(sim_world *sim, const sim_receipt *receipt, uint64_t version,

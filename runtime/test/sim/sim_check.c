@@ -226,6 +226,22 @@ static void check_member(sim_proc *proc, sim_group *group, const msi_entry *entr
   }
 }
 
+static void history_tell(const sim_proc *proc, const msi_entry *entry) {
+  const sim_proc *writer = NULL;
+  (void)receipt_find(proc->sim, entry->patch.origin, 0, &writer);
+  int who = writer == NULL ? -1 : writer->index;
+  if (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) {
+    sim_tell(proc->sim, proc, "%s number %llu of peer %d: version %llu%s%s",
+             entry->kind == MSI_ENTRY_PATCH ? "accepts" : "rejects",
+             ULL(entry->patch.number), who, ULL(entry->version),
+             entry->kind == MSI_ENTRY_PATCH ? "" : ", ",
+             entry->kind == MSI_ENTRY_PATCH ? "" : entry->refusal.message);
+  } else {
+    sim_tell(proc->sim, proc, "says that peer %d has %s: version %llu", who,
+             entry->kind == MSI_ENTRY_JOIN ? "joined" : "left", ULL(entry->version));
+  }
+}
+
 static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data,
                            size_t bytes) {
   sim_world *sim = proc->sim;
@@ -248,6 +264,7 @@ static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data
   const msi_entry *entry = &made->entry;
   sim_note(sim, proc, "history: version, kind", version, (uint64_t)entry->kind);
   sim_note(sim, proc, "... of number, base", entry->patch.number, entry->patch.base);
+  history_tell(proc, entry);
   check_member(proc, group, entry);
   if (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) {
     const sim_proc *writer = NULL;
@@ -389,6 +406,8 @@ void sim_check_delivery(sim_proc *proc, const msi_delivery *delivery) {
     sim_fail(sim, "peer %d has another document at version %llu", proc->index,
              ULL(delivery->version));
   }
+  if (delivery->kind == MSI_DELIVER_ROOT)
+    sim_tell(sim, proc, "has a snapshot of version %llu", ULL(delivery->version));
   proc->has_root = true;
   proc->cut_off = false;
   proc->delivered = delivery->version;

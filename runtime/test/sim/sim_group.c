@@ -105,7 +105,7 @@ void sim_group_release(sim_proc *proc) {
 
 static void port_send(void *ud, msi_link_id link, const uint8_t *frame, size_t bytes) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, false)) return;
+  if (!sim_point(proc, SIM_AT_SEND)) return;
   sim_note(proc->sim, proc, "sends on link, message", link, bytes > 1 ? frame[1] : 0);
   sim_check_sent(proc, frame, bytes);
   sim_link_send(proc, link, frame, bytes);
@@ -118,14 +118,14 @@ static size_t port_room(void *ud, msi_link_id link) {
 
 static void port_cut(void *ud, msi_link_id link, bool flush, const char *reason) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, false)) return;
+  if (!sim_point(proc, SIM_AT_CUT)) return;
   sim_note(proc->sim, proc, reason, link, flush);
   sim_link_cut(proc, link, flush);
 }
 
 static void port_dial(void *ud, uint64_t term) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, false)) return;
+  if (!sim_point(proc, SIM_AT_DIAL)) return;
   sim_note(proc->sim, proc, "dials term", term, 0);
   sim_link_dial(proc, term);
 }
@@ -159,13 +159,14 @@ static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_
   sim_world *sim = proc->sim;
   const sim_group *before = proc->group;
   *error = (ms_error){MS_ENOENT, "no such share"};
-  if (!sim_point(proc, true)) return MSI_ENROLLED_FAILED;
+  if (!sim_point(proc, SIM_AT_ENROL)) return MSI_ENROLLED_FAILED;
   const sim_group *stale = sim->published;
   sim_listener_close(proc, 0);
   sim_group_release(proc);
   bool alive =
       sim->published != NULL && sim_group_has_complete(sim, sim->published, proc);
-  if (sim->options.bug == SIM_BUG_ENROL_FOUNDS && sim_chance(sim, 50000)) alive = false;
+  if (sim->options.bug == SIM_BUG_ENROL_FOUNDS && sim_happens(proc, SIM_AT_BUG, 50000))
+    alive = false;
   if (!alive && !may_found) return MSI_ENROLLED_FAILED;
   proc->id = peer;
   if (proc->id_count == 0 || proc->ids[proc->id_count - 1] != peer) {
@@ -179,7 +180,7 @@ static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_
     sim_group *made = group_make(proc);
     log_make(proc, made, made->term);
     sim_listener_open(proc, made->term);
-    if (!sim_point(proc, true)) return MSI_ENROLLED_FAILED;
+    if (!sim_point(proc, SIM_AT_ENROL)) return MSI_ENROLLED_FAILED;
     alive = sim->published != stale ||
             (stale != NULL && sim_group_has_complete(sim, stale, proc));
     if (alive && sim->options.bug != SIM_BUG_ENROL_FOUNDS) { /* somebody was faster */
@@ -206,20 +207,21 @@ static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_
   *group = proc->group->id;
   *term = proc->group->term;
   bool founded = proc->complete;
-  if (!sim_point(proc, true)) return MSI_ENROLLED_FAILED;
+  sim_tell(sim, proc, founded ? "founds the group" : "enrols");
+  if (!sim_point(proc, SIM_AT_ENROL)) return MSI_ENROLLED_FAILED;
   return founded ? MSI_ENROLLED_FOUNDED : MSI_ENROLLED_JOINED;
 }
 
 static bool port_mark_complete(void *ud) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, true) || proc->group == NULL) return false;
+  if (!sim_point(proc, SIM_AT_COMPLETE) || proc->group == NULL) return false;
   sim_note(proc->sim, proc, "is complete", 0, 0);
   if (!proc->can_host) sim_fail(proc->sim, "peer %d counts but cannot host", proc->index);
   if (proc->group != proc->sim->published)
     return false; /* it was founded anew meanwhile */
   proc->complete = true;
   proc->completed = proc->group;
-  return sim_point(proc, true);
+  return sim_point(proc, SIM_AT_COMPLETE);
 }
 
 static uint64_t port_term(void *ud) {
@@ -229,26 +231,26 @@ static uint64_t port_term(void *ud) {
 
 static bool port_term_lock_free(void *ud, uint64_t term) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, false) || proc->group == NULL) return false;
+  if (!sim_point(proc, SIM_AT_LOCK_FREE) || proc->group == NULL) return false;
   sim_proc *holder = lock_holder(proc->group, term);
   return holder == NULL || holder == proc;
 }
 
 static bool port_take_term_lock(void *ud, uint64_t term) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, true) || proc->group == NULL) return false;
+  if (!sim_point(proc, SIM_AT_LOCK) || proc->group == NULL) return false;
   sim_proc *holder = lock_holder(proc->group, term);
   bool shared = proc->sim->options.bug == SIM_BUG_LOCK_SHARED;
   sim_note(proc->sim, proc, "wants the lock of term", term,
            holder == NULL || holder == proc);
   if (holder != NULL && holder != proc && !shared) return false;
   if (holder != proc) lock_take(proc->group, term, proc);
-  return sim_point(proc, true);
+  return sim_point(proc, SIM_AT_LOCK);
 }
 
 static void port_drop_term_lock(void *ud, uint64_t term) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, false) || proc->group == NULL) return;
+  if (!sim_point(proc, SIM_AT_UNLOCK) || proc->group == NULL) return;
   sim_note(proc->sim, proc, "drops the lock of term", term, 0);
   lock_drop(proc->group, term, proc);
 }
@@ -256,8 +258,9 @@ static void port_drop_term_lock(void *ud, uint64_t term) {
 static bool port_member_alive(void *ud, uint64_t peer) {
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
-  if (!sim_point(proc, false)) return true;
-  if (sim->options.bug == SIM_BUG_MEMBER_DEAD && sim_chance(sim, 100000)) return false;
+  if (!sim_point(proc, SIM_AT_MEMBER)) return true;
+  if (sim->options.bug == SIM_BUG_MEMBER_DEAD && sim_happens(proc, SIM_AT_BUG, 100000))
+    return false;
   for (int i = 0; i < sim->proc_count; i++) {
     const sim_proc *other = sim->procs[i];
     if (other != proc && other->alive && other->group == proc->group &&
@@ -275,7 +278,7 @@ static uint64_t port_heartbeat(void *ud) {
 
 static void port_beat(void *ud) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, false) || proc->group == NULL) return;
+  if (!sim_point(proc, SIM_AT_BEAT) || proc->group == NULL) return;
   proc->group->heartbeat++;
   proc->group->beat_time = proc->sim->now;
 }
@@ -283,15 +286,16 @@ static void port_beat(void *ud) {
 static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
-  if (!sim_point(proc, true) || proc->group == NULL) return false;
+  if (!sim_point(proc, SIM_AT_RAISE) || proc->group == NULL) return false;
   bool won = proc->group->term == from || sim->options.bug == SIM_BUG_TERM_STORE;
+  if (won) sim_tell(sim, proc, "raises the term to %llu", (unsigned long long)to);
   sim_note(sim, proc, won ? "raises the term to" : "does not raise the term to", to, 0);
   if (won) {
     const sim_proc *host = lock_holder(proc->group, from);
     if (host != NULL && host != proc) sim_check_suspicion(proc, host);
     proc->group->term = to;
   }
-  return sim_point(proc, true) && won;
+  return sim_point(proc, SIM_AT_RAISE) && won;
 }
 
 /* ----- the log */
@@ -300,18 +304,18 @@ static ms_status port_prepare(void *ud, uint64_t term, ms_error *error) {
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
   *error = (ms_error){MS_ELIMIT, "the disk is full"};
-  if (!sim_point(proc, true) || proc->group == NULL) return MS_ELIMIT;
-  if (!sim->calm && sim_chance(sim, sim->weather.disk_full)) return MS_ELIMIT;
+  if (!sim_point(proc, SIM_AT_PREPARE) || proc->group == NULL) return MS_ELIMIT;
+  if (sim_happens(proc, SIM_AT_DISK, sim->weather.disk_full)) return MS_ELIMIT;
   sim_note(sim, proc, "prepares term", term, 0);
   log_make(proc, proc->group, term);
-  if (!sim_point(proc, true)) return MS_ELIMIT;
+  if (!sim_point(proc, SIM_AT_PREPARE)) return MS_ELIMIT;
   sim_listener_open(proc, term);
-  return sim_point(proc, true) ? MS_OK : MS_ELIMIT;
+  return sim_point(proc, SIM_AT_PREPARE) ? MS_OK : MS_ELIMIT;
 }
 
 static void port_discard(void *ud, uint64_t term) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, false)) return;
+  if (!sim_point(proc, SIM_AT_DISCARD)) return;
   sim_note(proc->sim, proc, "discards term", term, 0);
   sim_log *log = log_of(proc, term);
   if (log != NULL) log->writer = NULL; /* the file stays: who comes next may need it */
@@ -321,7 +325,7 @@ static void port_discard(void *ud, uint64_t term) {
 static void port_log_info(void *ud, uint64_t term, msi_log_info *out) {
   sim_proc *proc = ud;
   *out = (msi_log_info){false, false, 0, 0};
-  if (!sim_point(proc, true)) return;
+  if (!sim_point(proc, SIM_AT_LOG_INFO)) return;
   const sim_log *log = log_at(proc->sim, proc->group, term);
   if (log != NULL) *out = (msi_log_info){true, log->ready, log->base, log->previous};
   sim_note(proc->sim, proc, "looks at the log of term", term,
@@ -334,7 +338,7 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
                           void *fn_ud) {
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
-  if (!sim_point(proc, true)) return false;
+  if (!sim_point(proc, SIM_AT_LOG_READ)) return false;
   const sim_log *log = log_at(sim, proc->group, term);
   if (log == NULL) return false;
   size_t count = log->count; /* the tail is loaded once */
@@ -345,9 +349,10 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
   for (size_t i = log->first; i < count; i++) {
     sim_record record = log->records[i]; /* the list may grow while this process hangs */
     if (record.version <= after) continue;
-    if (sim->options.bug == SIM_BUG_LOG_SKIP && i + 1 < count && sim_chance(sim, 100000))
+    if (sim->options.bug == SIM_BUG_LOG_SKIP && i + 1 < count &&
+        sim_happens(proc, SIM_AT_BUG, 100000))
       continue;
-    if (!sim_point(proc, true)) return false;
+    if (!sim_point(proc, SIM_AT_LOG_READ)) return false;
     if (!fn(fn_ud, record.version, record.data, record.bytes)) break;
   }
   return proc->alive;
@@ -355,20 +360,22 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
 
 static void port_mark_ready(void *ud, uint64_t term, uint64_t base, uint64_t previous) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, true)) return;
+  if (!sim_point(proc, SIM_AT_READY)) return;
   sim_log *log = log_of(proc, term);
   sim_note(proc->sim, proc, "is ready in term, with base", term, base);
+  sim_tell(proc->sim, proc, "is host of term %llu, from version %llu on",
+           (unsigned long long)term, (unsigned long long)base);
   if (log == NULL) return;
   log->base = base;
   log->previous = previous;
   log->ready = true;
-  if (sim_point(proc, true)) sim_listener_ready(proc, term);
+  if (sim_point(proc, SIM_AT_READY)) sim_listener_ready(proc, term);
 }
 
 static void port_sweep(void *ud, uint64_t term) {
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
-  if (!sim_point(proc, true)) return;
+  if (!sim_point(proc, SIM_AT_SWEEP)) return;
   sim_note(sim, proc, "sweeps below term", term, 0);
   for (size_t i = 0; i < sim->log_count; i++) {
     if (sim->logs[i]->term < term) sim->logs[i]->has_path = false;
@@ -381,8 +388,8 @@ static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
   *current = false;
-  if (!sim_point(proc, true)) return MS_OK;
-  if (!sim->calm && sim_chance(sim, sim->weather.disk_full)) return MS_ELIMIT;
+  if (!sim_point(proc, SIM_AT_COMMIT)) return MS_OK;
+  if (sim_happens(proc, SIM_AT_DISK, sim->weather.disk_full)) return MS_ELIMIT;
   sim_log *log = log_of(proc, term);
   if (log == NULL) {
     sim_fail(sim, "peer %d commits in term %llu without a log", proc->index,
@@ -390,16 +397,18 @@ static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
     return MS_OK;
   }
   bool early = proc->group->term == term;
-  if (sim->options.bug == SIM_BUG_COMMIT_LATE && !sim_point(proc, true)) return MS_OK;
+  if (sim->options.bug == SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_COMMIT))
+    return MS_OK;
   log_store(log, version, data, bytes);
   sim_note(sim, proc, "stores version in term", version, term);
-  if (sim->options.bug != SIM_BUG_COMMIT_LATE && !sim_point(proc, true)) return MS_OK;
+  if (sim->options.bug != SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_COMMIT))
+    return MS_OK;
   *current = proc->group->term == term;
   if (sim->options.bug == SIM_BUG_COMMIT_LATE) *current = early;
   if (sim->options.bug == SIM_BUG_COMMIT_CURRENT) *current = true;
   if (*current) sim_check_committed(proc, term, version, data, bytes);
   sim_note(sim, proc, "commits", version, *current);
-  if (sim_point(proc, true)) return MS_OK;
+  if (sim_point(proc, SIM_AT_COMMIT)) return MS_OK;
   *current = false;
   return MS_OK;
 }

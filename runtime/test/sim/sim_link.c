@@ -72,6 +72,26 @@ static void read_schedule(sim_world *sim, sim_conn *conn, sim_end *end) {
                conn->index, (uint64_t)side_of(conn, end));
 }
 
+/* What a link with a planted bug makes of the frame that it got last. */
+static void link_spoil(sim_proc *sender, sim_queue *queue) {
+  sim_bug bug = sender->sim->options.bug;
+  if (queue_count(queue) == 0) return;
+  sim_frame *last = &queue->items[queue->end - 1];
+  if (bug == SIM_BUG_LINK_TWICE && sim_happens(sender, SIM_AT_BUG, 10000)) {
+    queue_push(queue, last->data, last->bytes);
+  } else if (bug == SIM_BUG_LINK_LOSS && queue_count(queue) > 1 &&
+             sim_happens(sender, SIM_AT_BUG, 10000)) {
+    queue->bytes -= last->bytes;
+    free(last->data);
+    queue->end--;
+  } else if (bug == SIM_BUG_LINK_SWAP && queue_count(queue) > 1 &&
+             sim_happens(sender, SIM_AT_BUG, 50000)) {
+    sim_frame swap = last[0];
+    last[0] = last[-1];
+    last[-1] = swap;
+  }
+}
+
 /* Moves what fits (`all`: everything) from the outbox into the kernel's buffer. */
 static void flush(sim_world *sim, sim_conn *conn, sim_end *end, bool all) {
   sim_end *other = other_of(conn, end);
@@ -83,25 +103,9 @@ static void flush(sim_world *sim, sim_conn *conn, sim_end *end, bool all) {
     sim_frame frame = queue_pop(&end->outbox);
     if (!other->closed) {
       queue_push(&other->kernel, frame.data, frame.bytes);
-      if (sim->options.bug == SIM_BUG_LINK_TWICE && sim_chance(sim, 10000)) {
-        queue_push(&other->kernel, frame.data, frame.bytes);
-      }
+      if (end->proc != NULL) link_spoil(end->proc, &other->kernel);
     }
     free(frame.data);
-    if (sim->options.bug == SIM_BUG_LINK_LOSS && sim_chance(sim, 10000)) {
-      sim_frame *last = &other->kernel.items[other->kernel.end - 1];
-      if (queue_count(&other->kernel) > 1) {
-        other->kernel.bytes -= last->bytes;
-        free(last->data);
-        other->kernel.end--;
-      }
-    }
-    if (sim->options.bug == SIM_BUG_LINK_SWAP && queue_count(&other->kernel) > 1 &&
-        sim_chance(sim, 50000)) {
-      sim_frame *last = &other->kernel.items[other->kernel.end - 1], swap = last[0];
-      last[0] = last[-1];
-      last[-1] = swap;
-    }
   }
   read_schedule(sim, conn, other);
   if (end->was_full && end->proc != NULL && !end->closed &&
@@ -183,14 +187,30 @@ void sim_link_end_all(sim_proc *proc, bool flush_first) {
   sim_listener_close(proc, 0);
 }
 
-void sim_link_break_one(sim_world *sim) {
-  if (sim->conn_count == 0) return;
-  sim_conn *conn = sim->conns[sim_random_below(&sim->random, sim->conn_count)];
-  sim_end *end = &conn->ends[sim_random_below(&sim->random, 2)];
-  if (end->closed || end->proc == NULL || end->broken) return;
+bool sim_link_choose(sim_world *sim, sim_decision *out) {
+  if (sim->conn_count == 0) return false;
+  const sim_conn *conn = sim->conns[sim_random_below(&sim->random, sim->conn_count)];
+  out->effect = SIM_EFFECT_LINK_BREAKS;
+  out->proc = conn->name >> 32;
+  out->b = conn->name & UINT32_MAX;
+  out->ns = sim_random_below(&sim->random, 2);
+  return true;
+}
+
+bool sim_link_break(sim_world *sim, const sim_decision *what) {
+  sim_conn *conn = NULL;
+  for (size_t i = 0; i < sim->conn_count; i++) {
+    if (sim->conns[i]->name == (what->proc << 32 | what->b)) conn = sim->conns[i];
+  }
+  if (conn == NULL) return false;
+  sim_end *end = &conn->ends[what->ns & 1];
+  if (end->closed || end->proc == NULL || end->broken) return false;
   sim_note(sim, end->proc, "link breaks", end->id, 0);
+  sim_tell(sim, end->proc, "finds its link %s broken",
+           end == conn->ends ? "to the host" : "to a client");
   end->broken = true;
   sim_schedule(sim, 1000, SIM_BROKEN, conn->index, (uint64_t)side_of(conn, end));
+  return true;
 }
 
 void sim_link_overwritten(sim_proc *proc, uint64_t version) {
@@ -293,6 +313,7 @@ static void dialled(sim_world *sim, sim_proc *proc, uint64_t term) {
     id = ++proc->last_link;
     conn->ends[0].proc = proc;
     conn->ends[0].id = id;
+    conn->name = (uint64_t)proc->index << 32 | id;
     conn->listener = found + 1;
     if (sim->listeners[found].accepts) accept_schedule(sim, conn);
   }

@@ -2,10 +2,17 @@
  * The command line of the simulator.
  *
  *   sim --seeds A..B [--bug NAME]    runs seeds A to B; 0: all hold
- *   sim --seed N [--trace]           runs one, with its schedule
+ *   sim --seed N [--trace]           runs one, with all that happens
+ *   sim --seed N --shrink            ... and looks for what its failure needs
+ *   sim --seed N --only PLAN         ... by a plan that shrinking has printed, as a story
  *   sim --bites N                    every planted bug is found within N seeds, and what the
  *                                    protocol has to stand is not
- *   sim --replays N                  seeds 1 to N twice each: the same events both times
+ *   sim --shrinks N                  what planted bugs break within N seeds shrinks to few
+ *                                    decisions
+ *   sim --replays N                  seeds 1 to N twice each: the same events both times, also
+ *                                    by the plan that the first time recorded
+ *
+ * A seed that fails is shrunk, in SHRINK_SECONDS at most.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +22,14 @@
 
 #define ULL(number) ((unsigned long long)(number))
 
+enum { SHRINK_SECONDS = 20, SHRINK_RUNS = 20000, SHRINKS_AT_ALL = 3 };
+/* Of --shrinks: runs for each bug, and how many decisions are few whatever there were. */
+enum { SHRINK_RUNS_TESTED = 600, SHRUNK_MOST = 12 };
+
 static int usage(void) {
-  fputs("usage: sim --seeds A..B [--bug NAME] | --seed N [--trace] [--bug NAME] | "
-        "--bites N | "
-        "--replays N\n",
+  fputs("usage: sim --seeds A..B [--bug NAME] [--go-on] | --bites N | --shrinks N | "
+        "--replays N |\n"
+        "       --seed N [--trace] [--shrink] [--only PLAN] [--bug NAME]\n",
         stderr);
   return 2;
 }
@@ -48,6 +59,32 @@ static void print_sum(uint64_t seeds, const sim_report *sum) {
          ULL(sum->hangs));
 }
 
+static void print_replay(const sim_options *options) {
+  printf("  replay: sim --seed %llu --trace", ULL(options->seed));
+  if (options->bug != SIM_BUG_NONE) printf(" --bug %s", sim_bug_name(options->bug));
+  printf("\n");
+}
+
+/* The failure of a seed as a story of what it needs. */
+static void print_shrunk(const sim_options *options) {
+  sim_shrunk shrunk;
+  sim_report report;
+  if (!sim_shrink(options, SHRINK_RUNS, SHRINK_SECONDS, &shrunk)) {
+    printf("  it does not fail in the same way by its plan, and cannot be shrunk\n");
+    return;
+  }
+  printf("  shrunk from %zu decisions to %zu in %zu runs\n  replay: sim --seed %llu",
+         shrunk.before, shrunk.plan.count, shrunk.runs, ULL(options->seed));
+  if (options->bug != SIM_BUG_NONE) printf(" --bug %s", sim_bug_name(options->bug));
+  printf(" --only ");
+  sim_plan_print(&shrunk.plan);
+  printf("\n");
+  sim_options telling = {
+      .seed = options->seed, .bug = options->bug, .story = true, .only = &shrunk.plan};
+  sim_run(&telling, &report);
+  sim_plan_fini(&shrunk.plan);
+}
+
 static int run_seeds(uint64_t from, uint64_t to, sim_bug bug, bool go_on) {
   sim_report sum = {0}, report, again;
   int failures = 0;
@@ -56,14 +93,13 @@ static int run_seeds(uint64_t from, uint64_t to, sim_bug bug, bool go_on) {
     sim_run(&options, &report);
     add(&sum, &report);
     if (!report.failed) continue;
-    printf("seed %llu: %s\n  replay: sim --seed %llu --trace", ULL(seed), report.message,
-           ULL(seed));
-    if (bug != SIM_BUG_NONE) printf(" --bug %s", sim_bug_name(bug));
-    printf("\n");
+    printf("seed %llu: %s\n", ULL(seed), report.message);
+    print_replay(&options);
     sim_run(&options, &again);
     if (again.hash != report.hash) printf("  but it runs differently the second time\n");
     fflush(stdout);
-    failures++;
+    if (failures++ < SHRINKS_AT_ALL) print_shrunk(&options);
+    fflush(stdout);
     if (!go_on) return 1;
   }
   print_sum(to - from + 1, &sum);
@@ -71,14 +107,37 @@ static int run_seeds(uint64_t from, uint64_t to, sim_bug bug, bool go_on) {
   return failures > 0;
 }
 
-static int run_one(uint64_t seed, sim_bug bug, bool trace) {
+static int run_one(const sim_options *options, bool shrinks) {
   sim_report report;
-  sim_options options = {.seed = seed, .trace = trace, .bug = bug};
-  sim_run(&options, &report);
-  if (report.failed) printf("seed %llu: %s\n", ULL(seed), report.message);
+  sim_run(options, &report);
+  if (report.failed) printf("seed %llu: %s\n", ULL(options->seed), report.message);
+  if (report.failed && shrinks) print_shrunk(options);
   print_sum(1, &report);
   printf("hash %016llx\n", ULL(report.hash));
   return report.failed;
+}
+
+static int run_by_plan(sim_options *options, const char *text) {
+  sim_plan plan;
+  if (!sim_plan_parse(text, &plan)) {
+    fprintf(stderr, "sim: --only %s: no plan\n", text);
+    return 2;
+  }
+  options->only = &plan;
+  options->story = !options->trace;
+  int result = run_one(options, false);
+  sim_plan_fini(&plan);
+  return result;
+}
+
+/* The first seed that finds a bug; 0: none up to `most`. */
+static uint64_t seed_find(sim_bug bug, uint64_t most, sim_report *report) {
+  for (uint64_t seed = 1; seed <= most; seed++) {
+    sim_options options = {.seed = seed, .bug = bug};
+    sim_run(&options, report);
+    if (report->failed) return seed;
+  }
+  return 0;
 }
 
 static int run_bites(uint64_t most) {
@@ -86,34 +145,74 @@ static int run_bites(uint64_t most) {
   for (int bug = SIM_BUG_NONE + 1; bug < SIM_BUG_COUNT; bug++) {
     sim_report report = {0};
     bool tolerated = bug >= SIM_BUG_TOLERATED;
-    uint64_t seed = 0, last = tolerated ? most / 8 : most;
-    while (!report.failed && seed < last) {
-      sim_options options = {.seed = ++seed, .bug = (sim_bug)bug};
-      sim_run(&options, &report);
-    }
+    uint64_t last = tolerated ? most / 8 : most;
+    uint64_t seed = seed_find((sim_bug)bug, last, &report);
     if (report.failed) {
-      printf("%-14s found by seed %llu: %s\n", sim_bug_name((sim_bug)bug), ULL(seed),
+      printf("%-20s found by seed %llu: %s\n", sim_bug_name((sim_bug)bug), ULL(seed),
              report.message);
     } else {
-      printf("%-14s not found by %llu seeds\n", sim_bug_name((sim_bug)bug), ULL(seed));
+      printf("%-20s not found by %llu seeds\n", sim_bug_name((sim_bug)bug), ULL(last));
     }
     fflush(stdout);
     if (report.failed == tolerated) {
-      printf("%-14s SHOULD %sHAVE BEEN FOUND\n", "", tolerated ? "NOT " : "");
+      printf("%-20s SHOULD %sHAVE BEEN FOUND\n", "", tolerated ? "NOT " : "");
       wrong++;
     }
   }
   return wrong > 0;
 }
 
+/* A few decisions are enough for each planted bug, and they say so by themselves. */
+static bool shrinks_well(sim_bug bug, uint64_t most) {
+  sim_report report, again;
+  sim_shrunk shrunk;
+  sim_options options = {.bug = bug, .seed = seed_find(bug, most, &report)};
+  if (options.seed == 0) {
+    printf("%-20s not among %llu seeds\n", sim_bug_name(bug), ULL(most));
+    return true; /* --bites looks longer */
+  }
+  bool fails = sim_shrink(&options, SHRINK_RUNS_TESTED, 1e9, &shrunk);
+  if (fails) {
+    options.only = &shrunk.plan;
+    sim_run(&options, &again);
+    fails = again.failed && again.kind == report.kind;
+  }
+  size_t after = shrunk.plan.count;
+  bool small = after <= SHRUNK_MOST || after * 4 <= shrunk.before;
+  printf("%-20s seed %llu: %zu decisions, shrunk to %zu in %zu runs%s%s\n",
+         sim_bug_name(bug), ULL(options.seed), shrunk.before, after, shrunk.runs,
+         fails ? "" : ": THEY DO NOT FAIL", small ? "" : ": TOO MANY");
+  fflush(stdout);
+  sim_plan_fini(&shrunk.plan);
+  return fails && small;
+}
+
+static int run_shrinks(uint64_t most) {
+  int wrong = 0;
+  for (int bug = SIM_BUG_NONE + 1; bug < SIM_BUG_TOLERATED; bug++) {
+    if (!shrinks_well((sim_bug)bug, most)) wrong++;
+  }
+  return wrong > 0;
+}
+
+static bool same_run(const sim_report *a, const sim_report *b) {
+  return a->hash == b->hash && a->events == b->events;
+}
+
 static int run_replays(uint64_t count) {
   for (uint64_t seed = 1; seed <= count; seed++) {
-    sim_report first, second;
-    sim_options options = {.seed = seed};
+    sim_report first, second, planned;
+    sim_plan plan = {0};
+    sim_options options = {.seed = seed, .record = &plan};
     sim_run(&options, &first);
+    options.record = NULL;
     sim_run(&options, &second);
-    if (first.hash == second.hash && first.events == second.events) continue;
-    printf("seed %llu runs differently the second time\n", ULL(seed));
+    options.only = &plan;
+    sim_run(&options, &planned);
+    sim_plan_fini(&plan);
+    if (same_run(&first, &second) && same_run(&first, &planned)) continue;
+    printf("seed %llu runs differently %s\n", ULL(seed),
+           same_run(&first, &second) ? "by its plan" : "the second time");
     return 1;
   }
   printf("%llu seeds replay exactly\n", ULL(count));
@@ -129,41 +228,58 @@ static bool bug_find(const char *name, sim_bug *out) {
   return false;
 }
 
+/* The number behind an argument: `--bites 300`. */
+static uint64_t number_of(int argc, char **argv, int *i) {
+  return ++*i < argc ? strtoull(argv[*i], NULL, 10) : 0;
+}
+
+static bool range_of(const char *text, uint64_t *from, uint64_t *to) {
+  char *end = NULL;
+  *from = strtoull(text, &end, 10);
+  if (strncmp(end, "..", 2) != 0) return false;
+  *to = strtoull(end + 2, NULL, 10);
+  return *from > 0 && *to >= *from;
+}
+
 int main(int argc, char **argv) {
-  sim_bug bug = SIM_BUG_NONE;
-  bool trace = false, go_on = false;
-  uint64_t seed = 0, from = 0, to = 0, bites = 0, replays = 0;
+  sim_options options = {.seed = 0};
+  bool go_on = false, shrinks = false;
+  const char *plan = NULL;
+  uint64_t from = 0, to = 0, bites = 0, shrunk = 0, replays = 0;
   for (int i = 1; i < argc; i++) {
     const char *next = i + 1 < argc ? argv[i + 1] : "";
-    char *end = NULL;
     if (strcmp(argv[i], "--trace") == 0) {
-      trace = true;
+      options.trace = true;
     } else if (strcmp(argv[i], "--go-on") == 0) {
       go_on = true;
+    } else if (strcmp(argv[i], "--shrink") == 0) {
+      shrinks = true;
     } else if (strcmp(argv[i], "--bug") == 0) {
-      if (!bug_find(next, &bug)) return usage();
+      if (!bug_find(next, &options.bug)) return usage();
+      i++;
+    } else if (strcmp(argv[i], "--only") == 0) {
+      plan = next;
       i++;
     } else if (strcmp(argv[i], "--seeds") == 0) {
-      from = strtoull(next, &end, 10);
-      if (strncmp(end, "..", 2) != 0) return usage();
-      to = strtoull(end + 2, NULL, 10);
+      if (!range_of(next, &from, &to)) return usage();
       i++;
     } else if (strcmp(argv[i], "--seed") == 0) {
-      seed = strtoull(next, NULL, 10);
-      i++;
+      options.seed = number_of(argc, argv, &i);
     } else if (strcmp(argv[i], "--bites") == 0) {
-      bites = strtoull(next, NULL, 10);
-      i++;
+      bites = number_of(argc, argv, &i);
+    } else if (strcmp(argv[i], "--shrinks") == 0) {
+      shrunk = number_of(argc, argv, &i);
     } else if (strcmp(argv[i], "--replays") == 0) {
-      replays = strtoull(next, NULL, 10);
-      i++;
+      replays = number_of(argc, argv, &i);
     } else {
       return usage();
     }
   }
   if (bites > 0) return run_bites(bites);
+  if (shrunk > 0) return run_shrinks(shrunk);
   if (replays > 0) return run_replays(replays);
-  if (seed > 0) return run_one(seed, bug, trace);
-  if (from > 0 && to >= from) return run_seeds(from, to, bug, go_on);
+  if (options.seed > 0 && plan != NULL) return run_by_plan(&options, plan);
+  if (options.seed > 0) return run_one(&options, shrinks);
+  if (from > 0) return run_seeds(from, to, options.bug, go_on);
   return usage();
 }

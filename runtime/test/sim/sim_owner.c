@@ -215,6 +215,10 @@ static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
                            .wall_ms = wall_ms,
                            .state = MS_PENDING};
   sim_sight_record(sim, receipt, msi_view_root(proc->view));
+  sim_tell(sim, proc, "writes number %llu, which sees version %llu%s:",
+           (unsigned long long)receipt->number, (unsigned long long)receipt->base,
+           is_dormant ? ", where its condition does not hold" : "");
+  if (sim->options.story) sim_sight_print(receipt);
   if (msi_view_reserve(proc->view) != MS_OK) abort();
   if (!sim_enter(proc)) return;
   ms_status status = msi_replica_submit(proc->replica, sim_clock(proc), receipt->base,
@@ -235,6 +239,7 @@ static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
                         : status == MS_EBUSY || status == MS_ENOHOST ||
                               (status == MS_ELIMIT && sim->weather.disk_full > 0) ||
                               (status == MS_ENOMEM && sim->weather.no_memory > 0);
+    sim_tell(sim, proc, "is refused: %s", ms_status_name(status));
     if (!expected)
       sim_fail(sim, "peer %d: submit says %s", proc->index, ms_status_name(status));
     receipt_fini(receipt);
@@ -257,14 +262,26 @@ static bool view_is_stale(const sim_proc *proc) {
   return proc->view_group != proc->group;
 }
 
-static void write_one(sim_proc *proc) {
+static bool can_write(const sim_proc *proc) {
+  return proc->alive && !proc->sim->report->failed && msi_view_root(proc->view) != NULL &&
+         !view_is_stale(proc);
+}
+
+/* The number of a write gives it numbers of its own for values and elements. */
+enum { MARKERS_EACH = 8, ELEMENTS_EACH = 16 };
+
+static void write_one(sim_proc *proc, const sim_decision *made) {
   sim_world *sim = proc->sim;
+  sim_dice(sim, SIM_DICE_WRITE, made->proc, made->a, made->b);
+  sim->markers = made->ns * MARKERS_EACH;
+  sim->elements = made->ns * ELEMENTS_EACH;
+  sim_decided(sim, made);
   ms_update *update = sim_program_update(sim, msi_view_root(proc->view));
   if (update == NULL) return;
+  if (sim->elements > (made->ns + 1) * ELEMENTS_EACH) abort();
   int64_t wall_ms = proc->port.wall_ms(proc);
   msi_view_trial trial;
   ms_error error = {MS_OK, ""};
-  sim->writes_left--;
   if (msi_view_try(proc->view, update, wall_ms, &trial, &error) == MS_OK) {
     ms_update *written = sim_fault_update(sim, trial.update, trial.is_dormant);
     ms_update_release(trial.update);
@@ -273,6 +290,29 @@ static void write_one(sim_proc *proc) {
     msi_view_trial_fini(&trial);
   }
   ms_update_release(update);
+}
+
+static void write_some(sim_proc *proc) {
+  sim_world *sim = proc->sim;
+  if (!sim_chance(sim, 600000)) return;
+  uint64_t writes = sim_random_below(&sim->random, sim_chance(sim, 100000) ? 20 : 4);
+  for (uint64_t i = 0; i < writes && sim->writes_left > 0 && can_write(proc); i++) {
+    sim->writes_left--;
+    write_one(proc, &(sim_decision){.act = SIM_ACT_WRITE,
+                                    .proc = (uint64_t)proc->index,
+                                    .time = sim->now,
+                                    .a = proc->polls,
+                                    .b = i,
+                                    .ns = ++sim->writes});
+  }
+}
+
+static void write_planned(sim_proc *proc) {
+  while (can_write(proc)) {
+    const sim_decision *planned = sim_planned(proc->sim, SIM_ACT_WRITE, proc, 0);
+    if (planned == NULL) return;
+    write_one(proc, planned);
+  }
 }
 
 static void ask_sync(sim_proc *proc) {
@@ -301,11 +341,10 @@ void sim_owner_poll(sim_proc *proc) {
   if (proc->mail_first == proc->mail_end) proc->mail_first = proc->mail_end = 0;
   if (sim->calm || sim->report->failed) return;
   if (sim_chance(sim, 100000)) ask_sync(proc);
-  if (!sim_chance(sim, 600000)) return;
-  uint64_t writes = sim_random_below(&sim->random, sim_chance(sim, 100000) ? 20 : 4);
-  while (writes-- > 0 && proc->alive && sim->writes_left > 0 && !sim->report->failed &&
-         msi_view_root(proc->view) != NULL && !view_is_stale(proc)) {
-    write_one(proc);
+  if (sim->options.only != NULL) {
+    write_planned(proc);
+  } else {
+    write_some(proc);
   }
 }
 

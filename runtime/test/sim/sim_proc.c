@@ -114,8 +114,16 @@ static void tick_schedule(sim_proc *proc) {
   proc->tick_time = deadline;
   uint64_t delay = deadline > now ? deadline - now : 0;
   delay += 1000 + sim_delay(sim, 100000);
-  if (!sim->calm && sim_chance(sim, sim->weather.late_tick)) {
-    delay += sim_delay(sim, sim->weather.late_tick_ns);
+  sim_decision late;
+  if (sim_strikes(proc, SIM_AT_TICK, sim->weather.late_tick, &late)) {
+    if (sim->options.only == NULL) {
+      sim_random before = sim_dice_of_strike(proc, &late);
+      late.ns = sim_delay(sim, sim->weather.late_tick_ns);
+      sim->random = before;
+    }
+    delay += late.ns;
+    sim_decided(sim, &late);
+    sim_tell(sim, proc, "ticks %.3f ms late", (double)late.ns / 1e6);
   }
   sim_schedule(sim, delay, SIM_TICK, (uint64_t)proc->index, ++proc->tick_serial);
 }
@@ -129,7 +137,10 @@ bool sim_enter(sim_proc *proc) {
 
 void sim_leave(sim_proc *proc) {
   proc->in_call = false;
-  if (proc->alive && proc->failed) sim_kill(proc);
+  if (proc->alive && proc->failed) {
+    sim_tell(proc->sim, proc, "gives up");
+    sim_kill(proc);
+  }
   if (!proc->alive) {
     proc_free(proc);
     return;
@@ -154,21 +165,32 @@ void sim_kill(sim_proc *proc) {
 static void *failing_resize(void *ud, void *ptr, size_t old_bytes, size_t new_bytes) {
   sim_proc *proc = ud;
   sim_world *sim = proc->sim;
-  if (new_bytes > old_bytes && proc->in_call && !sim->calm &&
-      sim_chance(sim, sim->weather.no_memory)) {
+  if (new_bytes > old_bytes && proc->in_call &&
+      sim_happens(proc, SIM_AT_MEMORY, sim->weather.no_memory)) {
     sim_note(sim, proc, "has no memory for", new_bytes, 0);
     return NULL;
   }
   return sim->alloc.resize(sim, ptr, old_bytes, new_bytes);
 }
 
-void sim_birth(sim_world *sim, bool must_host) {
-  if (sim->proc_count == SIM_PROCS_MAX) return;
+static sim_proc *proc_make(sim_world *sim) {
   sim_proc *proc = calloc(1, sizeof *proc);
   if (proc == NULL) abort();
   proc->sim = sim;
   proc->index = sim->proc_count;
   sim->procs[sim->proc_count++] = proc;
+  return proc;
+}
+
+void sim_stillbirth(sim_world *sim) {
+  if (sim->proc_count == SIM_PROCS_MAX) return;
+  sim_proc *proc = proc_make(sim);
+  proc->freed = true;
+}
+
+void sim_birth(sim_world *sim, bool must_host) {
+  if (sim->proc_count == SIM_PROCS_MAX) return;
+  sim_proc *proc = proc_make(sim);
   proc->alive = true;
   proc->clock_behind_ns = sim_delay(sim, sim->weather.clock_skew_ns);
   proc->tick_time = SIM_NEVER;
@@ -191,6 +213,8 @@ void sim_birth(sim_world *sim, bool must_host) {
   if (msi_view_new(&sim->alloc, MS_DOCUMENT_MAX, &proc->view) != MS_OK) abort();
   fiber_make(proc);
   sim_note(sim, proc, "starts", proc->can_host, proc->readonly);
+  sim_tell(sim, proc, "starts%s%s", proc->can_host ? "" : ", cannot host",
+           proc->readonly ? ", cannot write" : "");
   sim_run_event(proc, &(sim_event){.kind = SIM_START, .a = (uint64_t)proc->index});
   sim_schedule(sim, sim_delay(sim, sim->weather.poll_delay_ns), SIM_POLL,
                (uint64_t)proc->index, 0);
@@ -199,6 +223,7 @@ void sim_birth(sim_world *sim, bool must_host) {
 void sim_stop(sim_proc *proc) {
   if (!sim_enter(proc)) return;
   sim_note(proc->sim, proc, "stops", 0, 0);
+  if (!proc->sim->is_over) sim_tell(proc->sim, proc, "stops");
   msi_replica_stop(proc->replica, sim_clock(proc));
   if (proc->alive) {
     proc->alive = false;
@@ -212,6 +237,7 @@ void sim_proc_forget(sim_proc *proc) {
   sim_kill(proc);
   proc_free(proc);
   sim_owner_forget(proc);
+  if (proc->fiber == NULL) return;
   free(proc->fiber->stack);
   free(proc->fiber);
 }
@@ -230,28 +256,51 @@ uint64_t sim_hang_time(sim_world *sim) {
   return sim_delay(sim, most);
 }
 
-bool sim_point(sim_proc *proc, bool critical) {
+/* What happens to a process that chance strikes in a call; NONE: nothing after all. */
+static void point_decide(sim_proc *proc, sim_decision *out) {
   sim_world *sim = proc->sim;
-  if (!proc->alive) return false;
-  if (sim->calm || sim->report->failed) return true;
-  if (!sim_chance(sim, critical ? sim->weather.fault_critical : sim->weather.fault)) {
-    return true;
+  sim_random before = sim_dice_of_strike(proc, out);
+  if (sim_chance(sim, sim->weather.hang_share)) {
+    out->effect = SIM_EFFECT_HANGS;
+    out->ns = sim_hang_time(sim);
+  } else if (sim_may_die(sim, proc)) {
+    out->effect = SIM_EFFECT_DIES;
   }
-  if (!sim_chance(sim, sim->weather.hang_share)) {
-    if (!sim_may_die(sim, proc)) return true;
-    sim->report->kills++;
-    sim_kill(proc);
-    return false;
-  }
+  sim->random = before;
+}
+
+static void point_hang(sim_proc *proc, const sim_decision *made) {
+  sim_world *sim = proc->sim;
   sim->report->hangs++;
-  uint64_t time = sim_hang_time(sim);
-  proc->hung_until = sim->now + time;
+  proc->hung_until = sim->now + made->ns;
   proc->hung_in_call = true;
-  sim_note(sim, proc, "hangs in a call until", proc->hung_until, critical);
-  sim_schedule(sim, time, SIM_RESUME, (uint64_t)proc->index, 0);
+  sim_note(sim, proc, "hangs in a call until", proc->hung_until, made->site);
+  sim_tell(sim, proc, "hangs for %.3f ms while %s", (double)made->ns / 1e6,
+           sim_site_name(made->site));
+  sim_schedule(sim, made->ns, SIM_RESUME, (uint64_t)proc->index, ++proc->events);
   proc->hangs = true;
   fiber_to_world(proc->fiber);
   proc->hangs = false;
   sim_note(sim, proc, "goes on", proc->alive, 0);
+  if (proc->alive) sim_tell(sim, proc, "goes on");
+}
+
+bool sim_point(sim_proc *proc, sim_site site) {
+  sim_world *sim = proc->sim;
+  sim_decision made;
+  if (!proc->alive) return false;
+  uint32_t chance =
+      sim_site_is_critical(site) ? sim->weather.fault_critical : sim->weather.fault;
+  if (!sim_strikes(proc, site, chance, &made)) return true;
+  if (sim->options.only == NULL) point_decide(proc, &made);
+  if (made.effect == SIM_EFFECT_NONE) return true;
+  sim_decided(sim, &made);
+  if (made.effect == SIM_EFFECT_HANGS) {
+    point_hang(proc, &made);
+  } else {
+    sim->report->kills++;
+    sim_tell(sim, proc, "is killed while %s", sim_site_name(site));
+    sim_kill(proc);
+  }
   return proc->alive;
 }

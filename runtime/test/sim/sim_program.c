@@ -188,7 +188,9 @@ static void wild_clause(sim_world *sim, uint64_t kind, char *out, size_t bytes) 
     case 6: snprintf(out, bytes, "\"$currentDate\": {\"k%u\": true}", a); break;
     case 7: snprintf(out, bytes, "\"$addToSet\": {\"l.%u\": %llu}", a, mark % 9); break;
     case 8: snprintf(out, bytes, "\"$pop\": {\"l.%u\": %d}", a, few < 0 ? -1 : 1); break;
-    case 9: snprintf(out, bytes, "\"$pull\": {\"l.%u\": {\"$lt\": 40}}", a); break;
+    case 9:
+      snprintf(out, bytes, "\"$pull\": {\"l.%u\": {\"$lt\": %llu}}", a, mark / 2);
+      break;
     case 10: snprintf(out, bytes, "\"$pullAll\": {\"l.%u\": [1, 2, 3]}", a); break;
     case 11:
       snprintf(out, bytes, "\"$push\": {\"l.%u\": {\"$each\": [%llu], \"$position\": 1}}",

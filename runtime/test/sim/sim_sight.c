@@ -84,8 +84,8 @@ void sim_sight_print(const sim_receipt *receipt) {
     size_t length = 1;
     if (ms_value_to_json(update->alloc, op->operand, 0, &json) == MS_OK)
       (void)!ms_value_to_string(json, &text, &length);
-    printf("    %u: %s \"%s\" %.*s", (unsigned)op->group, msi_op_name(op),
-           msi_op_print(op, path, sizeof path), (int)length, text);
+    printf("                     %u: %s \"%s\" %.*s", (unsigned)op->group,
+           msi_op_name(op), msi_op_print(op, path, sizeof path), (int)length, text);
     if (i >= marks && receipt->sights[i - marks] != SIM_SIGHT_ANY)
       printf(", sees %lld", (long long)receipt->sights[i - marks]);
     printf("\n");

@@ -25,7 +25,7 @@ void sim_note(sim_world *sim, const sim_proc *proc, const char *what, uint64_t a
   for (const char *at = what; *at != '\0'; at++) hash = hash * 31 + (uint8_t)*at;
   sim->hash = mix(mix(hash, a), b);
   if (!sim->options.trace) return;
-  printf("%12.6f ms ", (double)sim->now / 1e6);
+  printf("%12.6f ms ", (double)(sim->now - SIM_BEGIN_NS) / 1e6);
   if (proc != NULL) printf("peer %d ", proc->index);
   printf("%s %llu %llu\n", what, (unsigned long long)a, (unsigned long long)b);
 }
@@ -35,12 +35,15 @@ void sim_fail(sim_world *sim, const char *format, ...) {
   va_list arguments;
   if (sim->report->failed) return;
   sim->report->failed = true;
-  int used = snprintf(message, SIM_MESSAGE_MAX, "at %.6f ms: ", (double)sim->now / 1e6);
+  sim->report->kind = format;
+  int used = snprintf(message, SIM_MESSAGE_MAX,
+                      "at %.6f ms: ", (double)(sim->now - SIM_BEGIN_NS) / 1e6);
   size_t from = used > 0 ? (size_t)used : 0;
   va_start(arguments, format);
   (void)vsnprintf(message + from, SIM_MESSAGE_MAX - from, format, arguments);
   va_end(arguments);
   if (sim->options.trace) printf("FAILED %s\n", message);
+  sim_tell(sim, NULL, "FAILED %s", message);
 }
 
 void *sim_grow(void *items, size_t *capacity, size_t count, size_t item_bytes) {
@@ -146,36 +149,71 @@ static void stop_now(sim_world *sim, sim_proc *proc) {
   sim_run_event(proc, &(sim_event){.kind = SIM_STOP, .a = (uint64_t)proc->index});
 }
 
-static void fault(sim_world *sim) {
+static bool fault_choose(sim_world *sim, sim_decision *out) {
   sim_proc *proc = proc_pick(sim);
   uint64_t kind = sim_random_below(&sim->random, 10);
-  if (proc == NULL) return;
-  if (kind < 2) {
-    if (!sim_may_die(sim, proc) || (proc->in_call && !sim_chance(sim, 500000))) return;
-    sim->report->kills++;
-    sim_kill(proc);
-  } else if (kind < 3) {
-    if (!proc->busy && sim_may_die(sim, proc)) stop_now(sim, proc);
-  } else if (kind < 6) {
-    if (proc->busy || proc->hung_until > sim->now) return;
-    sim->report->hangs++;
-    proc->hung_until = sim->now + sim_hang_time(sim);
-    sim_note(sim, proc, "hangs until", proc->hung_until, 0);
-  } else {
-    sim_link_break_one(sim);
+  if (proc == NULL) return false;
+  out->proc = (uint64_t)proc->index;
+  if (kind >= 6) return sim_link_choose(sim, out);
+  if (kind >= 3) {
+    out->effect = SIM_EFFECT_HANGS;
+    out->ns = sim_hang_time(sim);
+    return true;
   }
+  out->effect = kind < 2 ? SIM_EFFECT_DIES : SIM_EFFECT_STOPS;
+  if (!sim_may_die(sim, proc)) return false;
+  return kind == 2 || !proc->in_call || sim_chance(sim, 500000);
 }
 
-static void fault_event(sim_world *sim) {
+/* False: not any more. */
+static bool fault_do(sim_world *sim, const sim_decision *what) {
+  if (what->effect == SIM_EFFECT_LINK_BREAKS) return sim_link_break(sim, what);
+  if (what->proc >= (uint64_t)sim->proc_count) return false;
+  sim_proc *proc = sim->procs[what->proc];
+  if (!proc->alive) return false;
+  if (what->effect == SIM_EFFECT_DIES) {
+    sim->report->kills++;
+    sim_tell(sim, proc, "is killed%s", proc->in_call ? " in a call it hangs in" : "");
+    sim_kill(proc);
+  } else if (what->effect == SIM_EFFECT_STOPS) {
+    if (proc->busy) return false;
+    stop_now(sim, proc);
+  } else {
+    if (proc->busy || proc->hung_until > sim->now) return false;
+    sim->report->hangs++;
+    proc->hung_until = sim->now + what->ns;
+    sim_note(sim, proc, "hangs until", proc->hung_until, 0);
+    sim_tell(sim, proc, "hangs for %.3f ms", (double)what->ns / 1e6);
+  }
+  return true;
+}
+
+static void fault_event(sim_world *sim, uint64_t number) {
   if (sim->calm || sim->weather.fault_every_ns == 0) return;
-  fault(sim);
-  sim_schedule(sim, sim_delay(sim, 4 * sim->weather.fault_every_ns), SIM_FAULT, 0, 0);
+  uint64_t next = sim_delay(sim, 4 * sim->weather.fault_every_ns);
+  sim_decision made = {.act = SIM_ACT_FAULT, .a = number, .time = sim->now};
+  if (sim->options.only != NULL) {
+    const sim_decision *planned = sim_planned(sim, SIM_ACT_FAULT, NULL, number);
+    if (planned != NULL) made = *planned;
+  } else if (!fault_choose(sim, &made)) {
+    made.effect = SIM_EFFECT_NONE;
+  }
+  sim_dice(sim, SIM_FAULT, number, 1, 0); /* whether chosen or planned */
+  if (made.effect != SIM_EFFECT_NONE && fault_do(sim, &made)) sim_decided(sim, &made);
+  sim_schedule(sim, next, SIM_FAULT, number + 1, 0);
 }
 
-static void birth_event(sim_world *sim) {
-  if (sim->calm || sim->births_left == 0) return;
-  sim->births_left--;
-  if (live_count(sim, false) < SIM_LIVE_MAX) sim_birth(sim, false);
+static void birth_event(sim_world *sim, uint64_t number) {
+  if (sim->calm) return;
+  bool wanted = live_count(sim, false) < SIM_LIVE_MAX;
+  if (sim->options.only != NULL)
+    wanted = sim_planned(sim, SIM_ACT_BIRTH, NULL, number) != NULL;
+  if (!wanted) {
+    sim_stillbirth(sim);
+    return;
+  }
+  sim_decided(sim, &(sim_decision){.act = SIM_ACT_BIRTH, .a = number, .time = sim->now});
+  sim_birth(sim, false);
 }
 
 /* ----- running */
@@ -199,7 +237,9 @@ static sim_proc *event_proc(const sim_world *sim, const sim_event *event) {
 }
 
 static void poll_event(sim_world *sim, sim_proc *proc) {
+  sim_dice(sim, SIM_POLL, (uint64_t)proc->index, ++proc->polls, 1);
   sim_owner_poll(proc);
+  sim_dice(sim, SIM_POLL, (uint64_t)proc->index, proc->polls, 2);
   uint64_t delay = sim->weather.poll_delay_ns;
   if (sim->calm && delay < 5 * SIM_MS) delay = 5 * SIM_MS;
   sim_schedule(sim, 1000 + sim_delay(sim, 4 * delay), SIM_POLL, (uint64_t)proc->index, 0);
@@ -228,15 +268,33 @@ void sim_handle(sim_proc *proc, const sim_event *event) {
   }
 }
 
+static bool is_of_link(const sim_event *event) {
+  return event->kind >= SIM_READ && event->kind <= SIM_ACCEPT;
+}
+
+static void event_dice(sim_world *sim, const sim_event *event, sim_proc *proc) {
+  uint64_t count = event->b;
+  uint64_t whose = event->a;
+  if (is_of_link(event)) {
+    sim_conn *conn = sim->conns[event->a];
+    whose = conn->name << 1 | event->b;
+    count = ++conn->events;
+  } else if (proc != NULL) {
+    count = ++proc->events;
+  }
+  sim_dice(sim, event->kind, whose, count, 0);
+}
+
 static void event_run(sim_world *sim, const sim_event *event) {
   sim_proc *proc = event_proc(sim, event);
   sim->report->events++;
+  event_dice(sim, event, proc);
   if (event->kind == SIM_RESUME) {
     if (sim->procs[event->a]->hangs) sim_resume(sim->procs[event->a]);
   } else if (event->kind == SIM_FAULT) {
-    fault_event(sim);
+    fault_event(sim, event->a);
   } else if (event->kind == SIM_BIRTH) {
-    birth_event(sim);
+    birth_event(sim, event->a);
   } else if (proc == NULL || !proc->alive) {
     if (event->kind >= SIM_READ)
       sim_link_event(sim, event); /* nobody's: it only tidies up */
@@ -316,6 +374,30 @@ static void weather_make(sim_world *sim) {
   if (sim_chance(sim, 180000)) weather_of_hangs(w);
 }
 
+/* For a plan that does without: see SIM_PLAIN_COUNT. */
+static void weather_calm_down(sim_weather *w, uint32_t plain) {
+  if (plain & 1) w->link_delay_ns = 20000;
+  if (plain & 2) w->clock_skew_ns = 0;
+  if (plain & 4) w->kernel_bytes = 65536;
+  if (plain & 8) w->room_bytes = 262144;
+  if (plain & 16) w->log_records = 1000000;
+  if (plain & 32) w->readonly = 0;
+  if (plain & 64) w->no_host = 0;
+  if (plain & 128) w->index_nodes = 0;
+  if (plain & 256) w->outbox_bytes = 1 << 20;
+  if (plain & 512) w->replaces = false;
+}
+
+static void weather_tell(const sim_world *sim) {
+  const sim_weather *w = &sim->weather;
+  sim_tell(sim, NULL,
+           "weather: links take up to %.3f ms and hold %zu bytes, clocks differ by up to "
+           "%.0f ms, logs hold %zu entries, host_timeout %.0f ms",
+           (double)w->link_delay_ns / 1e6, w->kernel_bytes,
+           (double)w->clock_skew_ns / 1e6, w->log_records,
+           (double)w->host_timeout_ns / 1e6);
+}
+
 /* ----- a run */
 
 static void run_active(sim_world *sim) {
@@ -327,14 +409,16 @@ static void run_active(sim_world *sim) {
   }
   uint64_t spread = sim_chance(sim, 500000) ? 1000 : span / 4;
   for (unsigned i = 0; i < w->procs; i++) {
-    sim_schedule(sim, i == 0 ? 0 : sim_delay(sim, spread), SIM_BIRTH, 0, 0);
+    sim_schedule(sim, i == 0 ? 0 : sim_delay(sim, spread), SIM_BIRTH, i, 0);
   }
   for (unsigned i = 0; i < w->births; i++) {
-    sim_schedule(sim, sim_random_below(&sim->random, span), SIM_BIRTH, 0, 0);
+    sim_schedule(sim, sim_random_below(&sim->random, span), SIM_BIRTH, w->procs + i, 0);
   }
-  sim->births_left = w->procs + w->births;
   sim->writes_left = w->writes;
   sim_schedule(sim, w->fault_every_ns, SIM_FAULT, 0, 0);
+  const sim_plan *only = sim->options.only;
+  if (only != NULL && only->until_ns > 0) span = only->until_ns;
+  if (sim->options.record != NULL) sim->options.record->until_ns = span;
   run_until(sim, sim->now + span);
 }
 
@@ -343,6 +427,7 @@ static void run_calm(sim_world *sim) {
   const char *problem = "nothing ran";
   sim->calm = true;
   sim_note(sim, NULL, "calm", 0, 0);
+  sim_tell(sim, NULL, "from here on no faults and no writes");
   uint64_t limit = sim->now + 60000 * SIM_MS;
   while (problem != NULL && sim->now < limit && !sim->report->failed) {
     if (live_count(sim, true) == 0) sim_birth(sim, true);
@@ -355,6 +440,7 @@ static void run_calm(sim_world *sim) {
 }
 
 static void run_stop(sim_world *sim) {
+  sim->is_over = true;
   for (int i = 0; i < sim->proc_count && !sim->report->failed; i++) {
     if (sim->procs[i]->alive && !sim->procs[i]->busy) stop_now(sim, sim->procs[i]);
     run_until(sim, sim->now + sim_delay(sim, 2 * SIM_MS));
@@ -362,12 +448,14 @@ static void run_stop(sim_world *sim) {
 }
 
 static void sim_fini(sim_world *sim) {
+  sim->is_over = true;
   for (int i = 0; i < sim->proc_count; i++) sim_proc_forget(sim->procs[i]);
   sim_link_fini(sim);
   sim_group_fini(sim);
   for (int i = 0; i < sim->proc_count; i++) free(sim->procs[i]);
   ms_value_release(sim->defaults);
   free(sim->heap);
+  free(sim->done);
   if (sim->live_blocks != 0) sim_fail(sim, "%zu blocks were not freed", sim->live_blocks);
 }
 
@@ -375,9 +463,12 @@ void sim_run(const sim_options *options, sim_report *report) {
   sim_world world = {.options = *options, .report = report};
   memset(report, 0, sizeof *report);
   world.alloc = (ms_alloc){counting_resize, &world};
-  world.now = 1000000 * SIM_MS;
-  sim_random_seed(&world.random, options->seed);
+  world.now = SIM_BEGIN_NS;
+  sim_plan_begin(&world);
+  sim_dice(&world, SIM_DICE_WEATHER, 0, 0, 0);
   weather_make(&world);
+  if (options->only != NULL) weather_calm_down(&world.weather, options->only->plain);
+  weather_tell(&world);
   sim_fault_begin(&world);
   world.defaults = sim_program_defaults(&world);
   run_active(&world);
@@ -387,7 +478,7 @@ void sim_run(const sim_options *options, sim_report *report) {
     report->entries += world.groups[i]->version_count;
   report->founded = world.group_count;
   report->hash = world.hash;
-  report->time_ns = world.now - 1000000 * SIM_MS;
+  report->time_ns = world.now - SIM_BEGIN_NS;
   sim_fini(&world);
 }
 
