@@ -403,24 +403,24 @@ static ms_status check_no_array(const msi_engine *self, const msi_op *op,
 /* What goes deeper may go too deep; only then the value is walked. */
 static ms_status check_depth(const msi_engine *self, const msi_op *op,
                              const ms_value *value) {
-  size_t room = MS_DEPTH_MAX - (size_t)op->target->count;
-  if (op->target->count <= op->path->count || msi_value_depth(value, room) <= room) {
+  size_t room = MS_DEPTH_MAX - (size_t)op->path->count;
+  if (op->path->count <= op->target->count || msi_value_depth(value, room) <= room) {
     return MS_OK;
   }
   char text[MSI_PRINT_BYTES];
   return msi_fail(self->error, MS_ELIMIT,
                   "$rename: \"%s\" would be deeper than %d levels",
-                  msi_path_print(op->target, text, sizeof text), MS_DEPTH_MAX);
+                  msi_path_print(op->path, text, sizeof text), MS_DEPTH_MAX);
 }
 
 /* The value is in place already when it is equal, be it of the other type of number. */
 static ms_status store_renamed(msi_engine *self, const msi_op *op,
                                const ms_value *value) {
-  msi_route route = {op->target->segments, op->target->count};
+  msi_route route = {op->path->segments, op->path->count};
   msi_trail found;
   msi_trail_walk(&found, self, route);
   size_t containers = found.found < route.count ? found.found + 1 : route.count;
-  ms_status st = check_no_array(self, op, op->target, &found, containers);
+  ms_status st = check_no_array(self, op, op->path, &found, containers);
   if (st != MS_OK) return st;
   if (found.is_blocked) return msi_engine_fail_blocked(self, op, route, &found);
   if (found.found == route.count && msi_compare(found.at[found.found], value) == 0) {
@@ -430,13 +430,15 @@ static ms_status store_renamed(msi_engine *self, const msi_op *op,
   return msi_engine_settle(self, route, &found, outcome);
 }
 
+/* The operation at the target, where MongoDB does the whole: it decides which of several
+ * failures is told. */
 static ms_status run_rename(msi_engine *self, const msi_op *op) {
-  msi_route route = {op->path->segments, op->path->count};
+  msi_route route = {op->target->segments, op->target->count};
   msi_trail found;
   msi_trail_walk(&found, self, route);
   if (found.is_blocked) return msi_engine_fail_blocked(self, op, route, &found);
   if (found.found < route.count) return MS_OK;
-  ms_status st = check_no_array(self, op, op->path, &found, route.count);
+  ms_status st = check_no_array(self, op, op->target, &found, route.count);
   const ms_value *value = found.at[route.count];
   if (st == MS_OK) st = check_depth(self, op, value);
   if (st != MS_OK) return st;
@@ -477,9 +479,9 @@ static ms_status run_next(msi_engine *self, const ms_update *update, size_t *at)
   switch (op->code) {
     case MSI_CODE_GUARD: return run_guard(self, op);
     case MSI_CODE_WHERE: return run_where(self, op);
-    case MSI_CODE_MARK: return MS_OK; /* concurrent patches ask for it */
-    case MSI_CODE_RENAME: return run_rename(self, op);
-    case MSI_CODE_RENAME_TO: return MS_OK; /* MSI_CODE_RENAME goes there */
+    case MSI_CODE_MARK: return MS_OK;   /* concurrent patches ask for it */
+    case MSI_CODE_RENAME: return MS_OK; /* done at its target */
+    case MSI_CODE_RENAME_TO: return run_rename(self, op);
     default: return msi_engine_run(self, op, route);
   }
 }

@@ -109,6 +109,7 @@ ms_status msi_builder_add_target(msi_builder *self, const msi_op *rename,
                                  ms_error *error) {
   msi_op *op = msi_builder_add(self, MSI_CODE_RENAME_TO, ms_path_retain(rename->target));
   op->operand = ms_value_null();
+  op->target = ms_path_retain(rename->path);
   return msi_op_check(self->block.alloc, op, error);
 }
 

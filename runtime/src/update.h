@@ -47,9 +47,9 @@ typedef enum msi_code {
   MSI_CODE_SET_ON_INSERT = 11, /* does nothing: here documents always exist */
   MSI_CODE_RENAME = 12,        /* operand: where to, as an array of keys */
   MSI_CODE_RENAME_TO =
-      13,             /* stands at the place where a $rename goes, never on the wire */
-  MSI_CODE_POP = 14,  /* operand: -1: the first, 1: the last */
-  MSI_CODE_PULL = 15, /* operand: as in documents */
+      13,                 /* stands where a $rename goes and does it, never on the wire */
+  MSI_CODE_POP = 14,      /* operand: -1: the first, 1: the last */
+  MSI_CODE_PULL = 15,     /* operand: as in documents */
   MSI_CODE_PULL_ALL = 16, /* operand: array of values */
   /* $push with modifiers; operand: [elements, position, slice, sort], the last three nil
    * where absent; sort = 1 or -1, or [[key, 1 or -1]...] in the order of keys. */
@@ -73,7 +73,7 @@ typedef struct msi_op {
   msi_selection *selection; /* retained; the rest of a positional path, else NULL */
   const ms_value *operand;  /* retained; ms_value_null() when the operator has none */
   ms_query *query; /* retained; the operand compiled: PULL, PULL_ALL, ADD_TO_SET, WHERE */
-  ms_path *target; /* retained; RENAME: where to */
+  ms_path *target; /* retained; RENAME: where to; RENAME_TO: where from */
 } msi_op;
 
 struct ms_update {

@@ -441,21 +441,6 @@ local function run(document, operations, filters)
   return nil, result.code
 end
 
--- Whether a $rename fails at its source or at its target is open, so where another operation fails,
--- too, the code may be that of either.
-local function codes_apart(document, operations, filters, codes)
-  local moving, others = {}, {}
-  for _, operation in ipairs(operations) do
-    local is_rename = operation.operator == rename_to or operation.operator == rename_from
-    table.insert(is_rename and moving or others, operation)
-  end
-  for _, list in ipairs { moving, others } do
-    local _, code = run(document, list, filters)
-    if code then codes[code] = true end
-  end
-  return codes
-end
-
 ---The document after the update; or nil and the codes of which the refusal has one, as a set.
 ---@param document table
 ---@param update table
@@ -469,9 +454,7 @@ function M.apply(document, update, options)
   end
   local result, code = run(document, operations, filters)
   if result then return result end
-  codes = { [code] = true }
-  if update["$rename"] then codes_apart(document, operations, filters, codes) end
-  return nil, codes
+  return nil, { [code] = true }
 end
 
 ---The names of the operators that the model knows.
