@@ -551,7 +551,7 @@ static void test_a_failed_read_leaves_the_reader_where_it_was(void **state) {
   static const char *const inputs[] = {
       "", "c1", "a5616263", "cd01", "dd00000009", "de0009", "81a161", "d30102", "ff"};
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
-    uint8_t data[16];
+    uint8_t data[16] = {0};
     size_t length = from_hex(inputs[i], data);
     msi_reader in = {data, data + length};
     bool flag = false;

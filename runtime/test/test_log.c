@@ -500,7 +500,7 @@ static int on_a_small_disk(void *ud, int in, int out) {
   (void)in;
   (void)out;
   if (unshare(CLONE_NEWNS) != 0 ||
-      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount("none", "/", "", MS_REC | MS_PRIVATE, NULL) != 0 ||
       mount("tmpfs", home->path, "tmpfs", 0, "size=4m,mode=0700") != 0) {
     return 77;
   }
@@ -528,7 +528,7 @@ static int on_a_small_disk(void *ud, int in, int out) {
   struct stat info;
   if (fstatat(directory.fd, "arena.4.log", &info, 0) == 0) return 9;
   /* Room comes back, and so does the log. */
-  if (mount(NULL, home->path, NULL, MS_REMOUNT, "size=80m") != 0) return 10;
+  if (mount("tmpfs", home->path, "tmpfs", MS_REMOUNT, "size=80m") != 0) return 10;
   if (append_next(log, version + 1, sizeof data, data) != MS_OK) return 11;
   self = (reader){.largest = sizeof data, .expected = expected};
   if (!msi_log_read(log, NULL, version - 3, on_record, &self) || self.wrong) return 12;
