@@ -51,7 +51,7 @@ typedef struct msi_condition {
   msi_value_set *set;                    /* IN: owned */
   int64_t number;                        /* SIZE; MOD: the divisor */
   int64_t remainder;                     /* MOD */
-  uint32_t types;                        /* TYPE: bits, see query.c */
+  uint32_t types;                        /* TYPE: bits, see below */
   struct msi_condition *children, *next; /* owned */
 } msi_condition;
 
