@@ -43,7 +43,8 @@ enum {
 #define SIM_BEGIN_NS (1000000 * SIM_MS) /* the world's clock at the start of a run */
 
 /* Faults of the world that break a promise, to show that the checks find them; and some worse than any
- * kernel that must not. */
+ * kernel that must not. Those that stand for mistakes one might make in the library are made by the
+ * fake kernel or by the linker (sim_fault.c), never by a switch in the library. */
 typedef enum sim_bug {
   SIM_BUG_NONE,
   SIM_BUG_COMMIT_CURRENT,     /* commit says "current" whatever the term is */
@@ -64,6 +65,15 @@ typedef enum sim_bug {
   SIM_BUG_SNAPSHOT_POSITIONS, /* snapshots do not say who moved what */
   SIM_BUG_POSITION_FLOOR,     /* what the index has forgotten counts as unmoved */
   SIM_BUG_CONDITION_VIEW,     /* a condition that holds in the view is not asked again */
+  SIM_BUG_SEND_FIRST,         /* an entry is sent before the log has it */
+  SIM_BUG_LOG_EARLY,        /* a candidate reads the old log before it raises the term */
+  SIM_BUG_DEDUPE_NONE,      /* a new host does not know what the old one decided last */
+  SIM_BUG_SNAPSHOT_NUMBERS, /* snapshots do not say what was decided last */
+  SIM_BUG_DEFAULTS_WIN,     /* a joiner keeps its own defaults */
+  SIM_BUG_CONFLICT_FLOOR,   /* what the index has forgotten counts as not there */
+  SIM_BUG_REJECTION_LOST,   /* a snapshot does not say which patches were rejected */
+  SIM_BUG_DEPENDENT_LIVES,  /* what was written on top of a rejected patch stands */
+  SIM_BUG_TICK_BLAMED,      /* late ticks count as punctual ones */
   SIM_BUG_DORMANT_SHOWN, /* the view takes a patch whose condition does not hold as applied */
   SIM_BUG_TOLERATED,     /* from here on: what the protocol has to stand */
   SIM_BUG_LINK_TWICE = SIM_BUG_TOLERATED, /* a link delivers a frame twice */
@@ -366,6 +376,13 @@ struct sim_proc {
   uint64_t tick_serial, tick_time;
   msi_link_id last_link;
   bool dialling;
+  struct
+  { /* of planted bugs: what is stored too late, and a log that was read too early */
+    struct sim_log *log;
+    uint64_t version, term;
+    uint8_t *data;
+    size_t bytes, count;
+  } late;
 
   /* what it holds in the group file */
   sim_group *group;
@@ -516,6 +533,8 @@ void sim_listener_sweep(sim_world *sim, uint64_t term);
 void sim_link_fini(sim_world *sim);
 
 /* ----- sim_group.c */
+/* A planted bug has sent an entry first: now it is stored. */
+void sim_group_store_late(sim_proc *proc);
 void sim_port_init(sim_proc *proc);
 /* What the kernel does when a process ends. */
 void sim_group_release(sim_proc *proc);
@@ -569,6 +588,10 @@ void sim_fold_clause(sim_world *sim, char *out, size_t bytes);
 void sim_fold_check(sim_world *sim, const sim_group *group);
 
 /* ----- sim_fault.c */
+/* The process calls into the library from here on. */
+void sim_fault_enter(const sim_proc *proc);
+/* It is about to be the host of a later term. */
+void sim_fault_takeover(const sim_proc *proc);
 /* From now on, for this thread: the library has the bug and the size of index of this world. */
 void sim_fault_begin(const sim_world *sim);
 /* The update as a writer with the bug submits it: retained, often `update` itself. */

@@ -8,11 +8,16 @@
 
 #include "builder.h"
 #include "conflict_index.h"
+#include "replica_state.h"
 #include "sim.h"
 
 /* The world under way. Functions of the library know of none, so it cannot be an argument. */
 static sim_bug current_bug;
 static size_t current_index_nodes;
+
+static const sim_proc *current_proc;
+
+void sim_fault_enter(const sim_proc *proc) { current_proc = proc; }
 
 void sim_fault_begin(const sim_world *sim) {
   current_bug = sim->options.bug;
@@ -90,6 +95,60 @@ bool __wrap_msi_positions_conflict(const msi_conflicts *conflicts, const msi_pat
   *winner = found;
   if (is_floor) *by_floor = true;
   return true;
+}
+
+void __real_msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
+                                const ms_value *root, msi_conflict *out);
+void __wrap_msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
+                                const ms_value *root, msi_conflict *out);
+
+void __wrap_msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
+                                const ms_value *root, msi_conflict *out) {
+  __real_msi_conflicts_check(conflicts, patch, root, out);
+  if (out->status == MS_OK) return;
+  if ((current_bug == SIM_BUG_CONFLICT_FLOOR && out->by_floor) ||
+      (current_bug == SIM_BUG_DEPENDENT_LIVES && out->by_dependence)) {
+    out->status = MS_OK;
+  }
+}
+
+/* ----- snapshots */
+
+ms_status __real_msi_members_unpack(msi_reader *in, msi_members *out);
+ms_status __wrap_msi_members_unpack(msi_reader *in, msi_members *out);
+ms_status __real_msi_receiver_end(msi_receiver *receiver, ms_error *error);
+ms_status __wrap_msi_receiver_end(msi_receiver *receiver, ms_error *error);
+
+ms_status __wrap_msi_members_unpack(msi_reader *in, msi_members *out) {
+  ms_status status = __real_msi_members_unpack(in, out);
+  for (size_t i = 0; status == MS_OK && i < out->count; i++) {
+    if (current_bug == SIM_BUG_SNAPSHOT_NUMBERS) out->items[i].decided = 0;
+  }
+  return status;
+}
+
+ms_status __wrap_msi_receiver_end(msi_receiver *receiver, ms_error *error) {
+  ms_status status = __real_msi_receiver_end(receiver, error);
+  if (status != MS_OK || current_bug != SIM_BUG_DEFAULTS_WIN) return status;
+  msi_snapshot *state = msi_receiver_state(receiver);
+  ms_value_release(state->root);
+  state->root = ms_value_retain(current_proc->sim->defaults);
+  return status;
+}
+
+/* ----- takeover */
+
+/* As if the number of the last decision were no part of the history: what a writer has not heard of
+ * counts as not decided, and it sends that again. */
+void sim_fault_takeover(const sim_proc *proc) {
+  if (current_bug != SIM_BUG_DEDUPE_NONE) return;
+  for (int i = 0; i < proc->sim->proc_count; i++) {
+    const sim_proc *other = proc->sim->procs[i];
+    if (!other->alive || other->in_call || other->group != proc->group) continue;
+    msi_member *member = msi_members_find(&proc->replica->members, other->id);
+    uint64_t settled = other->replica->submitted - other->replica->pending.count;
+    if (member != NULL && member->decided > settled) member->decided = settled;
+  }
 }
 
 /* ----- writers */

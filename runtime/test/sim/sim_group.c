@@ -85,6 +85,26 @@ static void log_store(sim_log *log, uint64_t version, const uint8_t *data, size_
   sim_link_overwritten(log->writer, lost);
 }
 
+/* Keeps an entry back that is to be stored when the call is over. */
+static void store_later(sim_proc *proc, sim_log *log, uint64_t version,
+                        const uint8_t *data, size_t bytes) {
+  sim_group_store_late(proc);
+  proc->late.data = malloc(bytes + 1);
+  if (proc->late.data == NULL) abort();
+  memcpy(proc->late.data, data, bytes);
+  proc->late.log = log;
+  proc->late.version = version;
+  proc->late.bytes = bytes;
+}
+
+void sim_group_store_late(sim_proc *proc) {
+  if (proc->late.data == NULL) return;
+  if (proc->late.log->writer == proc)
+    log_store(proc->late.log, proc->late.version, proc->late.data, proc->late.bytes);
+  free(proc->late.data);
+  proc->late.data = NULL;
+}
+
 /* ----- the end of a process */
 
 static void own_logs_close(sim_proc *proc) {
@@ -307,6 +327,9 @@ static ms_status port_prepare(void *ud, uint64_t term, ms_error *error) {
   if (!sim_point(proc, SIM_AT_PREPARE) || proc->group == NULL) return MS_ELIMIT;
   if (sim_happens(proc, SIM_AT_DISK, sim->weather.disk_full)) return MS_ELIMIT;
   sim_note(sim, proc, "prepares term", term, 0);
+  const sim_log *old = log_at(sim, proc->group, proc->group->term);
+  proc->late.term = proc->group->term;
+  proc->late.count = old == NULL ? 0 : old->count;
   log_make(proc, proc->group, term);
   if (!sim_point(proc, SIM_AT_PREPARE)) return MS_ELIMIT;
   sim_listener_open(proc, term);
@@ -343,6 +366,8 @@ static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn
   if (log == NULL) return false;
   size_t count = log->count; /* the tail is loaded once */
   if (sim->options.bug == SIM_BUG_LOG_TAIL && count > 0) count--;
+  if (sim->options.bug == SIM_BUG_LOG_EARLY && term == proc->late.term)
+    count = proc->late.count;
   sim_note(sim, proc, "reads the log of term", term, count);
   if (log->ready && after < log->base) return false;
   if (log->first > 0 && after < log->records[log->first - 1].version) return false;
@@ -363,6 +388,7 @@ static void port_mark_ready(void *ud, uint64_t term, uint64_t base, uint64_t pre
   if (!sim_point(proc, SIM_AT_READY)) return;
   sim_log *log = log_of(proc, term);
   sim_note(proc->sim, proc, "is ready in term, with base", term, base);
+  sim_fault_takeover(proc);
   sim_tell(proc->sim, proc, "is host of term %llu, from version %llu on",
            (unsigned long long)term, (unsigned long long)base);
   if (log == NULL) return;
@@ -399,7 +425,11 @@ static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
   bool early = proc->group->term == term;
   if (sim->options.bug == SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_COMMIT))
     return MS_OK;
-  log_store(log, version, data, bytes);
+  if (sim->options.bug == SIM_BUG_SEND_FIRST) {
+    store_later(proc, log, version, data, bytes);
+  } else {
+    log_store(log, version, data, bytes);
+  }
   sim_note(sim, proc, "stores version in term", version, term);
   if (sim->options.bug != SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_COMMIT))
     return MS_OK;
@@ -421,7 +451,9 @@ static void port_deliver(void *ud, const struct msi_delivery *delivery) {
   sim_note(proc->sim, proc, "delivers kind, version", (uint64_t)delivery->kind,
            delivery->version);
   sim_check_delivery(proc, delivery);
-  sim_owner_deliver(proc, delivery);
+  msi_delivery changed = *delivery;
+  if (proc->sim->options.bug == SIM_BUG_REJECTION_LOST) changed.rejected_count = 0;
+  sim_owner_deliver(proc, &changed);
   if (delivery->kind == MSI_DELIVER_FAILED) proc->failed = true;
 }
 

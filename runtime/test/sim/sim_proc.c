@@ -132,11 +132,13 @@ bool sim_enter(sim_proc *proc) {
   if (!proc->alive || proc->in_call) return false;
   proc->in_call = true;
   proc->hung_in_call = false;
+  sim_fault_enter(proc);
   return true;
 }
 
 void sim_leave(sim_proc *proc) {
   proc->in_call = false;
+  if (proc->alive) sim_group_store_late(proc);
   if (proc->alive && proc->failed) {
     sim_tell(proc->sim, proc, "gives up");
     sim_kill(proc);
@@ -237,6 +239,7 @@ void sim_proc_forget(sim_proc *proc) {
   sim_kill(proc);
   proc_free(proc);
   sim_owner_forget(proc);
+  free(proc->late.data);
   if (proc->fiber == NULL) return;
   free(proc->fiber->stack);
   free(proc->fiber);
@@ -281,6 +284,7 @@ static void point_hang(sim_proc *proc, const sim_decision *made) {
   proc->hangs = true;
   fiber_to_world(proc->fiber);
   proc->hangs = false;
+  sim_fault_enter(proc);
   sim_note(sim, proc, "goes on", proc->alive, 0);
   if (proc->alive) sim_tell(sim, proc, "goes on");
 }

@@ -245,6 +245,13 @@ static void poll_event(sim_world *sim, sim_proc *proc) {
   sim_schedule(sim, 1000 + sim_delay(sim, 4 * delay), SIM_POLL, (uint64_t)proc->index, 0);
 }
 
+static void tick(sim_proc *proc) {
+  uint64_t now = sim_clock(proc), due = proc->tick_time;
+  proc->tick_time = SIM_NEVER;
+  if (proc->sim->options.bug == SIM_BUG_TICK_BLAMED && due < now) now = due;
+  msi_replica_tick(proc->replica, now);
+}
+
 void sim_handle(sim_proc *proc, const sim_event *event) {
   sim_world *sim = proc->sim;
   switch (event->kind) {
@@ -257,8 +264,7 @@ void sim_handle(sim_proc *proc, const sim_event *event) {
     case SIM_TICK:
       if (event->b != proc->tick_serial || !sim_enter(proc)) return;
       sim_note(sim, proc, "tick", 0, 0);
-      proc->tick_time = SIM_NEVER;
-      msi_replica_tick(proc->replica, sim_clock(proc));
+      tick(proc);
       sim_leave(proc);
       return;
     case SIM_POLL:
@@ -503,6 +509,15 @@ const char *sim_bug_name(sim_bug bug) {
       [SIM_BUG_SNAPSHOT_POSITIONS] = "snapshot-positions",
       [SIM_BUG_POSITION_FLOOR] = "position-floor",
       [SIM_BUG_CONDITION_VIEW] = "condition-view",
+      [SIM_BUG_SEND_FIRST] = "send-first",
+      [SIM_BUG_LOG_EARLY] = "log-early",
+      [SIM_BUG_DEDUPE_NONE] = "dedupe-none",
+      [SIM_BUG_SNAPSHOT_NUMBERS] = "snapshot-numbers",
+      [SIM_BUG_DEFAULTS_WIN] = "defaults-win",
+      [SIM_BUG_CONFLICT_FLOOR] = "conflict-floor",
+      [SIM_BUG_REJECTION_LOST] = "rejection-lost",
+      [SIM_BUG_DEPENDENT_LIVES] = "dependent-lives",
+      [SIM_BUG_TICK_BLAMED] = "tick-blamed",
       [SIM_BUG_DORMANT_SHOWN] = "dormant-shown",
       [SIM_BUG_LINK_TWICE] = "link-twice",
       [SIM_BUG_LINK_SWAP] = "link-swap",
