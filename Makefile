@@ -5,7 +5,7 @@ BUILD ?= build
 BUILD_TYPE ?= RelWithDebInfo
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
-SEEDS ?= 5000
+SEEDS ?= 20000
 DURATION ?= 60
 
 .DEFAULT_GOAL := build
@@ -50,11 +50,12 @@ lint:
 
 # Many seeds of the replica's simulator, each replayed exactly by its number.
 sim: build
-	@$(BUILD)/runtime/sim --seeds 1..$(SEEDS)
+	@scripts/simulate $(BUILD) 1 $(SEEDS)
 
-# Real processes that are killed and stalled at random for DURATION seconds.
+# Real processes that are killed and stalled at random for DURATION seconds, and the simulator beside
+# them with seeds that are new each time.
 soak: build
-	@$(BUILD)/bin/memshare run spec/support/soak.lua $(DURATION)
+	@scripts/soak $(BUILD) $(DURATION)
 
 # Every fuzz target for DURATION seconds.
 fuzz:

@@ -2,6 +2,7 @@
  * The command line of the simulator.
  *
  *   sim --seeds A..B [--bug NAME]    runs seeds A to B; 0: all hold
+ *                    [--for S]       ... as many as S seconds allow
  *   sim --seed N [--trace]           runs one, with all that happens
  *   sim --seed N --shrink            ... and looks for what its failure needs
  *   sim --seed N --only PLAN         ... by a plan that shrinking has printed, as a story
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sim.h"
 
@@ -27,8 +29,8 @@ enum { SHRINK_SECONDS = 20, SHRINK_RUNS = 20000, SHRINKS_AT_ALL = 3 };
 enum { SHRINK_RUNS_TESTED = 600, SHRUNK_MOST = 12 };
 
 static int usage(void) {
-  fputs("usage: sim --seeds A..B [--bug NAME] [--go-on] | --bites N | --shrinks N | "
-        "--replays N |\n"
+  fputs("usage: sim --seeds A..B [--for S] [--bug NAME] [--go-on] | "
+        "--bites N | --shrinks N | --replays N |\n"
         "       --seed N [--trace] [--shrink] [--only PLAN] [--bug NAME]\n",
         stderr);
   return 2;
@@ -85,10 +87,19 @@ static void print_shrunk(const sim_options *options) {
   sim_plan_fini(&shrunk.plan);
 }
 
-static int run_seeds(uint64_t from, uint64_t to, sim_bug bug, bool go_on) {
+/* Which seeds, and how long. */
+typedef struct seed_range {
+  uint64_t from, to, seconds; /* 0: as long as it takes */
+  bool go_on;                 /* after a failure */
+} seed_range;
+
+static int run_seeds(const seed_range *range, sim_bug bug) {
   sim_report sum = {0}, report, again;
   int failures = 0;
-  for (uint64_t seed = from; seed <= to; seed++) {
+  uint64_t seed = range->from;
+  time_t end = time(NULL) + (time_t)range->seconds;
+  for (; seed <= range->to; seed++) {
+    if (range->seconds > 0 && time(NULL) >= end) break;
     sim_options options = {.seed = seed, .bug = bug};
     sim_run(&options, &report);
     add(&sum, &report);
@@ -100,9 +111,9 @@ static int run_seeds(uint64_t from, uint64_t to, sim_bug bug, bool go_on) {
     fflush(stdout);
     if (failures++ < SHRINKS_AT_ALL) print_shrunk(&options);
     fflush(stdout);
-    if (!go_on) return 1;
+    if (!range->go_on) return 1;
   }
-  print_sum(to - from + 1, &sum);
+  print_sum(seed - range->from, &sum);
   if (failures > 0) printf("%d seeds failed\n", failures);
   return failures > 0;
 }
@@ -243,15 +254,16 @@ static bool range_of(const char *text, uint64_t *from, uint64_t *to) {
 
 int main(int argc, char **argv) {
   sim_options options = {.seed = 0};
-  bool go_on = false, shrinks = false;
+  seed_range seeds = {0};
+  bool shrinks = false;
   const char *plan = NULL;
-  uint64_t from = 0, to = 0, bites = 0, shrunk = 0, replays = 0;
+  uint64_t bites = 0, shrunk = 0, replays = 0;
   for (int i = 1; i < argc; i++) {
     const char *next = i + 1 < argc ? argv[i + 1] : "";
     if (strcmp(argv[i], "--trace") == 0) {
       options.trace = true;
     } else if (strcmp(argv[i], "--go-on") == 0) {
-      go_on = true;
+      seeds.go_on = true;
     } else if (strcmp(argv[i], "--shrink") == 0) {
       shrinks = true;
     } else if (strcmp(argv[i], "--bug") == 0) {
@@ -261,8 +273,10 @@ int main(int argc, char **argv) {
       plan = next;
       i++;
     } else if (strcmp(argv[i], "--seeds") == 0) {
-      if (!range_of(next, &from, &to)) return usage();
+      if (!range_of(next, &seeds.from, &seeds.to)) return usage();
       i++;
+    } else if (strcmp(argv[i], "--for") == 0) {
+      seeds.seconds = number_of(argc, argv, &i);
     } else if (strcmp(argv[i], "--seed") == 0) {
       options.seed = number_of(argc, argv, &i);
     } else if (strcmp(argv[i], "--bites") == 0) {
@@ -280,6 +294,6 @@ int main(int argc, char **argv) {
   if (replays > 0) return run_replays(replays);
   if (options.seed > 0 && plan != NULL) return run_by_plan(&options, plan);
   if (options.seed > 0) return run_one(&options, shrinks);
-  if (from > 0) return run_seeds(from, to, options.bug, go_on);
+  if (seeds.from > 0) return run_seeds(&seeds, options.bug);
   return usage();
 }
