@@ -415,6 +415,7 @@ MS_API void ms_timer_close(ms_timer *timer); /* accepts NULL */
 typedef struct ms_share ms_share;
 typedef struct ms_receipt ms_receipt;
 typedef struct ms_batch ms_batch;
+typedef struct ms_transaction ms_transaction;
 typedef struct ms_sub ms_sub;
 
 typedef struct ms_share_config {
@@ -632,6 +633,92 @@ MS_API MS_CHECKED ms_status ms_batch_commit(ms_batch *batch, ms_receipt **receip
                                             ms_error *error);
 /* Free; discards what was not committed. Accepts NULL. */
 MS_API void ms_batch_free(ms_batch *batch);
+
+/*
+ * ----- transactions: what is read and written goes together. The draft begins as the share's view; the host
+ * accepts what was written in it, as one patch, only if nothing has changed that was read: else
+ * MS_ECONFLICT. So accepted transactions are as if they had run one after the other, at their place among the
+ * entries.
+ *
+ * A read value counts with all that is inside of it, also when nothing was there. More than MS_READS_MAX
+ * paths, or too long ones, count as reads of what contains them. What was written shows in the view, and
+ * to callbacks, once it is accepted. A transaction that read nothing is a batch; one that wrote nothing is
+ * not sent at all: it has seen the document as it was when it began.
+ *
+ * One at a time per share, none while a batch is open, and the last one must be decided: MS_EBUSY. Polling
+ * and other writes to the share while it is open: MS_EBUSY.
+ */
+MS_API MS_CHECKED ms_status ms_transaction_new(ms_share *share, ms_transaction **out,
+                                               ms_error *error);
+/* out is borrowed until the next write to the draft. MS_ENOENT, MS_EPATH, MS_ETYPE, MS_ECLOSED (over),
+ * MS_ENOMEM. */
+MS_API MS_CHECKED ms_status ms_transaction_get(ms_transaction *transaction,
+                                               const char *path, const ms_value **out);
+MS_API MS_CHECKED ms_status ms_transaction_get_int(ms_transaction *transaction,
+                                                   const char *path, int64_t *out);
+/* With a compiled path. Unless `whole`, a container counts as read only in that there is one: for who goes
+ * on to read inside of it. */
+MS_API MS_CHECKED ms_status ms_transaction_read(ms_transaction *transaction,
+                                                const ms_path *path, bool whole,
+                                                const ms_value **out);
+/* The draft, borrowed until the next write to it. Does not count as read: for who looks first, and then says
+ * what he has read. */
+MS_API const ms_value *ms_transaction_root(const ms_transaction *transaction);
+/* Writes so far. */
+MS_API size_t ms_transaction_writes(const ms_transaction *transaction);
+/* Writes to the draft; statuses as of ms_share_update(), and MS_ECLOSED when it is over. */
+MS_API MS_CHECKED ms_status ms_transaction_set(ms_transaction *transaction,
+                                               const char *path, const ms_value *value,
+                                               ms_error *error);
+MS_API MS_CHECKED ms_status ms_transaction_set_int(ms_transaction *transaction,
+                                                   const char *path, int64_t number,
+                                                   ms_error *error);
+MS_API MS_CHECKED ms_status ms_transaction_unset(ms_transaction *transaction,
+                                                 const char *path, ms_error *error);
+MS_API MS_CHECKED ms_status ms_transaction_patch(ms_transaction *transaction,
+                                                 const ms_value *document,
+                                                 const ms_update_options *options,
+                                                 ms_error *error);
+MS_API MS_CHECKED ms_status ms_transaction_write(ms_transaction *transaction,
+                                                 const ms_write *write, ms_error *error);
+MS_API MS_CHECKED ms_status ms_transaction_update(ms_transaction *transaction,
+                                                  const ms_update *update,
+                                                  ms_error *error);
+/*
+ * Submit; never blocks. The transaction is over, whatever is returned; reads show the draft until it is
+ * freed. receipt may be NULL; otherwise it is retained (NULL: nothing was written). MS_EBUSY (queue full),
+ * MS_ELIMIT, MS_ENOMEM, MS_ENOHOST; MS_ECONFLICT: a snapshot has come meanwhile.
+ */
+MS_API MS_CHECKED ms_status ms_transaction_commit(ms_transaction *transaction,
+                                                  ms_receipt **receipt, ms_error *error);
+/* Discards what was not committed. Accepts NULL. */
+MS_API void ms_transaction_free(ms_transaction *transaction);
+
+#define MS_TRANSACTION_RETRIES 100
+
+typedef struct ms_transaction_options {
+  size_t bytes;     /* set by init */
+  unsigned retries; /* after the first run; init sets MS_TRANSACTION_RETRIES */
+  int timeout_ms;   /* of all runs together; init sets -1: the share's timeout_ms */
+} ms_transaction_options;
+MS_API void ms_transaction_options_init(ms_transaction_options *options);
+/* Reads and writes the draft, may run several times, neither polls nor writes to the share. Anything but
+ * MS_OK discards the writes. */
+typedef ms_status (*ms_transaction_fn)(void *ud, ms_transaction *transaction,
+                                       ms_error *error);
+/*
+ * Run fn and commit; poll until the host has decided; after a conflict run fn again, on a view that shows
+ * what it lost to. Rejections that are followed by another run are not told to ms_share_on_reject().
+ * options may be NULL.
+ *
+ * Returns MS_OK once it is accepted and in the view, what fn returned, MS_ECONFLICT or another reason of the
+ * host after all retries, MS_ETIMEDOUT (it may yet be accepted), MS_ENOHOST (outcome unknown), MS_EBUSY
+ * (inside a callback, batch or transaction), MS_ECLOSED, MS_EREADONLY.
+ */
+MS_API MS_CHECKED ms_status ms_share_transact(ms_share *share, ms_transaction_fn fn,
+                                              void *ud,
+                                              const ms_transaction_options *options,
+                                              ms_error *error);
 
 /* ----- receipts: what became of one patch */
 

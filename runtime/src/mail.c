@@ -118,8 +118,9 @@ static void settle_refused(ms_share *share, uint64_t number, ms_receipt_state st
       share->unknown++;
     }
     msi_receipt_refuse(receipt, state, version, refusal, standing);
+    bool is_told = receipt == NULL || !receipt->is_quiet;
     ms_receipt_release(receipt);
-    note_refusal(share, popped, refusal, standing);
+    if (is_told) note_refusal(share, popped, refusal, standing);
   }
 }
 

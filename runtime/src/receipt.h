@@ -16,6 +16,7 @@ struct ms_receipt {
   ms_share *share; /* borrowed; NULL once the share is freed */
   uint64_t number, version;
   ms_receipt_state state;
+  bool is_quiet; /* its holder hears of a refusal and tries again: nobody else does */
   msi_refusal refusal;      /* rejected or unknown; path retained, paths not kept */
   const ms_value *standing; /* retained */
 };

@@ -45,7 +45,8 @@ ms_status msi_runtime_may_poll(const ms_runtime *runtime, ms_error *error) {
   ms_status status = msi_runtime_guard(runtime);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (runtime->polling) return msi_fail(error, MS_EBUSY, "a callback cannot poll");
-  if (runtime->batches > 0) return msi_fail(error, MS_EBUSY, "a batch is open");
+  if (runtime->batches > 0)
+    return msi_fail(error, MS_EBUSY, "a batch or transaction is open");
   return MS_OK;
 }
 

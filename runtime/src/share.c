@@ -95,6 +95,7 @@ static void share_fini(ms_share *share) {
   msi_view_free(share->view);
   msi_mailbox_fini(&share->mail);
   msi_receipts_fini(&share->receipts);
+  ms_receipt_release(share->transacted);
   msi_notices_fini(&share->notices);
   ms_value_release(share->config.defaults);
   if (share->dir != NULL) msi_alloc_free(alloc, share->dir, strlen(share->dir) + 1);
@@ -188,7 +189,7 @@ static ms_status share_begin(ms_share *share, ms_error *error) {
 
 /* ---------------------------------------------------------------- waiting */
 
-static void share_unpin(ms_share *share) {
+void msi_share_unpin(ms_share *share) {
   share->pins--;
   if (share->pins == 0 && share->references == 0) msi_share_destroy(share);
 }
@@ -200,7 +201,7 @@ static ms_status share_wait(ms_share *share, int timeout_ms, msi_done_fn done, v
   share->pins++;
   ms_status status = msi_runtime_wait(runtime, timeout_ms, done, ud);
   *closed = share->phase != MSI_PHASE_STARTED;
-  share_unpin(share);
+  msi_share_unpin(share);
   return status;
 }
 
@@ -270,6 +271,7 @@ static bool share_is_settled(void *ud) {
 static ms_status share_leave(ms_share *share) {
   bool started = share->phase == MSI_PHASE_STARTED;
   msi_share_drop_batch(share);
+  msi_share_drop_transaction(share);
   share->phase = MSI_PHASE_CLOSED;
   share->last.state = MS_SHARE_CLOSED;
   share->defaults_due = false;
@@ -292,7 +294,10 @@ static ms_status share_leave(ms_share *share) {
 ms_status ms_share_close(ms_share *share, int timeout_ms) {
   ms_status status = msi_runtime_guard(share->runtime);
   if (status != MS_OK || share->phase == MSI_PHASE_CLOSED) return status;
-  if (share->users <= 1) msi_share_drop_batch(share); /* else nothing could poll */
+  if (share->users <= 1) { /* else nothing could poll */
+    msi_share_drop_batch(share);
+    msi_share_drop_transaction(share);
+  }
   share->pins++;
   if (share->phase == MSI_PHASE_STARTED && timeout_ms != 0 &&
       msi_runtime_may_poll(share->runtime, NULL) == MS_OK) {
@@ -302,7 +307,7 @@ ms_status ms_share_close(ms_share *share, int timeout_ms) {
   }
   if (share->users > 0) share->users--;
   if (share->users == 0 && share->phase != MSI_PHASE_CLOSED) status = share_leave(share);
-  share_unpin(share);
+  msi_share_unpin(share);
   return status;
 }
 

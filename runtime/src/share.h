@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "draft.h"
 #include "notice.h"
 #include "station.h"
 #include "view.h"
@@ -30,7 +31,7 @@ struct ms_runtime {
   char program[64];
   ms_share *shares;
   msi_timers timers;
-  uint32_t batches; /* open ones: no polling meanwhile */
+  uint32_t batches; /* open ones, and transactions: no polling meanwhile */
   uint32_t round;   /* of telling, counted: each begins with another share */
   bool polling;     /* inside a poll: callbacks may not poll */
   bool sweep_due;   /* callbacks closed or freed something */
@@ -50,6 +51,11 @@ typedef enum msi_sub_kind {
 typedef struct msi_subs {
   ms_sub *first, *last;
 } msi_subs;
+
+struct ms_batch {
+  ms_share *share; /* NULL once it is closed */
+  msi_draft draft;
+};
 
 struct ms_share {
   ms_runtime *runtime;
@@ -81,7 +87,9 @@ struct ms_share {
   ms_error error;
 
   ms_batch *batch;
-  uint64_t draft_changes; /* of batches, counted: part of the view's number */
+  ms_transaction *transaction; /* the open one; NULL: none */
+  ms_receipt *transacted;      /* retained; of the last transaction, NULL: none yet */
+  uint64_t draft_changes;      /* of batches, counted: part of the view's number */
   ms_view_watch *watches;
   uint64_t breaks; /* of the mailbox, as far as the view took them */
   uint64_t sync_token;
@@ -110,6 +118,8 @@ uint64_t msi_deadline_after(int64_t timeout_ms);
 /* Let the loop run until mail comes or the deadline, at least once; callbacks are not run. */
 void msi_runtime_fetch(ms_runtime *runtime, uint64_t deadline);
 
+/* share.c: after share->pins++. The share may be gone then. */
+void msi_share_unpin(ms_share *share);
 /* share.c: the memory of a share that lost its last holder inside a callback. */
 void msi_share_destroy(ms_share *share);
 
@@ -128,11 +138,29 @@ void msi_share_settle_unknown(ms_share *share, uint64_t number, const char *why)
 MS_CHECKED ms_status msi_share_submit(ms_share *share, const ms_update *update,
                                       int64_t wall_ms, ms_receipt **receipt,
                                       ms_error *error);
+/*
+ * The same with what was read (may be NULL) on the view as it was when its number was `view_number`: hidden
+ * until it is accepted. MS_ECONFLICT: the view has changed since. The receipt is always made.
+ */
+MS_CHECKED ms_status msi_share_transact(ms_share *share, const ms_update *update,
+                                        msi_reads *reads, uint64_t view_number,
+                                        int64_t wall_ms, ms_receipt **receipt,
+                                        ms_error *error);
+MS_CHECKED ms_status msi_share_may_write(const ms_share *share, ms_error *error);
+MS_CHECKED ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write,
+                                       ms_update **out, ms_error *error);
+int64_t msi_wall_ms_now(void);
 void msi_share_merge_defaults(ms_share *share);
 /* view_watch.c: what reads return has changed; tells the watches. by_write: through one own write. */
 void msi_share_changed(ms_share *share, bool by_write);
+/* batch.c */
+MS_CHECKED ms_status msi_batch_add(ms_batch *batch, const ms_update *update,
+                                   ms_error *error);
 /* The share closes: its open batch, if any, is discarded; the batch's holder still frees it. */
 void msi_share_drop_batch(ms_share *share);
+/* transaction.c: the same for the open transaction. */
+void msi_share_drop_transaction(ms_share *share);
+int64_t msi_transaction_wall_ms(const ms_transaction *transaction);
 
 /* subscription.c: tell one notice, taking mail first when there is none: false when nothing is left. */
 bool msi_share_tell(ms_share *share);

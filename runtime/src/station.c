@@ -506,6 +506,24 @@ static bool station_may_defer(const msi_station *station, uint64_t now) {
          msi_link_table_queued(&station->links) < FLUSH_BYTES;
 }
 
+/* After a patch was submitted at `now`, while the timer was due at `due`. */
+static msi_departure station_send(msi_station *station, uint64_t now, uint64_t due) {
+  msi_departure departure = MSI_DEPART_QUIET;
+  if (station->links.dirty_count > 0) {
+    if (station_may_defer(station, now)) {
+      departure = MSI_DEPART_DEFERRED;
+    } else if (!msi_link_table_flush(&station->links)) {
+      departure = MSI_DEPART_CHANGED; /* libuv waits for the socket now */
+    }
+  }
+  uint64_t wanted = msi_replica_deadline(station->replica);
+  if (wanted != due || station->dial_failed) {
+    station_settle(station);
+    departure = MSI_DEPART_CHANGED;
+  }
+  return departure;
+}
+
 ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_ms,
                              ms_update *update, const ms_value *root_before,
                              const ms_value *root_after, uint64_t *number,
@@ -514,19 +532,18 @@ ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_m
   uint64_t due = station->timer_due;
   ms_status status = msi_replica_submit(station->replica, now, base, wall_ms, update,
                                         root_before, root_after, number);
-  *departure = MSI_DEPART_QUIET;
-  if (station->links.dirty_count > 0) {
-    if (station_may_defer(station, now)) {
-      *departure = MSI_DEPART_DEFERRED;
-    } else if (!msi_link_table_flush(&station->links)) {
-      *departure = MSI_DEPART_CHANGED; /* libuv waits for the socket now */
-    }
-  }
-  uint64_t wanted = msi_replica_deadline(station->replica);
-  if (wanted != due || station->dial_failed) {
-    station_settle(station);
-    *departure = MSI_DEPART_CHANGED;
-  }
+  *departure = station_send(station, now, due);
+  return status;
+}
+
+ms_status msi_station_transact(msi_station *station, uint64_t base, int64_t wall_ms,
+                               ms_update *update, msi_reads *reads, uint64_t *number,
+                               msi_departure *departure) {
+  uint64_t now = uv_hrtime();
+  uint64_t due = station->timer_due;
+  ms_status status =
+      msi_replica_transact(station->replica, now, base, wall_ms, update, reads, number);
+  *departure = station_send(station, now, due);
   return status;
 }
 

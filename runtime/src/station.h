@@ -41,6 +41,11 @@ MS_CHECKED ms_status msi_station_submit(msi_station *station, uint64_t base,
                                         const ms_value *root_before,
                                         const ms_value *root_after, uint64_t *number,
                                         msi_departure *departure);
+/* msi_replica_transact, likewise. */
+MS_CHECKED ms_status msi_station_transact(msi_station *station, uint64_t base,
+                                          int64_t wall_ms, ms_update *update,
+                                          msi_reads *reads, uint64_t *number,
+                                          msi_departure *departure);
 MS_CHECKED ms_status msi_station_sync(msi_station *station, uint64_t token);
 /* Write what is queued on the links: the end of a loop turn, or of an owner's call. */
 void msi_station_flush(msi_station *station);

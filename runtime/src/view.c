@@ -2,7 +2,7 @@
  * The view: committed root + own pending patches. See view.h. Owner's side.
  *
  * Invariant: root equals the committed root with the pending patches applied in order, where a patch
- * that does not apply (it is *dormant*) contributes nothing.
+ * that does not apply (it is *dormant*) contributes nothing, nor does one that is hidden.
  *
  * To tell in O(depth) that a foreign entry has nothing to do with what is pending, the paths of the
  * pending patches stand in a trie with counts. Entry and pending patch may then change places when
@@ -34,6 +34,7 @@ typedef struct pending {
   ms_update *update; /* retained */
   int64_t wall_ms;
   bool is_dormant;
+  bool is_hidden; /* dormant until the host has decided, whether it applies or not */
   bool will_be_dormant; /* what the replay under way found */
 } pending;
 
@@ -281,6 +282,8 @@ static ms_status view_replay(msi_view *view, const ms_value *committed, size_t f
   for (size_t i = first; i < view->end; i++) {
     pending *item = &view->items[i];
     const ms_value *next = NULL;
+    item->will_be_dormant = true;
+    if (item->is_hidden) continue;
     ms_status status = view_apply(view, item->update, item->wall_ms, root, &next, NULL);
     if (status == MS_ENOMEM) {
       ms_value_release(root);
@@ -331,6 +334,15 @@ const ms_value *msi_view_root(const msi_view *view) { return view->root; }
 uint64_t msi_view_version(const msi_view *view) { return view->version; }
 size_t msi_view_pending(const msi_view *view) { return view->end - view->first; }
 uint64_t msi_view_number(const msi_view *view) { return view->number; }
+const ms_value *msi_view_committed(const msi_view *view) { return view->committed; }
+
+const ms_update *msi_view_pending_at(const msi_view *view, size_t index,
+                                     bool *is_dormant) {
+  MSI_ASSERT(index < view->end - view->first);
+  const pending *item = &view->items[view->first + index];
+  *is_dormant = item->is_dormant;
+  return item->update;
+}
 
 /* ----- own writes */
 
@@ -385,6 +397,16 @@ ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wa
   return MS_OK;
 }
 
+ms_status msi_view_try_hidden(const msi_view *view, const ms_update *update,
+                              int64_t wall_ms, msi_view_trial *out, ms_error *error) {
+  ms_status status = msi_view_try(view, update, wall_ms, out, error);
+  if (status != MS_OK) return status;
+  ms_value_release(out->root);
+  out->root = ms_value_retain(view->root);
+  out->is_dormant = out->is_hidden = true;
+  return MS_OK;
+}
+
 void msi_view_trial_fini(msi_view_trial *trial) {
   ms_update_release(trial->update);
   ms_value_release(trial->root);
@@ -415,7 +437,8 @@ void msi_view_add(msi_view *view, uint64_t number, const msi_view_trial *trial,
   view->items[view->end++] = (pending){.number = number,
                                        .update = ms_update_retain(trial->update),
                                        .wall_ms = wall_ms,
-                                       .is_dormant = trial->is_dormant};
+                                       .is_dormant = trial->is_dormant,
+                                       .is_hidden = trial->is_hidden};
   if (trial->is_dormant) view->dormant_count++;
   paths_add(view, trial->update);
   if (trial->root == view->root) return;

@@ -23,8 +23,12 @@ void msi_view_free(msi_view *view);
 
 /* Borrowed; NULL before the first MSI_DELIVER_ROOT or ENTRY. */
 const ms_value *msi_view_root(const msi_view *view);
-uint64_t msi_view_version(const msi_view *view); /* of the committed part */
+uint64_t msi_view_version(const msi_view *view);          /* of the committed part */
+const ms_value *msi_view_committed(const msi_view *view); /* borrowed; NULL at first */
 size_t msi_view_pending(const msi_view *view);
+/* From the oldest on, index < msi_view_pending(); borrowed. is_dormant: the view shows nothing of it. */
+const ms_update *msi_view_pending_at(const msi_view *view, size_t index,
+                                     bool *is_dormant);
 /* Counts changes of the view root, also to an equal one: what was borrowed from it is valid as long as
  * the number stands. */
 uint64_t msi_view_number(const msi_view *view);
@@ -33,10 +37,19 @@ typedef struct msi_view_trial {
   ms_update *update;    /* retained; with its marks (update.h) */
   const ms_value *root; /* retained; the view it would make */
   bool is_dormant;      /* its condition does not hold here: the view stays as it is */
+  bool is_hidden;       /* dormant until the host has accepted it */
 } msi_view_trial;
 /* Would this update apply to the view? One whose condition does not hold is for the host to decide. */
 MS_CHECKED ms_status msi_view_try(const msi_view *view, const ms_update *update,
                                   int64_t wall_ms, msi_view_trial *out, ms_error *error);
+/*
+ * The same for a transaction, which the view does not show before it is accepted: on top of what others
+ * have changed meanwhile it would show sums that never were. As with every patch that may yet come to life, it
+ * has to have a condition (conflict.h, "turned").
+ */
+MS_CHECKED ms_status msi_view_try_hidden(const msi_view *view, const ms_update *update,
+                                         int64_t wall_ms, msi_view_trial *out,
+                                         ms_error *error);
 void msi_view_trial_fini(msi_view_trial *trial);
 /* Room for one more pending patch, so that msi_view_add cannot fail. */
 MS_CHECKED ms_status msi_view_reserve(msi_view *view);

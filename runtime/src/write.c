@@ -10,26 +10,17 @@
 
 enum { STALE_TRIES = 8 };
 
-struct ms_batch {
-  const ms_alloc *alloc;
-  ms_share *share;     /* NULL once it is closed */
-  ms_update **updates; /* retained */
-  size_t count, capacity;
-  const ms_value *root; /* retained: the view with the batch's writes */
-  int64_t wall_ms;
-};
-
-static int64_t wall_ms_now(void) {
+int64_t msi_wall_ms_now(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static const ms_value *share_root(const ms_share *share) {
-  return share->batch != NULL ? share->batch->root : msi_view_root(share->view);
+  return share->batch != NULL ? share->batch->draft.root : msi_view_root(share->view);
 }
 
-static ms_status share_may_write(ms_share *share, ms_error *error) {
+ms_status msi_share_may_write(const ms_share *share, ms_error *error) {
   ms_status status = msi_runtime_guard(share->runtime);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (share->phase == MSI_PHASE_CLOSED) {
@@ -40,125 +31,14 @@ static ms_status share_may_write(ms_share *share, ms_error *error) {
     return msi_fail(error, MS_EREADONLY, "share \"%s\" was opened read-only",
                     share->name);
   }
+  if (share->transaction != NULL) {
+    return msi_fail(error, MS_EBUSY, "a transaction is open: write to its draft");
+  }
   if (share_root(share) == NULL) {
     return msi_fail(error, MS_ENOHOST, "share \"%s\" has no complete replica yet",
                     share->name);
   }
   return MS_OK;
-}
-
-/* ------------------------------------------------------------------- batches */
-
-static ms_status batch_apply(const ms_batch *batch, const ms_update *update,
-                             const ms_value **out, ms_error *error) {
-  msi_apply context = {.alloc = batch->alloc,
-                       .wall_ms = batch->wall_ms,
-                       .document_bytes_max = batch->share->config.max_document};
-  return msi_update_apply(&context, update, batch->root, out, NULL, error);
-}
-
-static ms_status batch_add(ms_batch *batch, const ms_update *update, ms_error *error) {
-  const ms_alloc *alloc = batch->alloc;
-  if (batch->count == batch->capacity) {
-    size_t capacity = batch->capacity == 0 ? 8 : batch->capacity * 2;
-    ms_update **updates =
-        msi_alloc_resize(alloc, batch->updates, batch->capacity * sizeof *updates,
-                         capacity * sizeof *updates);
-    if (updates == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
-    batch->updates = updates;
-    batch->capacity = capacity;
-  }
-  const ms_value *root;
-  ms_status status = batch_apply(batch, update, &root, error);
-  if (status != MS_OK) return status;
-  batch->updates[batch->count++] = ms_update_retain(update);
-  ms_value_release(batch->root);
-  batch->root = root;
-  batch->share->draft_changes++;
-  msi_share_changed(batch->share, true);
-  return MS_OK;
-}
-
-ms_status ms_batch_new(ms_share *share, ms_batch **out) {
-  ms_status status = share_may_write(share, NULL);
-  if (status != MS_OK) return status;
-  if (share->batch != NULL) return MS_EBUSY;
-  ms_batch *batch = MSI_NEW(share->runtime->alloc, ms_batch);
-  if (batch == NULL) return MS_ENOMEM;
-  batch->alloc = share->runtime->alloc;
-  batch->share = share;
-  batch->root = ms_value_retain(msi_view_root(share->view));
-  batch->wall_ms = wall_ms_now();
-  share->batch = batch;
-  share->runtime->batches++;
-  *out = batch;
-  return MS_OK;
-}
-
-/* The share no longer shows the batch. */
-static void batch_detach(ms_batch *batch) {
-  batch->share->batch = NULL;
-  batch->share->runtime->batches--;
-  batch->share->draft_changes++;
-  msi_share_changed(batch->share, false);
-}
-
-static void batch_attach(ms_batch *batch) {
-  batch->share->batch = batch;
-  batch->share->runtime->batches++;
-}
-
-static void batch_clear(ms_batch *batch) {
-  for (size_t i = 0; i < batch->count; i++) ms_update_release(batch->updates[i]);
-  batch->count = 0;
-}
-
-static ms_status batch_submit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
-  ms_update *update = NULL;
-  ms_status status = msi_update_concat(
-      batch->alloc, (const ms_update *const *)batch->updates, batch->count, &update);
-  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
-  batch_detach(batch);
-  status = msi_share_submit(batch->share, update, batch->wall_ms, receipt, error);
-  batch_attach(batch);
-  ms_update_release(update);
-  return status;
-}
-
-ms_status ms_batch_commit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
-  if (batch->share == NULL) return msi_fail(error, MS_ECLOSED, "the share is closed");
-  ms_status status = share_may_write(batch->share, error);
-  if (status != MS_OK) return status;
-  if (batch->count == 0) {
-    if (receipt != NULL) *receipt = NULL;
-    return MS_OK;
-  }
-  status = batch_submit(batch, receipt, error);
-  if (status != MS_OK) return status;
-  batch_clear(batch);
-  ms_value_release(batch->root);
-  batch->root = ms_value_retain(msi_view_root(batch->share->view));
-  return MS_OK;
-}
-
-void msi_share_drop_batch(ms_share *share) {
-  ms_batch *batch = share->batch;
-  if (batch == NULL) return;
-  batch_detach(batch);
-  batch_clear(batch);
-  ms_value_release(batch->root);
-  batch->root = NULL;
-  batch->share = NULL;
-}
-
-void ms_batch_free(ms_batch *batch) {
-  if (batch == NULL) return;
-  if (batch->share != NULL) {
-    if (msi_runtime_guard(batch->share->runtime) != MS_OK) return;
-    msi_share_drop_batch(batch->share);
-  }
-  msi_alloc_free(batch->alloc, batch->updates, batch->capacity * sizeof(ms_update *));
-  MSI_FREE(batch->alloc, batch);
 }
 
 /* ---------------------------------------------------------------- submitting */
@@ -187,9 +67,23 @@ static bool view_is_stale(const ms_share *share) {
   return msi_station_mailbox(share->station)->breaks != share->breaks;
 }
 
+static ms_status submit_visit(ms_share *share, const msi_view_trial *trial,
+                              msi_reads *reads, int64_t wall_ms, uint64_t *number,
+                              msi_departure *departure) {
+  uint64_t base = msi_view_version(share->view);
+  if (reads != NULL) {
+    return msi_station_transact(share->station, base, wall_ms, trial->update, reads,
+                                number, departure);
+  }
+  return msi_station_submit(share->station, base, wall_ms, trial->update,
+                            msi_view_root(share->view),
+                            trial->is_dormant ? NULL : trial->root, number, departure);
+}
+
 /* The part that the replica may refuse. MS_EVERSION: the view was stale. */
 static ms_status submit_trial(ms_share *share, const msi_view_trial *trial,
-                              int64_t wall_ms, ms_receipt *receipt, ms_error *error) {
+                              msi_reads *reads, int64_t wall_ms, ms_receipt *receipt,
+                              ms_error *error) {
   uint64_t number = 0;
   msi_departure departure;
   msi_driver_visit(share->runtime->driver);
@@ -197,10 +91,7 @@ static ms_status submit_trial(ms_share *share, const msi_view_trial *trial,
     msi_driver_depart(share->runtime->driver, MSI_DEPART_QUIET);
     return MS_EVERSION;
   }
-  ms_status status =
-      msi_station_submit(share->station, msi_view_version(share->view), wall_ms,
-                         trial->update, msi_view_root(share->view),
-                         trial->is_dormant ? NULL : trial->root, &number, &departure);
+  ms_status status = submit_visit(share, trial, reads, wall_ms, &number, &departure);
   msi_driver_depart(share->runtime->driver, departure);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   note_own(share, trial->update, msi_view_root(share->view), trial->root, wall_ms);
@@ -238,25 +129,30 @@ static bool share_make_room(ms_share *share) {
   }
 }
 
+static ms_status check_size(const ms_share *share, const ms_update *update,
+                            ms_error *error) {
+  if (update->wire_bytes <= share->config.max_patch) return MS_OK;
+  return msi_fail(error, MS_ELIMIT, "patch of %zu bytes, max_patch is %zu",
+                  update->wire_bytes, share->config.max_patch);
+}
+
 static ms_status submit_to_view(ms_share *share, const ms_update *update, int64_t wall_ms,
                                 ms_receipt *receipt, ms_error *error) {
-  if (update->wire_bytes > share->config.max_patch) {
-    return msi_fail(error, MS_ELIMIT, "patch of %zu bytes, max_patch is %zu",
-                    update->wire_bytes, share->config.max_patch);
-  }
+  ms_status sized = check_size(share, update, error);
+  if (sized != MS_OK) return sized;
   if (!share_has_room(share) && !share_make_room(share)) {
     return msi_fail(error, MS_EBUSY,
                     "%zu patches are not settled, %zu refusals not told yet",
                     share->receipts.count, share->refusals);
   }
-  if (wall_ms == 0) wall_ms = wall_ms_now();
+  if (wall_ms == 0) wall_ms = msi_wall_ms_now();
   for (int i = 0; i < STALE_TRIES; i++) {
     ms_status status = submit_reserve(share, error);
     if (status != MS_OK) return status;
     msi_view_trial trial;
     status = msi_view_try(share->view, update, wall_ms, &trial, error);
     if (status != MS_OK) return status;
-    status = submit_trial(share, &trial, wall_ms, receipt, error);
+    status = submit_trial(share, &trial, NULL, wall_ms, receipt, error);
     msi_view_trial_fini(&trial);
     if (status != MS_EVERSION) return status;
     while (msi_share_take(share)) continue;
@@ -268,11 +164,11 @@ static ms_status submit_to_view(ms_share *share, const ms_update *update, int64_
 
 ms_status msi_share_submit(ms_share *share, const ms_update *update, int64_t wall_ms,
                            ms_receipt **receipt, ms_error *error) {
-  ms_status status = share_may_write(share, error);
+  ms_status status = msi_share_may_write(share, error);
   if (status != MS_OK) return status;
   if (share->batch != NULL) {
     if (receipt != NULL) *receipt = NULL;
-    return batch_add(share->batch, update, error);
+    return msi_batch_add(share->batch, update, error);
   }
   if (share->station == NULL) return msi_fail(error, MS_ENOHOST, "share is not started");
   ms_receipt *made = NULL;
@@ -286,6 +182,51 @@ ms_status msi_share_submit(ms_share *share, const ms_update *update, int64_t wal
     return status;
   }
   if (receipt != NULL) *receipt = made;
+  return MS_OK;
+}
+
+static ms_status transact_on_view(ms_share *share, const ms_update *update,
+                                  msi_reads *reads, int64_t wall_ms, ms_receipt *receipt,
+                                  ms_error *error) {
+  msi_view_trial trial;
+  ms_status status = check_size(share, update, error);
+  if (status == MS_OK) status = submit_reserve(share, error);
+  if (status == MS_OK) {
+    status = reads == NULL
+                 ? msi_view_try(share->view, update, wall_ms, &trial, error)
+                 : msi_view_try_hidden(share->view, update, wall_ms, &trial, error);
+  }
+  if (status != MS_OK) return status;
+  status = submit_trial(share, &trial, reads, wall_ms, receipt, error);
+  msi_view_trial_fini(&trial);
+  return status;
+}
+
+ms_status msi_share_transact(ms_share *share, const ms_update *update, msi_reads *reads,
+                             uint64_t view_number, int64_t wall_ms, ms_receipt **receipt,
+                             ms_error *error) {
+  ms_status status = msi_share_may_write(share, error);
+  if (status != MS_OK) return status;
+  if (share->station == NULL) return msi_fail(error, MS_ENOHOST, "share is not started");
+  if (!share_has_room(share) && !share_make_room(share)) {
+    return msi_fail(error, MS_EBUSY,
+                    "%zu patches are not settled, %zu refusals not told yet",
+                    share->receipts.count, share->refusals);
+  }
+  ms_receipt *made = NULL;
+  status = msi_receipt_new(share->runtime->alloc, share, &made);
+  if (status != MS_OK) return msi_fail(error, status, "out of memory");
+  status = MS_EVERSION;
+  if (msi_view_number(share->view) == view_number)
+    status = transact_on_view(share, update, reads, wall_ms, made, error);
+  if (status == MS_EVERSION) {
+    status = msi_fail(error, MS_ECONFLICT, "the view changed during the transaction");
+  }
+  if (status != MS_OK) {
+    ms_receipt_release(made);
+    return status;
+  }
+  *receipt = made;
   return MS_OK;
 }
 
@@ -359,8 +300,8 @@ static ms_status compile_remove(const ms_alloc *alloc, const ms_write *write,
   return msi_update_remove(alloc, write->path, index, out, error);
 }
 
-static ms_status write_compile(const ms_alloc *alloc, const ms_write *write,
-                               ms_update **out, ms_error *error) {
+ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write, ms_update **out,
+                            ms_error *error) {
   static const msi_code codes[] = {
       [MS_OP_SET] = MSI_CODE_SET,
       [MS_OP_UNSET] = MSI_CODE_UNSET,
@@ -401,12 +342,13 @@ static ms_status write_compile(const ms_alloc *alloc, const ms_write *write,
 ms_status ms_share_write(ms_share *share, const ms_write *write, ms_receipt **receipt,
                          ms_error *error) {
   ms_update *update = NULL;
-  ms_status status = write_compile(share->runtime->alloc, write, &update, error);
+  ms_status status = msi_write_compile(share->runtime->alloc, write, &update, error);
   return submit_taken(share, status, update, write->wall_ms, receipt, error);
 }
 
 int64_t ms_share_wall_ms(const ms_share *share) {
-  return share->batch != NULL ? share->batch->wall_ms : wall_ms_now();
+  if (share->transaction != NULL) return msi_transaction_wall_ms(share->transaction);
+  return share->batch != NULL ? share->batch->draft.wall_ms : msi_wall_ms_now();
 }
 
 /* Without a guard. */
@@ -516,7 +458,7 @@ static ms_status defaults_write(ms_share *share, ms_error *error) {
 
 /* One patch that adds the top-level keys that are missing. */
 void msi_share_merge_defaults(ms_share *share) {
-  if (share->batch != NULL) return; /* the next time */
+  if (share->batch != NULL || share->transaction != NULL) return; /* the next time */
   share->defaults_due = false;
   if (share->config.defaults == NULL || share->config.readonly) return;
   ms_batch *batch = NULL;

@@ -74,6 +74,20 @@ static void ignore_peer(void *ud, const ms_peer *peer) {
   (*(int *)ud)++;
 }
 
+/* A transaction, from its beginning. */
+static ms_status transact_once(ms_share *share) {
+  ms_transaction *transaction = NULL;
+  const ms_value *value = NULL;
+  ms_status status = ms_transaction_new(share, &transaction, NULL);
+  if (status != MS_OK) return status;
+  status = ms_transaction_get(transaction, "n", &value);
+  if (status == MS_OK || status == MS_ENOENT)
+    status = ms_transaction_set_int(transaction, "t", 1, NULL);
+  if (status == MS_OK) status = ms_transaction_commit(transaction, NULL, NULL);
+  ms_transaction_free(transaction);
+  return status;
+}
+
 enum { RECEIPTS = 12 };
 
 /* A patch of the client that the host is sure to reject: $inc of what became a string. */
@@ -112,6 +126,7 @@ static void live(scene *self, ms_share *share, ms_share *other) {
   TRY(ms_share_set_int(share, "deep.er", 5));
   TRY(ms_batch_commit(batch, &receipts[RECEIPTS - 1], &error));
   ms_batch_free(batch);
+  TRY(transact_once(share));
   if (other != NULL) write_refusable(share, other);
   TRY(ms_share_peers(share, ignore_peer, &heard));
   TRY(ms_share_flush(share, PATIENCE_MS, &error));

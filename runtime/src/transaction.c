@@ -1,0 +1,486 @@
+/*
+ * Transactions: a function reads and writes a draft, and the host accepts what it wrote only if nothing
+ * that it read has changed. Owner side.
+ *
+ * The draft is the view: the committed document with the own patches that are not decided yet. The host
+ * compares with entries of others above the base, and takes own ones for what the view showed. So where an
+ * own patch may come out otherwise than the view shows, what that hangs on counts as read, too:
+ *
+ *   $set $unset $inc ...    nothing else: it comes out as shown, or is rejected, which the host knows
+ *   lists, $rename, $min    the whole path of the operation, and where a $rename takes from
+ *   dormant                 the whole document: it may yet apply
+ *
+ * From the newest of them to the oldest, since what is read for one may hang on those before it.
+ *
+ * What was written shows in the view once it is accepted. Before that, on top of what others have changed
+ * meanwhile, it would show what no order of the transactions makes. So nothing of an own transaction is
+ * read before it is decided, and one is decided before the next begins.
+ */
+#include <string.h>
+
+#include "share.h"
+
+struct ms_transaction {
+  ms_share *share; /* NULL once it is over */
+  msi_draft draft;
+  msi_read_set reads;
+  const ms_value *committed; /* retained */
+  uint64_t view_number;      /* when it began */
+};
+
+/* ------------------------------------------------------------------ lifetime */
+
+static bool is_undecided(const ms_share *share) {
+  const ms_receipt *last = share->transacted;
+  return last != NULL && last->state == MS_PENDING;
+}
+
+ms_status ms_transaction_new(ms_share *share, ms_transaction **out, ms_error *error) {
+  ms_status status = msi_share_may_write(share, error);
+  if (status != MS_OK) return status;
+  if (share->batch != NULL) return msi_fail(error, MS_EBUSY, "a batch is open");
+  if (is_undecided(share)) {
+    return msi_fail(error, MS_EBUSY, "the last transaction is not decided yet");
+  }
+  const ms_alloc *alloc = share->runtime->alloc;
+  ms_transaction *made = MSI_NEW(alloc, ms_transaction);
+  if (made == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
+  if (msi_read_set_init(&made->reads, alloc) != MS_OK) {
+    MSI_FREE(alloc, made);
+    return msi_fail(error, MS_ENOMEM, "out of memory");
+  }
+  made->share = share;
+  made->committed = ms_value_retain(msi_view_committed(share->view));
+  made->view_number = msi_view_number(share->view);
+  msi_draft_init(&made->draft, alloc, msi_view_root(share->view), msi_wall_ms_now(),
+                 share->config.max_document);
+  share->transaction = made;
+  share->runtime->batches++;
+  *out = made;
+  return MS_OK;
+}
+
+static void transaction_end(ms_transaction *self) {
+  self->share->transaction = NULL;
+  self->share->runtime->batches--;
+  self->share = NULL;
+}
+
+void msi_share_drop_transaction(ms_share *share) {
+  if (share->transaction != NULL) transaction_end(share->transaction);
+}
+
+void ms_transaction_free(ms_transaction *transaction) {
+  if (transaction == NULL) return;
+  if (transaction->share != NULL) {
+    if (msi_runtime_guard(transaction->share->runtime) != MS_OK) return;
+    transaction_end(transaction);
+  }
+  const ms_alloc *alloc = transaction->draft.alloc;
+  msi_read_set_fini(&transaction->reads);
+  msi_draft_fini(&transaction->draft);
+  ms_value_release(transaction->committed);
+  MSI_FREE(alloc, transaction);
+}
+
+int64_t msi_transaction_wall_ms(const ms_transaction *transaction) {
+  return transaction->draft.wall_ms;
+}
+
+static ms_status transaction_check(const ms_transaction *self, ms_error *error) {
+  if (self->share == NULL) return msi_fail(error, MS_ECLOSED, "the transaction is over");
+  ms_status status = msi_runtime_guard(self->share->runtime);
+  return status == MS_OK ? MS_OK : msi_fail(error, status, "%s", ms_status_text(status));
+}
+
+/* ------------------------------------------------------------------- reading */
+
+const ms_value *ms_transaction_root(const ms_transaction *transaction) {
+  return transaction->draft.root;
+}
+
+size_t ms_transaction_writes(const ms_transaction *transaction) {
+  return transaction->draft.count;
+}
+
+ms_status ms_transaction_read(ms_transaction *transaction, const ms_path *path,
+                              bool whole, const ms_value **out) {
+  ms_status status = transaction_check(transaction, NULL);
+  if (status != MS_OK) return status;
+  const ms_value *value = ms_path_find(path, transaction->draft.root);
+  bool holds = value != NULL &&
+               (ms_value_type(value) == MS_OBJECT || ms_value_type(value) == MS_ARRAY ||
+                ms_value_type(value) == MS_EMPTY);
+  status = msi_read_set_note(&transaction->reads, path, transaction->committed,
+                             holds && !whole ? MSI_READ_EXISTS : MSI_READ_WHOLE);
+  if (status != MS_OK) return status;
+  if (value == NULL) return MS_ENOENT;
+  *out = value;
+  return MS_OK;
+}
+
+ms_status ms_transaction_get(ms_transaction *transaction, const char *path,
+                             const ms_value **out) {
+  ms_path *compiled = NULL;
+  ms_status status =
+      ms_path_parse(transaction->draft.alloc, path, strlen(path), &compiled, NULL);
+  if (status != MS_OK) return status;
+  status = ms_transaction_read(transaction, compiled, true, out);
+  ms_path_release(compiled);
+  return status;
+}
+
+ms_status ms_transaction_get_int(ms_transaction *transaction, const char *path,
+                                 int64_t *out) {
+  const ms_value *value = NULL;
+  ms_status status = ms_transaction_get(transaction, path, &value);
+  return status == MS_OK ? ms_value_to_int(value, out) : status;
+}
+
+/* ------------------------------------------------------------------- writing */
+
+static ms_status add_whole(msi_read_set *reads, const ms_path *path) {
+  return msi_read_set_add(reads, path->segments, path->count, MSI_READ_WHOLE);
+}
+
+/* That it cannot be written says something of the document, too; a condition, of all of it. */
+static ms_status note_failure(ms_transaction *self, const ms_update *update) {
+  ms_status status = MS_OK;
+  for (uint32_t i = 0; i < update->op_count && status == MS_OK; i++) {
+    status = add_whole(&self->reads, update->ops[i].path);
+  }
+  return status;
+}
+
+ms_status ms_transaction_update(ms_transaction *transaction, const ms_update *update,
+                                ms_error *error) {
+  ms_status status = transaction_check(transaction, error);
+  if (status != MS_OK) return status;
+  status = msi_draft_add(&transaction->draft, update, error);
+  if (status != MS_OK && note_failure(transaction, update) != MS_OK) {
+    return msi_fail(error, MS_ENOMEM, "out of memory");
+  }
+  return status;
+}
+
+/* Adds what was compiled and gives it back. */
+static ms_status add_taken(ms_transaction *self, ms_status compiled, ms_update *update,
+                           ms_error *error) {
+  if (compiled != MS_OK) return compiled;
+  ms_status status = ms_transaction_update(self, update, error);
+  ms_update_release(update);
+  return status;
+}
+
+ms_status ms_transaction_patch(ms_transaction *transaction, const ms_value *document,
+                               const ms_update_options *options, ms_error *error) {
+  ms_update *update = NULL;
+  ms_status status =
+      ms_update_parse(transaction->draft.alloc, document, options, &update, error);
+  return add_taken(transaction, status, update, error);
+}
+
+ms_status ms_transaction_write(ms_transaction *transaction, const ms_write *write,
+                               ms_error *error) {
+  ms_update *update = NULL;
+  ms_status status = msi_write_compile(transaction->draft.alloc, write, &update, error);
+  return add_taken(transaction, status, update, error);
+}
+
+static ms_status write_at(ms_transaction *self, const char *path, ms_operator op,
+                          const ms_value *operand, ms_error *error) {
+  ms_path *compiled = NULL;
+  ms_status status =
+      ms_path_parse(self->draft.alloc, path, strlen(path), &compiled, error);
+  if (status != MS_OK) return status;
+  ms_write write;
+  ms_write_init(&write);
+  write.path = compiled;
+  write.op = op;
+  write.operand = operand;
+  status = ms_transaction_write(self, &write, error);
+  ms_path_release(compiled);
+  return status;
+}
+
+ms_status ms_transaction_set(ms_transaction *transaction, const char *path,
+                             const ms_value *value, ms_error *error) {
+  return write_at(transaction, path, MS_OP_SET, value, error);
+}
+
+ms_status ms_transaction_set_int(ms_transaction *transaction, const char *path,
+                                 int64_t number, ms_error *error) {
+  const ms_value *value = NULL;
+  ms_status status = ms_value_new_int(transaction->draft.alloc, number, &value);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  status = write_at(transaction, path, MS_OP_SET, value, error);
+  ms_value_release(value);
+  return status;
+}
+
+ms_status ms_transaction_unset(ms_transaction *transaction, const char *path,
+                               ms_error *error) {
+  return write_at(transaction, path, MS_OP_UNSET, ms_value_null(), error);
+}
+
+/* ---------------------------------------------------- what own patches hang on */
+
+/* Does it come out as the view shows it wherever it is accepted? RENAME says it for RENAME_TO. */
+static bool is_plain(const msi_op *op) {
+  if (op->selection != NULL) return false;
+  switch (op->code) {
+    case MSI_CODE_SET:
+    case MSI_CODE_UNSET:
+    case MSI_CODE_CURRENT_DATE:
+    case MSI_CODE_INC:
+    case MSI_CODE_MUL:
+    case MSI_CODE_BIT:
+    case MSI_CODE_SET_ON_INSERT:
+    case MSI_CODE_RENAME_TO: return true;
+    default: return op->class_ == MSI_CLASS_GUARD;
+  }
+}
+
+static ms_status widen_by_op(msi_read_set *reads, const msi_op *op) {
+  if (is_plain(op)) return MS_OK;
+  bool overlaps = msi_read_set_overlaps(reads, op->path);
+  if (op->code != MSI_CODE_RENAME) return overlaps ? add_whole(reads, op->path) : MS_OK;
+  if (!overlaps && !msi_read_set_overlaps(reads, op->target)) return MS_OK;
+  ms_status status = add_whole(reads, op->path);
+  return status == MS_OK ? add_whole(reads, op->target) : status;
+}
+
+static ms_status widen_by_update(msi_read_set *reads, const ms_update *update) {
+  ms_status status = MS_OK;
+  for (uint32_t i = update->op_count; i > 0 && status == MS_OK; i--) {
+    status = widen_by_op(reads, &update->ops[i - 1]);
+  }
+  return status;
+}
+
+static ms_status widen_by_dormant(msi_read_set *reads, const ms_update *update) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (op->class_ == MSI_CLASS_GUARD || !msi_read_set_overlaps(reads, op->path))
+      continue;
+    return msi_read_set_add(reads, NULL, 0, MSI_READ_WHOLE);
+  }
+  return MS_OK;
+}
+
+static ms_status widen(ms_transaction *self) {
+  msi_read_set *reads = &self->reads;
+  const msi_view *view = self->share->view;
+  ms_status status = MS_OK;
+  if (reads->is_empty) return MS_OK;
+  for (size_t i = self->draft.count; i > 0 && status == MS_OK; i--) {
+    status = widen_by_update(reads, self->draft.updates[i - 1]);
+  }
+  for (size_t i = msi_view_pending(view); i > 0 && status == MS_OK; i--) {
+    bool is_dormant = false;
+    const ms_update *update = msi_view_pending_at(view, i - 1, &is_dormant);
+    status =
+        is_dormant ? widen_by_dormant(reads, update) : widen_by_update(reads, update);
+  }
+  return status;
+}
+
+/* ---------------------------------------------------------------- committing */
+
+/* A condition that always holds. Patches with one may be shown without effect, which later own ones that
+ * go by positions reckon with (conflict.h, "turned"). */
+static ms_status condition_new(const ms_alloc *alloc, ms_update **out) {
+  const ms_value *none = NULL, *anything = NULL;
+  ms_update_options options;
+  ms_update_options_init(&options);
+  ms_status status = ms_value_new_array(alloc, &none);
+  if (status == MS_OK) status = ms_value_new_object(alloc, &anything);
+  options.where = anything;
+  if (status == MS_OK) status = ms_update_parse(alloc, none, &options, out, NULL);
+  ms_value_release(anything);
+  ms_value_release(none);
+  return status;
+}
+
+/* Without reads it is a batch. */
+static ms_status compile(ms_transaction *self, ms_update **update, msi_reads **reads) {
+  ms_update *condition = NULL;
+  ms_status status = widen(self);
+  if (status == MS_OK) status = msi_read_set_compile(&self->reads, reads);
+  if (status == MS_OK && *reads != NULL) {
+    status = condition_new(self->draft.alloc, &condition);
+  }
+  if (status == MS_OK) status = msi_draft_join(&self->draft, condition, update);
+  ms_update_release(condition);
+  return status;
+}
+
+/* Committed or not, it is over. */
+static ms_status transaction_submit(ms_transaction *self, ms_receipt **receipt,
+                                    ms_error *error) {
+  ms_share *share = self->share;
+  ms_update *update = NULL;
+  msi_reads *reads = NULL;
+  ms_receipt *made = NULL;
+  ms_status status = compile(self, &update, &reads);
+  transaction_end(self);
+  if (status != MS_OK) {
+    status = msi_fail(error, status, "%s", ms_status_text(status));
+  } else {
+    status = msi_share_transact(share, update, reads, self->view_number,
+                                self->draft.wall_ms, &made, error);
+  }
+  ms_update_release(update);
+  msi_reads_release(reads);
+  if (status != MS_OK) return status;
+  ms_receipt_release(share->transacted);
+  share->transacted = ms_receipt_retain(made);
+  *receipt = made;
+  return MS_OK;
+}
+
+ms_status ms_transaction_commit(ms_transaction *transaction, ms_receipt **receipt,
+                                ms_error *error) {
+  ms_receipt *made = NULL;
+  ms_status status = transaction_check(transaction, error);
+  if (status != MS_OK) return status;
+  if (transaction->draft.count == 0) {
+    transaction_end(transaction);
+  } else {
+    status = transaction_submit(transaction, &made, error);
+  }
+  if (status == MS_OK && receipt != NULL) {
+    *receipt = made;
+  } else {
+    ms_receipt_release(made);
+  }
+  return status;
+}
+
+/* ----------------------------------------------------------- with a function */
+
+void ms_transaction_options_init(ms_transaction_options *options) {
+  *options = (ms_transaction_options){
+      .bytes = sizeof *options, .retries = MS_TRANSACTION_RETRIES, .timeout_ms = -1};
+}
+
+/* One run of ms_share_transact(). */
+typedef struct attempt {
+  ms_share *share;
+  ms_transaction_fn fn;
+  void *ud;
+  ms_error *error;
+  uint64_t deadline;
+  ms_receipt *receipt; /* retained; NULL: nothing was submitted */
+  bool gave_up;        /* fn did */
+} attempt;
+
+static bool is_decided(void *ud) {
+  const ms_share *share = ud;
+  return !is_undecided(share) || share->phase != MSI_PHASE_STARTED;
+}
+
+static int64_t left_ms(uint64_t deadline) {
+  if (deadline == UINT64_MAX) return -1;
+  uint64_t now = uv_hrtime();
+  return now >= deadline ? 0 : (int64_t)((deadline - now + 999999) / 1000000);
+}
+
+/* fn's own failure comes back as it is. */
+static ms_status attempt_run(attempt *self) {
+  ms_transaction *transaction = NULL;
+  ms_status status = ms_transaction_new(self->share, &transaction, self->error);
+  if (status != MS_OK) return status;
+  status = self->fn(self->ud, transaction, self->error);
+  self->gave_up = status != MS_OK;
+  if (status == MS_OK) {
+    status = ms_transaction_commit(transaction, &self->receipt, self->error);
+  }
+  ms_transaction_free(transaction);
+  return status;
+}
+
+/* MS_OK: accepted; MS_ECONFLICT: try again. */
+static ms_status attempt_wait(const attempt *self) {
+  ms_receipt *receipt = self->receipt;
+  ms_share *share = self->share;
+  if (receipt == NULL) return MS_OK;
+  receipt->is_quiet = true;
+  if (msi_runtime_wait(share->runtime, left_ms(self->deadline), is_decided, share) !=
+      MS_OK) {
+    receipt->is_quiet = false; /* who waits no longer hears of it as of any other patch */
+    return msi_fail(self->error, MS_ETIMEDOUT,
+                    "the transaction was not settled in time: it may yet be accepted");
+  }
+  switch (receipt->state) {
+    case MS_ACCEPTED: return MS_OK;
+    case MS_PENDING: break;
+    case MS_REJECTED:
+    case MS_UNKNOWN:
+      return msi_fail(self->error, receipt->refusal.status, "%s",
+                      receipt->refusal.message);
+  }
+  return msi_fail(self->error, MS_ECLOSED, "the share was closed meanwhile");
+}
+
+/* What another document might cure: the host's was another one than the draft. */
+static bool may_try_again(const attempt *self, ms_status status) {
+  if (self->gave_up) return false;
+  if (self->receipt == NULL) return status == MS_ECONFLICT;
+  if (self->receipt->state != MS_REJECTED) return false;
+  return status == MS_ECONFLICT || status == MS_EPATH || status == MS_ETYPE ||
+         status == MS_EARGUMENT || status == MS_ELIMIT || status == MS_ECONDITION;
+}
+
+static bool never(void *ud) {
+  (void)ud;
+  return false;
+}
+
+static ms_status transact(attempt *self, unsigned retries) {
+  ms_share *share = self->share;
+  for (unsigned i = 0;; i++) {
+    ms_status status =
+        msi_runtime_wait(share->runtime, left_ms(self->deadline), is_decided, share);
+    if (status != MS_OK) {
+      return msi_fail(self->error, status, "the last transaction is not decided yet");
+    }
+    ms_receipt_release(self->receipt);
+    self->receipt = NULL;
+    status = attempt_run(self);
+    bool ran = status == MS_OK;
+    if (ran) status = attempt_wait(self);
+    if (status == MS_OK || i >= retries || !may_try_again(self, status)) return status;
+    if (uv_hrtime() >= self->deadline) return status;
+    /* What made the view another one is taken in before the next time. */
+    if (!ran) {
+      ms_status waited = msi_runtime_wait(share->runtime, 0, never, NULL);
+      (void)waited;
+    }
+  }
+}
+
+ms_status ms_share_transact(ms_share *share, ms_transaction_fn fn, void *ud,
+                            const ms_transaction_options *options, ms_error *error) {
+  ms_transaction_options all;
+  ms_transaction_options_init(&all);
+  if (options != NULL) {
+    if (options->bytes != sizeof all) {
+      return msi_fail(error, MS_EARGUMENT, "use ms_transaction_options_init()");
+    }
+    all = *options;
+  }
+  ms_status status = msi_runtime_may_poll(share->runtime, error);
+  if (status != MS_OK) return status;
+  int timeout_ms = all.timeout_ms == -1 ? share->config.timeout_ms : all.timeout_ms;
+  attempt self = {.share = share,
+                  .fn = fn,
+                  .ud = ud,
+                  .error = error,
+                  .deadline = msi_deadline_after(timeout_ms)};
+  share->pins++;
+  status = transact(&self, all.retries);
+  ms_receipt_release(self.receipt);
+  msi_share_unpin(share);
+  return status;
+}
