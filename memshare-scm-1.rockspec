@@ -30,6 +30,7 @@ build = {
         "runtime/src/alloc.c", "runtime/src/status.c", "runtime/src/buffer.c",
         "runtime/src/string.c", "runtime/src/value.c", "runtime/src/trie.c",
         "runtime/src/object.c", "runtime/src/chunk.c", "runtime/src/array.c",
+        "runtime/src/grave.c",
         "runtime/src/diff.c", "runtime/src/encode.c", "runtime/src/decode.c",
         "runtime/src/base64.c", "runtime/src/json_read.c", "runtime/src/json_write.c",
         "runtime/src/path.c", "runtime/src/sort.c", "runtime/src/compare.c",

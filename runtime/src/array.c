@@ -253,14 +253,17 @@ ms_status ms_value_erase_at(const ms_alloc *alloc, const ms_value **array, size_
   return array_replace(alloc, array, index, NULL);
 }
 
-void msi_array_drop(msi_dead *dead, msi_container *array) {
+bool msi_array_drop(msi_dead *dead, msi_container *array, size_t *budget) {
   if (array_is_tree(array)) {
-    msi_chunk_release(dead, *msi_array_root(array));
+    if (!msi_chunk_release(dead, *msi_array_root(array), budget)) return false;
   } else {
     const ms_value **values = msi_array_values(array);
     for (uint32_t i = 0; i < array->count; i++) msi_dead_release(dead, values[i]);
+    (void)msi_budget_spend(budget, array->count);
   }
+  (void)msi_budget_spend(budget, 1);
   array_free_block(array);
+  return true;
 }
 
 /* ------------------------------------------------------------------ checking */

@@ -82,26 +82,36 @@ static void item_retain(msi_item item, unsigned height) {
   }
 }
 
-/* Recursion is bounded by the height. */
-void msi_chunk_release(msi_dead *dead, msi_chunk *chunk) {
-  if (!msi_refs_release(&chunk->refs)) return;
-  const msi_item *items = chunk_items(chunk);
+/* Recursion is bounded by the height. In a chunk that waits for more budget the items that are
+ * released already are NULL, and one reference is left. */
+bool msi_chunk_release(msi_dead *dead, msi_chunk *chunk, size_t *budget) {
+  if (!msi_refs_release(&chunk->refs)) return true;
+  msi_item *items = chunk_items(chunk);
+  bool more = msi_budget_spend(budget, chunk->height == 0 ? chunk->count : 0);
   for (unsigned i = 0; i < chunk->count; i++) {
     if (chunk->height == 0) {
       msi_dead_release(dead, items[i].value);
-    } else {
-      msi_chunk_release(dead, items[i].chunk);
+    } else if (items[i].chunk != NULL) {
+      if (!more || !msi_chunk_release(dead, items[i].chunk, budget)) {
+        atomic_store_explicit(&chunk->refs, 1, memory_order_relaxed);
+        return false;
+      }
+      items[i].chunk = NULL;
+      more = *budget > 0;
     }
   }
+  (void)msi_budget_spend(budget, 1);
   msi_alloc_free(chunk->alloc, chunk, chunk_bytes(chunk->capacity, chunk->height));
+  return true;
 }
 
 static void item_release(msi_item item, unsigned height) {
   msi_dead dead = {NULL};
+  size_t budget = SIZE_MAX;
   if (height == 0) {
     msi_dead_release(&dead, item.value);
   } else {
-    msi_chunk_release(&dead, item.chunk);
+    while (!msi_chunk_release(&dead, item.chunk, &budget)) budget = SIZE_MAX;
   }
   msi_dead_drain(&dead);
 }

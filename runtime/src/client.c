@@ -313,7 +313,7 @@ static ms_status client_snapshot_begin(msi_replica *self, msi_reader *in, size_t
 
 /* Moves the state of a snapshot into the replica. Cannot fail. */
 static void snapshot_install(msi_replica *self, msi_snapshot *snapshot) {
-  ms_value_release(self->root);
+  msi_replica_bury(self, self->root);
   self->root = snapshot->root;
   snapshot->root = NULL;
   self->version = snapshot->version;

@@ -56,6 +56,7 @@ struct msi_driver {
   uv_loop_t loop;       /* under mutex */
   uv_prepare_t prepare; /* under mutex */
   uv_check_t check;     /* under mutex */
+  uv_idle_t idle;       /* under mutex; started: the loop does not sleep */
   uv_timer_t deadline;  /* under mutex */
   uv_async_t async;     /* uv_async_send: any thread */
   bool turning;         /* under mutex: the owner is inside uv_run */
@@ -98,15 +99,19 @@ static void notice(msi_driver *driver) {
 
 /* ------------------------------------------------------------ the loop side */
 
-static void on_prepare(uv_prepare_t *handle) {
-  msi_driver *driver = handle->data;
-  driver->on_turn(driver->ud);
+static void on_idle(uv_idle_t *handle) { (void)handle; }
+
+static void end_turn(msi_driver *driver) {
+  if (driver->on_turn(driver->ud)) {
+    uv_idle_start(&driver->idle, on_idle);
+  } else {
+    uv_idle_stop(&driver->idle);
+  }
 }
 
-static void on_check(uv_check_t *handle) {
-  msi_driver *driver = handle->data;
-  driver->on_turn(driver->ud);
-}
+static void on_prepare(uv_prepare_t *handle) { end_turn(handle->data); }
+
+static void on_check(uv_check_t *handle) { end_turn(handle->data); }
 
 static void on_deadline(uv_timer_t *handle) { uv_stop(handle->loop); }
 
@@ -207,12 +212,14 @@ static bool handles_init(msi_driver *driver) {
   if (uv_async_init(&driver->loop, &driver->async, on_async) != 0) return false;
   uv_prepare_init(&driver->loop, &driver->prepare);
   uv_check_init(&driver->loop, &driver->check);
+  uv_idle_init(&driver->loop, &driver->idle);
   uv_timer_init(&driver->loop, &driver->deadline);
   driver->prepare.data = driver->check.data = driver;
   uv_prepare_start(&driver->prepare, on_prepare);
   uv_check_start(&driver->check, on_check);
   uv_unref((uv_handle_t *)&driver->prepare);
   uv_unref((uv_handle_t *)&driver->check);
+  uv_unref((uv_handle_t *)&driver->idle);
   return true;
 }
 
@@ -264,6 +271,7 @@ void msi_driver_free(msi_driver *driver) {
   uv_close((uv_handle_t *)&driver->async, NULL);
   uv_close((uv_handle_t *)&driver->prepare, NULL);
   uv_close((uv_handle_t *)&driver->check, NULL);
+  uv_close((uv_handle_t *)&driver->idle, NULL);
   uv_close((uv_handle_t *)&driver->deadline, NULL);
   uv_run(&driver->loop, UV_RUN_DEFAULT);
   int busy = uv_loop_close(&driver->loop);

@@ -23,8 +23,8 @@
 typedef struct msi_driver msi_driver;
 
 /* Runs at the end of each loop turn and before the loop sleeps, on the loop side: what was queued
- * during the turn is sent in one piece. */
-typedef void (*msi_turn_fn)(void *ud);
+ * during the turn is sent in one piece. True: there is more to do, the loop shall not sleep. */
+typedef bool (*msi_turn_fn)(void *ud);
 
 MS_CHECKED ms_status msi_driver_new(const ms_alloc *alloc, msi_turn_fn on_turn, void *ud,
                                     msi_driver **out, ms_error *error);

@@ -67,7 +67,7 @@ static void links_remove(msi_replica *self, msi_host_link *link) {
   msi_member *member =
       link->peer != 0 ? msi_members_find(&self->members, link->peer) : NULL;
   if (member != NULL && member->link == link->id) member->link = 0;
-  msi_sender_free(link->sender);
+  msi_replica_end_snapshot(self, link);
   self->link_count--;
   memmove(link, link + 1, (self->link_count - at) * sizeof *link);
 }
@@ -88,7 +88,7 @@ void msi_host_cut_all(msi_replica *self, bool goodbye, const char *reason) {
     msi_host_link *link = &self->links[i];
     if (packed) self->port.send(self->port.ud, link->id, out->data, out->length);
     self->port.cut(self->port.ud, link->id, goodbye, reason);
-    msi_sender_free(link->sender);
+    msi_replica_end_snapshot(self, link);
   }
   self->link_count = 0;
   for (size_t i = 0; i < self->members.count; i++) {
@@ -353,10 +353,7 @@ void msi_host_pump(msi_replica *self, msi_link_id id) {
       return;
     }
     self->port.send(self->port.ud, id, out->data, out->length);
-    if (done) {
-      msi_sender_free(link->sender);
-      link->sender = NULL;
-    }
+    if (done) msi_replica_end_snapshot(self, link);
   }
 }
 

@@ -228,7 +228,7 @@ static bool take_delivery(ms_share *share, const msi_delivery *delivery,
   if (msi_view_take(share->view, mail->self, delivery, &step) != MS_OK) return false;
   if (step.effect != MSI_VIEW_NONE) msi_share_changed(share, false);
   note_change(share, mail, count > 1, &step);
-  ms_value_release(step.old_root);
+  msi_grave_bury(&share->runtime->grave, step.old_root);
   ms_update_release(step.settled_update);
   for (size_t i = 0; i < count; i++) {
     settle_mail(share, msi_mailbox_first(&share->mail));

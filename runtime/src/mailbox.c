@@ -9,10 +9,11 @@ static void refusal_free(const ms_alloc *alloc, msi_refusal *refusal) {
   MSI_FREE(alloc, refusal);
 }
 
-static void mail_fini(const ms_alloc *alloc, msi_mail *mail) {
+static void mail_fini(const msi_mailbox *mailbox, msi_mail *mail) {
+  const ms_alloc *alloc = mailbox->alloc;
   ms_update_release(mail->patch.update);
   refusal_free(alloc, mail->refusal);
-  ms_value_release(mail->root);
+  msi_grave_bury(mailbox->grave, mail->root);
   msi_alloc_free(alloc, mail->rejected, mail->rejected_count * sizeof *mail->rejected);
   msi_alloc_free(alloc, mail->settled, mail->settled_capacity * sizeof *mail->settled);
 }
@@ -40,7 +41,7 @@ msi_mail *msi_mailbox_first(msi_mailbox *mailbox) {
 }
 
 void msi_mailbox_pop(msi_mailbox *mailbox) {
-  mail_fini(mailbox->alloc, &mailbox->items[mailbox->first]);
+  mail_fini(mailbox, &mailbox->items[mailbox->first]);
   mailbox->first++;
   mailbox->count--;
   if (mailbox->count == 0) mailbox->first = 0;
@@ -70,7 +71,7 @@ static msi_mail *mailbox_add(msi_mailbox *mailbox) {
 
 static void mailbox_drop_last(msi_mailbox *mailbox) {
   mailbox->count--;
-  mail_fini(mailbox->alloc, &mailbox->items[mailbox->first + mailbox->count]);
+  mail_fini(mailbox, &mailbox->items[mailbox->first + mailbox->count]);
 }
 
 /* ------------------------------------------------------------------- melting */
@@ -105,7 +106,7 @@ static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self,
       !melted_settle(mailbox->alloc, last, entry->patch.number, delivery->version)) {
     return false;
   }
-  ms_value_release(last->root);
+  msi_grave_bury(mailbox->grave, last->root);
   last->root = ms_value_retain(delivery->root);
   last->version = delivery->version;
   return true;

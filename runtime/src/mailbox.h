@@ -12,6 +12,7 @@
 #ifndef MSI_MAILBOX_H
 #define MSI_MAILBOX_H
 
+#include "grave.h"
 #include "replica.h"
 
 enum { MSI_MAILBOX_ITEMS = 4096 };
@@ -44,7 +45,8 @@ typedef struct msi_mail {
 
 typedef struct msi_mailbox {
   const ms_alloc *alloc;
-  msi_mail *items; /* items[first ... first + count - 1] */
+  msi_grave *grave; /* of roots; NULL at first: they are released at once */
+  msi_mail *items;  /* items[first ... first + count - 1] */
   size_t first, count, capacity;
   bool state_changed;
   bool broken;

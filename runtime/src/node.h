@@ -74,10 +74,23 @@ typedef struct msi_container {
   uint64_t bytes; /* the items encoded, without the container's own head */
 } msi_container;
 
-/* Containers whose last reference is gone and whose content is not released yet. */
+/* Containers whose last reference is gone and whose content is not released yet, linked through their
+ * `bytes`. */
 typedef struct msi_dead {
   msi_container *first;
 } msi_dead;
+
+static inline msi_container *msi_dead_next(const msi_container *container) {
+  return (msi_container *)(uintptr_t)container->bytes;
+}
+static inline void msi_dead_link(msi_container *container, const msi_container *next) {
+  container->bytes = (uint64_t)(uintptr_t)next;
+}
+/* Takes `count` out of a budget; false when it is used up. */
+static inline bool msi_budget_spend(size_t *budget, size_t count) {
+  *budget -= count < *budget ? count : *budget;
+  return *budget > 0;
+}
 
 /* A key on its way into an object. */
 typedef struct msi_lookup {
@@ -137,6 +150,8 @@ void msi_value_init(ms_value *head, const ms_alloc *alloc, ms_type type);
 void msi_dead_release(msi_dead *dead, const ms_value *value);
 /* Releases what dead containers hold, until none is left. */
 void msi_dead_drain(msi_dead *dead);
+/* The same for about as many keys, values and nodes as the budget says; true: none is left. */
+bool msi_dead_step(msi_dead *dead, size_t *budget);
 
 /* ----- string.c */
 
@@ -234,8 +249,9 @@ MS_CHECKED ms_status msi_trie_put(const ms_alloc *alloc, msi_node **root, bool o
                                   int64_t *grown, bool *added);
 MS_CHECKED ms_status msi_trie_erase(const ms_alloc *alloc, msi_node **root, bool owned,
                                     const msi_lookup *lookup);
-/* Drops a reference to a node. */
-void msi_trie_release(msi_dead *dead, msi_node *node, unsigned level);
+/* Drops a reference to a node. False: the budget was used up before all below it was released; to be
+ * called again. */
+bool msi_trie_release(msi_dead *dead, msi_node *node, unsigned level, size_t *budget);
 /* Adds up and checks the whole trie; tests only. */
 bool msi_trie_check(const msi_node *root, uint64_t *count, uint64_t *bytes);
 
@@ -257,8 +273,8 @@ static inline msi_node **msi_object_root(const msi_container *object) {
   return (msi_node **)(uintptr_t)(object + 1);
 }
 const ms_value *msi_object_find(const ms_value *value, const msi_lookup *lookup);
-/* Releases what the object holds and frees its block. */
-void msi_object_drop(msi_dead *dead, msi_container *object);
+/* Releases what the object holds and frees its block. False: to be called again. */
+bool msi_object_drop(msi_dead *dead, msi_container *object, size_t *budget);
 void msi_object_cursor_init(ms_cursor *cursor, const ms_value *value);
 const msi_entry *msi_object_cursor_next(ms_cursor *cursor);
 bool msi_object_check(const ms_value *object);
@@ -291,7 +307,8 @@ static inline uint32_t *msi_chunk_ends(const msi_chunk *chunk) {
 /* A leaf of values, which are retained. */
 msi_chunk *msi_chunk_new(const ms_alloc *alloc, const ms_value *const *values,
                          unsigned count);
-void msi_chunk_release(msi_dead *dead, msi_chunk *chunk);
+/* As msi_trie_release. */
+bool msi_chunk_release(msi_dead *dead, msi_chunk *chunk, size_t *budget);
 /* The run of values that holds `index`: returns the value at index and how many stand
  * from there on in *run. */
 const ms_value **msi_chunk_run(const msi_chunk *chunk, uint32_t index, size_t *run);
@@ -318,7 +335,8 @@ static inline msi_chunk **msi_array_root(const msi_container *array) {
 }
 MS_CHECKED ms_status msi_array_new(const ms_alloc *alloc, size_t capacity,
                                    const ms_value **out);
-void msi_array_drop(msi_dead *dead, msi_container *array);
+/* As msi_object_drop. */
+bool msi_array_drop(msi_dead *dead, msi_container *array, size_t *budget);
 /* As msi_chunk_run. */
 const ms_value **msi_array_run(const msi_container *array, size_t index, size_t *run);
 bool msi_array_check(const ms_value *array);

@@ -55,17 +55,20 @@ ms_status msi_object_new(const ms_alloc *alloc, size_t capacity, const ms_value 
   return MS_OK;
 }
 
-void msi_object_drop(msi_dead *dead, msi_container *object) {
+bool msi_object_drop(msi_dead *dead, msi_container *object, size_t *budget) {
   if (object_is_tree(object)) {
-    msi_trie_release(dead, *msi_object_root(object), 0);
+    if (!msi_trie_release(dead, *msi_object_root(object), 0, budget)) return false;
   } else {
     const msi_entry *entries = msi_object_entries(object);
     for (uint32_t i = 0; i < object->count; i++) {
       msi_dead_release(dead, entries[i].key);
       msi_dead_release(dead, entries[i].value);
     }
+    (void)msi_budget_spend(budget, 2 * (size_t)object->count);
   }
+  (void)msi_budget_spend(budget, 1);
   msi_alloc_free(object->head.alloc, object, object_block_bytes(object));
+  return true;
 }
 
 /* ------------------------------------------------------------------ flat objects */

@@ -62,9 +62,25 @@ ms_share_state msi_replica_idle_state(const msi_replica *self) {
   return msi_replica_root(self) != NULL ? MS_SHARE_WAITING : MS_SHARE_JOINING;
 }
 
+void msi_replica_bury(msi_replica *self, const ms_value *root) {
+  if (self->port.bury != NULL) {
+    self->port.bury(self->port.ud, root);
+  } else {
+    ms_value_release(root);
+  }
+}
+
+void msi_replica_end_snapshot(msi_replica *self, msi_host_link *link) {
+  if (link->sender == NULL) return;
+  const ms_value *root = ms_value_retain(msi_sender_root(link->sender));
+  msi_sender_free(link->sender);
+  link->sender = NULL;
+  msi_replica_bury(self, root);
+}
+
 /* Drops the document and all that goes with it. */
 static void replica_forget(msi_replica *self) {
-  ms_value_release(self->root);
+  msi_replica_bury(self, self->root);
   self->root = NULL;
   self->version = 0;
   msi_members_fini(&self->members);
@@ -105,7 +121,7 @@ void msi_replica_install(msi_replica *self, const msi_entry *entry, const uint8_
   MSI_ASSERT(entry->version == self->version + 1);
   const ms_value *old = self->root;
   self->root = ms_value_retain(root);
-  ms_value_release(old);
+  msi_replica_bury(self, old);
   self->version = entry->version;
   if (entry->patch.timestamp > self->clock) self->clock = entry->patch.timestamp;
   msi_members_note(&self->members, entry);
@@ -312,7 +328,7 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
 void msi_replica_free(msi_replica *replica) {
   if (replica == NULL) return;
   for (size_t i = 0; i < replica->link_count; i++)
-    msi_sender_free(replica->links[i].sender);
+    msi_replica_end_snapshot(replica, &replica->links[i]);
   msi_alloc_free(replica->alloc, replica->links,
                  replica->link_capacity * sizeof *replica->links);
   msi_alloc_free(replica->alloc, replica->syncs,
@@ -323,7 +339,7 @@ void msi_replica_free(msi_replica *replica) {
   msi_members_fini(&replica->members);
   msi_conflicts_free(replica->conflicts);
   msi_buffer_fini(&replica->scratch);
-  ms_value_release(replica->root);
+  msi_replica_bury(replica, replica->root);
   ms_value_release(replica->config.defaults);
   MSI_FREE(replica->alloc, replica);
 }

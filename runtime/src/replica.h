@@ -112,6 +112,9 @@ typedef struct msi_port {
   uint64_t (*random)(void *ud);
   int64_t (*wall_ms)(void *ud); /* of this event */
   void (*log)(void *ud, ms_log_level level, const char *line);
+  /* Release a value, taken, which may be all of a large document, when there is time. May be NULL: it is
+   * released at once. */
+  void (*bury)(void *ud, const ms_value *value);
 } msi_port;
 
 typedef enum msi_delivery_kind {

@@ -116,6 +116,10 @@ msi_buffer *msi_replica_scratch(msi_replica *self);
  * members has room. Delivers nothing. */
 void msi_replica_install(msi_replica *self, const msi_entry *entry, const uint8_t *data,
                          size_t bytes, const ms_value *root);
+/* Drop a root, taken, that may be the last reference to a large document; NULL is accepted. */
+void msi_replica_bury(msi_replica *self, const ms_value *root);
+/* Free the sender of a link, if it has one. */
+void msi_replica_end_snapshot(msi_replica *self, msi_host_link *link);
 void msi_replica_deliver_entry(msi_replica *self, const msi_entry *entry);
 /* Apply, install and deliver an entry from a host or a log. Anything but MS_OK changes nothing, except
  * that an entry which does not apply shows this state to be wrong: it is complete no more. */

@@ -63,12 +63,14 @@ void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *
 
 /* ------------------------------------------------------------------ lifetime */
 
-/* The end of a loop turn, on the loop side: frames of one turn leave together. */
-static void on_turn(void *ud) {
+/* The end of a loop turn, on the loop side: frames of one turn leave together, and some of what died is
+ * released. */
+static bool on_turn(void *ud) {
   ms_runtime *runtime = ud;
   for (ms_share *share = runtime->shares; share != NULL; share = share->next) {
     if (share->station != NULL) msi_station_flush(share->station);
   }
+  return !msi_grave_step(&runtime->grave, MSI_GRAVE_STEP);
 }
 
 static void program_name(char *out, size_t bytes) {
@@ -108,6 +110,7 @@ ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out,
   if (runtime == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
   runtime->alloc = alloc;
   runtime->owner = pthread_self();
+  msi_grave_init(&runtime->grave);
   runtime_configure(runtime, &whole);
   runtime->alive = alive_page();
   if (runtime->alive == NULL) {
@@ -139,6 +142,7 @@ void ms_runtime_close(ms_runtime *runtime) {
   }
   msi_timers_fini(runtime);
   msi_driver_free(runtime->driver);
+  msi_grave_fini(&runtime->grave);
   munmap((void *)(uintptr_t)runtime->alive, (size_t)sysconf(_SC_PAGESIZE));
   MSI_FREE(runtime->alloc, runtime);
 }

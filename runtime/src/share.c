@@ -105,6 +105,7 @@ static void share_fini(ms_share *share) {
 static ms_status share_init(ms_share *share, const ms_share_config *config) {
   const ms_alloc *alloc = share->runtime->alloc;
   msi_mailbox_init(&share->mail, alloc);
+  share->mail.grave = &share->runtime->grave;
   msi_receipts_init(&share->receipts, alloc);
   msi_notices_init(&share->notices, alloc);
   share->config = *config;
@@ -158,6 +159,7 @@ static ms_status share_begin(ms_share *share, ms_error *error) {
   msi_station_config config = {
       .alloc = runtime->alloc,
       .driver = runtime->driver,
+      .grave = &runtime->grave,
       .dir = share->dir,
       .name = share->name,
       .must_exist = from->must_exist,

@@ -23,6 +23,8 @@ struct ms_runtime {
   const ms_alloc *alloc;
   msi_driver *driver;
   pthread_t owner;
+  msi_grave
+      grave; /* both: buried by the owner or on the loop side, released on the loop side */
   const unsigned char
       *alive; /* one page that the kernel wipes in a forked child; 1 means ours */
   ms_log_fn log;

@@ -32,6 +32,7 @@ static_assert((int)PIECE_BUDGET < (int)MSI_PIECE_BYTES,
 struct msi_sender {
   const ms_alloc *alloc;
   msi_conflict_packer *packer; /* NULL: the index is through */
+  const ms_value *root;        /* borrowed from the encoder */
   msi_encoder *encoder;
   msi_buffer piece;
   bool encoded; /* the document is through */
@@ -54,6 +55,7 @@ ms_status msi_sender_new(const ms_alloc *alloc, const msi_snapshot_source *sourc
   msi_sender *self = MSI_NEW(alloc, msi_sender);
   if (self == NULL) return MS_ENOMEM;
   self->alloc = alloc;
+  self->root = source->root;
   msi_buffer_init(&self->piece, alloc);
   ms_status st = msi_conflict_packer_new(source->conflicts, &self->packer);
   if (st == MS_OK) st = msi_encoder_new(alloc, source->root, &self->encoder);
@@ -75,6 +77,8 @@ void msi_sender_free(msi_sender *sender) {
   msi_buffer_fini(&sender->piece);
   MSI_FREE(sender->alloc, sender);
 }
+
+const ms_value *msi_sender_root(const msi_sender *sender) { return sender->root; }
 
 static ms_status piece_pack(msi_buffer *out, uint64_t part, const uint8_t *data,
                             size_t bytes) {

@@ -27,6 +27,8 @@ MS_CHECKED ms_status msi_sender_new(const ms_alloc *alloc,
                                     const msi_snapshot_source *source, msi_buffer *out,
                                     msi_sender **sender);
 void msi_sender_free(msi_sender *sender); /* accepts NULL */
+/* Borrowed. Who holds it sees that freeing the sender is quick. */
+const ms_value *msi_sender_root(const msi_sender *sender);
 /* Appends the next message to `out`; *done after SNAPSHOT_END. MS_ENOMEM: the sender is of no use any
  * more. */
 MS_CHECKED ms_status msi_sender_step(msi_sender *sender, msi_buffer *out, bool *done);

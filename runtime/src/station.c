@@ -27,6 +27,7 @@ static const uint64_t FLUSH_PAUSE_NS =
 struct msi_station {
   const ms_alloc *alloc;
   msi_driver *driver;
+  msi_grave *grave;
   char name[MS_NAME_MAX + 1];
   char program[64];
   bool must_exist;
@@ -320,6 +321,11 @@ static void port_deliver(void *ud, const msi_delivery *delivery) {
   msi_driver_interrupt(station->driver);
 }
 
+static void port_bury(void *ud, const ms_value *value) {
+  msi_station *station = ud;
+  msi_grave_bury(station->grave, value);
+}
+
 static int64_t port_wall_ms(void *ud) {
   (void)ud;
   uv_timeval64_t now;
@@ -411,7 +417,8 @@ static void port_init(msi_station *station, msi_port *port) {
                      .deliver = port_deliver,
                      .random = port_random,
                      .wall_ms = port_wall_ms,
-                     .log = port_log};
+                     .log = port_log,
+                     .bury = port_bury};
 }
 
 ms_status msi_station_new(const msi_station_config *config, msi_station **out,
@@ -420,6 +427,7 @@ ms_status msi_station_new(const msi_station_config *config, msi_station **out,
   if (station == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
   station->alloc = config->alloc;
   station->driver = config->driver;
+  station->grave = config->grave;
   station->must_exist = config->must_exist;
   station->log = config->log;
   station->log_ud = config->log_ud;
@@ -428,6 +436,7 @@ ms_status msi_station_new(const msi_station_config *config, msi_station **out,
   snprintf(station->name, sizeof station->name, "%s", config->name);
   snprintf(station->program, sizeof station->program, "%s", config->replica.program);
   msi_mailbox_init(&station->mailbox, station->alloc);
+  station->mailbox.grave = station->grave;
   msi_link_table_init(&station->links, station->alloc);
   station->rendezvous = (msi_rendezvous){.alloc = station->alloc,
                                          .name = station->name,

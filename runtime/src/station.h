@@ -8,6 +8,7 @@
 #define MSI_STATION_H
 
 #include "driver.h"
+#include "grave.h"
 #include "mailbox.h"
 
 typedef struct msi_station msi_station;
@@ -15,6 +16,7 @@ typedef struct msi_station msi_station;
 typedef struct msi_station_config {
   const ms_alloc *alloc;
   msi_driver *driver;
+  msi_grave *grave; /* NULL: what dies is released at once */
   const char *dir;  /* copied; NULL: the default */
   const char *name; /* copied */
   bool must_exist;

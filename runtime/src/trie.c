@@ -59,23 +59,40 @@ static void node_free(msi_node *node, unsigned level) {
 
 msi_node *msi_trie_new(const ms_alloc *alloc) { return node_alloc(alloc, 0, 0); }
 
-void msi_trie_release(msi_dead *dead, msi_node *node, unsigned level) {
-  if (!msi_refs_release(&node->refs)) return;
+/* In a node that waits for more budget: what is released already is NULL, and one reference is left.
+ * Coming back to it costs nothing, so that any budget gets on. */
+bool msi_trie_release(msi_dead *dead, msi_node *node, unsigned level, size_t *budget) {
+  if (!msi_refs_release(&node->refs)) return true;
   unsigned entries = msi_node_entry_count(node, level);
   unsigned children = msi_node_child_count(node, level);
-  const msi_entry *entry = msi_node_entries(node);
+  msi_entry *entry = msi_node_entries(node);
+  bool is_new = entries > 0 && entry[0].key != NULL;
   for (unsigned i = 0; i < entries; i++) {
     msi_dead_release(dead, entry[i].key);
     msi_dead_release(dead, entry[i].value);
   }
+  bool more = msi_budget_spend(budget, is_new ? 2 * (size_t)entries : 0);
   msi_node **child = (msi_node **)(uintptr_t)(entry + entries);
-  for (unsigned i = 0; i < children; i++) msi_trie_release(dead, child[i], level + 1);
+  for (unsigned i = 0; i < children; i++) {
+    if (child[i] == NULL) continue;
+    if (more && msi_trie_release(dead, child[i], level + 1, budget)) {
+      child[i] = NULL;
+      more = *budget > 0;
+      continue;
+    }
+    memset(entry, 0, entries * sizeof *entry);
+    atomic_store_explicit(&node->refs, 1, memory_order_relaxed);
+    return false;
+  }
+  (void)msi_budget_spend(budget, 1);
   node_free(node, level);
+  return true;
 }
 
 static void node_release(msi_node *node, unsigned level) {
   msi_dead dead = {NULL};
-  msi_trie_release(&dead, node, level);
+  size_t budget = SIZE_MAX;
+  while (!msi_trie_release(&dead, node, level, &budget)) budget = SIZE_MAX;
   msi_dead_drain(&dead);
 }
 

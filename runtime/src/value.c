@@ -4,7 +4,7 @@
  * Nothing here recurses through values: a container that dies is put on a list of dead
  * ones, linked through its `bytes`, and the list is worked off. Depth therefore costs no
  * stack. The nodes inside one container are released by recursion, since their height is
- * bounded.
+ * bounded. That may stop half-way: what is released already is NULL in a node that waits.
  */
 #include "node.h"
 
@@ -223,20 +223,28 @@ void msi_dead_release(msi_dead *dead, const ms_value *value) {
     return;
   }
   msi_container *container = msi_as_container(value);
-  container->bytes = (uint64_t)(uintptr_t)dead->first;
+  msi_dead_link(container, dead->first);
   dead->first = container;
 }
 
-void msi_dead_drain(msi_dead *dead) {
+bool msi_dead_step(msi_dead *dead, size_t *budget) {
   while (dead->first != NULL) {
+    if (*budget == 0) return false;
     msi_container *container = dead->first;
-    dead->first = (msi_container *)(uintptr_t)container->bytes;
-    if (container->head.type == MS_ARRAY) {
-      msi_array_drop(dead, container);
-    } else {
-      msi_object_drop(dead, container);
-    }
+    dead->first = msi_dead_next(container);
+    bool gone = container->head.type == MS_ARRAY
+                    ? msi_array_drop(dead, container, budget)
+                    : msi_object_drop(dead, container, budget);
+    if (gone) continue;
+    msi_dead_link(container, dead->first);
+    dead->first = container;
   }
+  return true;
+}
+
+void msi_dead_drain(msi_dead *dead) {
+  size_t budget = SIZE_MAX;
+  while (!msi_dead_step(dead, &budget)) budget = SIZE_MAX;
 }
 
 void ms_value_release(const ms_value *value) {

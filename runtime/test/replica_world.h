@@ -461,7 +461,8 @@ static inline ms_status node_start_with(node *self, msi_replica_config config) {
                    fake_deliver,
                    fake_random,
                    fake_wall_ms,
-                   fake_log_line};
+                   fake_log_line,
+                   NULL};
   config.alloc = &self->world->memory.alloc;
   ms_status st = msi_replica_new(&config, &port, &self->replica);
   if (st != MS_OK) return st;

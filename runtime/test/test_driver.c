@@ -15,11 +15,15 @@ typedef struct scene {
   _Atomic int fired;
   _Atomic uint64_t fired_on; /* pthread_self() of the callback */
   _Atomic int turns;
+  _Atomic int turns_wanted; /* without sleep */
 } scene;
 
-static void on_turn(void *ud) {
+static bool on_turn(void *ud) {
   scene *self = ud;
   atomic_fetch_add(&self->turns, 1);
+  int left = atomic_load(&self->turns_wanted);
+  if (left > 0) atomic_store(&self->turns_wanted, left - 1);
+  return left > 0;
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -312,6 +316,28 @@ static void test_turn_hook_runs_on_both_sides(void **state) {
   scene_close(&self);
 }
 
+static bool is_calm(void *ud) { return atomic_load(&((scene *)ud)->turns_wanted) == 0; }
+
+static void test_a_loop_that_has_more_to_do_does_not_sleep(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  /* Whoever sleeps meets the timer. */
+  scene_start_timer(&self, TEST_PATIENCE_NS / 1000000);
+  msi_driver_enter(self.driver);
+  atomic_store(&self.turns_wanted, 20);
+  for (int i = 0; i < 20 && !is_calm(&self); i++) msi_driver_turn(self.driver, -1);
+  msi_driver_leave(self.driver);
+  assert_true(is_calm(&self));
+  assert_false(has_fired(&self));
+  msi_driver_visit(self.driver);
+  atomic_store(&self.turns_wanted, 20);
+  msi_driver_depart(self.driver, MSI_DEPART_CHANGED);
+  assert_true(test_eventually(is_calm, &self));
+  assert_false(has_fired(&self));
+  scene_close(&self);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_stand_in_drives_while_the_owner_is_away),
@@ -327,6 +353,7 @@ int main(void) {
       cmocka_unit_test(test_wake_leaves_errno_alone),
       cmocka_unit_test(test_owner_keeps_its_signal_mask),
       cmocka_unit_test(test_turn_hook_runs_on_both_sides),
+      cmocka_unit_test(test_a_loop_that_has_more_to_do_does_not_sleep),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
