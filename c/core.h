@@ -18,6 +18,8 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include <string.h>
+
 #if LUA_VERSION_NUM != 504
 #error "memshare needs Lua 5.4"
 #endif
@@ -34,6 +36,8 @@ typedef struct msl_leaving {
   struct msl_leaving *next;
   ms_share *share;
 } msl_leaving;
+
+enum { MSL_READS_LOG = 13, MSL_READS = 1 << MSL_READS_LOG };
 
 typedef struct msl_state {
   ms_runtime *runtime; /* NULL until the first share */
@@ -52,6 +56,13 @@ typedef struct msl_state {
   const void *object_mark; /* and of proxies */
   const void *proxy_mark;
   lua_CFunction shifters[4]; /* table.insert, remove, sort, move: see proxy.c */
+  lua_State *janitor;      /* the thread that takes caches back, anchored: see cache.c */
+  unsigned cached_proxies; /* that have a cache */
+  size_t cached_entries;
+  unsigned cache_refusals;
+  int spare_count;          /* metatables to use again */
+  unsigned reads_left;      /* until the counts of reads begin anew */
+  uint8_t reads[MSL_READS]; /* how often keys were read, by their hash */
 } msl_state;
 
 /* Registers all types in this Lua state the first time. May raise. */
@@ -240,7 +251,16 @@ struct msl_share {
   const ms_value *last; /* retained once closed: what reads show */
   msl_leaving *leaving; /* made with the object, so that __gc needs no memory */
   bool in_batch;
+  bool is_draft;        /* of a transaction: its proxies have no caches */
   struct msl_sub *subs; /* the open ones */
+
+  ms_view_watch watch;     /* set while there are cached proxies */
+  unsigned cached_proxies; /* see cache.c */
+  size_t cached_entries;
+  int64_t cached_since_ns;
+  uint32_t cache_epoch; /* counts how often all went */
+  uint8_t patience;     /* reads of a key before it is cached */
+  bool is_assigning, has_assigned;
 };
 /* User values: the root proxy, the receipt of the open batch. */
 enum { MSL_SHARE_DATA = 1, MSL_SHARE_BATCH, MSL_SHARE_SLOTS = MSL_SHARE_BATCH };
@@ -289,6 +309,46 @@ bool msl_test_proxy(lua_State *L, int index, const ms_value **value,
                     const ms_path **path);
 /* Pushes the share of the proxy at `index`, which is no read-only copy. */
 msl_share *msl_push_proxy_share(lua_State *L, int index);
+int msl_proxy_index(lua_State *L); /* __index(proxy, key) */
+
+/* ------------------------------------------------------------------- cache.c */
+
+/* The common metatable of proxies is on top of the stack. */
+void msl_open_cache(lua_State *L, msl_state *state);
+void msl_cache_open_share(msl_share *share);
+/* All caches of a share go. Cannot raise. */
+void msl_cache_clear(msl_share *share);
+/* The cache of the place with this flag goes, if it has one. Cannot raise. */
+void msl_cache_drop(msl_state *state, const bool *used);
+/* Is the metatable on top of the stack that of proxies, or a proxy's own? */
+bool msl_is_proxy_metatable(lua_State *L, const msl_state *state);
+/* Counts a read of a key of a place: was it read often enough to be cached? */
+static inline bool msl_cache_wants(msl_share *share, const void *place, uint64_t key) {
+  msl_state *state = share->state;
+  if (state->reads_left-- == 0) {
+    memset(state->reads, 0, sizeof(state->reads));
+    state->reads_left = MSL_READS;
+  }
+  uint64_t hash = ((uintptr_t)place ^ share->cache_epoch) * UINT64_C(0x9e3779b97f4a7c15);
+  hash = (hash ^ key) * UINT64_C(0xd6e8feb86659fd93);
+  uint8_t *count = &state->reads[hash >> (64 - MSL_READS_LOG)];
+  if (*count < UINT8_MAX) ++*count;
+  return *count >= share->patience && !share->is_draft;
+}
+/* Caches what is on top of the stack for the proxy at 1 and the key at 2. `used` is the flag
+ * of its place, `number` that of the view the value is from. */
+void msl_cache_put(lua_State *L, msl_share *share, bool *used, uint64_t number);
+/* An assignment of the value at 3 to the key at 2 of the proxy at 1 begins: pushes one value,
+ * for msl_cache_assigned. */
+void msl_cache_prepare(lua_State *L, msl_share *share);
+/* Around the write, with no call of Lua in between. is_narrow: nothing or a scalar was there.
+ * is_known: the value shows as it was assigned. Does not raise. */
+static inline void msl_cache_assigning(msl_share *share) {
+  share->has_assigned = false;
+  share->is_assigning = true;
+}
+void msl_cache_assigned(lua_State *L, msl_share *share, int spelling, bool is_narrow,
+                        bool is_known);
 
 /* ---------------------------------------------------------------- operator.c */
 

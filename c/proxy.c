@@ -34,6 +34,7 @@ typedef struct place {
   const ms_value *value;
   uint64_t number; /* of the view that `value` is from */
   ms_path *path;   /* retained; NULL: a snapshot */
+  bool has_cache;  /* see cache.c */
 } place;
 
 /* The place of the proxy at `index`, or NULL. Pushes the slot. Cannot raise. */
@@ -67,6 +68,8 @@ static int place_gc(lua_State *L) {
   place *self = lua_touserdata(L, 1);
   ms_path *path = self->path;
   const ms_value *value = self->share == NULL ? self->value : NULL;
+  if (self->share != NULL && self->has_cache)
+    msl_cache_drop(self->share->state, &self->has_cache);
   /* A finalizer of the script may still read it: it shows nothing from now on. */
   self->share = NULL;
   self->path = NULL;
@@ -79,9 +82,9 @@ static int place_gc(lua_State *L) {
 bool msl_test_proxy(lua_State *L, int index, const ms_value **value,
                     const ms_path **path) {
   if (!lua_getmetatable(L, index)) return false;
-  const void *metatable = lua_topointer(L, -1);
+  bool is_proxy = msl_is_proxy_metatable(L, msl_get_state(L));
   lua_pop(L, 1);
-  if (metatable != msl_get_state(L)->proxy_mark) return false;
+  if (!is_proxy) return false;
   place *self = push_place(L, lua_absindex(L, index));
   lua_pop(L, 1);
   if (self == NULL) return false;
@@ -226,13 +229,13 @@ static bool read_integer(lua_State *L, int index, lua_Integer *out) {
   return exact != 0;
 }
 
-static int proxy_index(lua_State *L) {
+int msl_proxy_index(lua_State *L) {
   place *self = check_place(L); /* at 3 */
   const ms_value *container = place_value(self);
   const ms_value *value = NULL;
   const char *key = NULL;
   size_t length = 0;
-  lua_Integer integer;
+  lua_Integer integer = 0;
   char number[MSL_NUMBER_BYTES];
   if (container == NULL) return 0;
   if (ms_value_type(container) == MS_OBJECT) {
@@ -253,7 +256,14 @@ static int proxy_index(lua_State *L) {
     }
   }
   if (value == NULL) return 0;
+  uint64_t number_of_view = self->number; /* pushing may run finalizers */
   push_item(L, 1, 3, value, key, length);
+  if (self->share == NULL) return 1;
+  uint64_t read =
+      key != NULL && key != number ? (uintptr_t)key : (uint64_t)integer * 2 + 1;
+  if (msl_cache_wants(self->share, self, read)) {
+    msl_cache_put(L, self->share, &self->has_cache, number_of_view);
+  }
   return 1;
 }
 
@@ -356,6 +366,7 @@ typedef struct assignment {
   const char *key; /* below the place; NULL: the place itself, a list that is appended to
                     * or loses its end */
   size_t length;
+  bool is_narrow; /* nothing or a scalar stands there */
   char number[MSL_NUMBER_BYTES];
 } assignment;
 
@@ -397,7 +408,8 @@ static void refuse_shifters(lua_State *L) {
   }
 }
 
-static void aim_at_object(lua_State *L, const place *self, assignment *out) {
+static void aim_at_object(lua_State *L, const place *self, const ms_value *object,
+                          assignment *out) {
   lua_Integer integer;
   if (lua_type(L, 2) == LUA_TSTRING) {
     out->key = lua_tolstring(L, 2, &out->length);
@@ -410,11 +422,16 @@ static void aim_at_object(lua_State *L, const place *self, assignment *out) {
               lua_type(L, 2) == LUA_TNUMBER ? "float" : luaL_typename(L, 2));
   }
   out->op = lua_isnil(L, 3) ? MS_OP_UNSET : MS_OP_SET;
+  const ms_value *old =
+      object == NULL ? NULL : ms_value_get(object, out->key, out->length);
+  out->is_narrow = old == NULL || msl_is_scalar(old);
   /* The document itself always exists. */
   out->guard = ms_path_count(self->path) == 0 ? MS_NULL : MS_OBJECT;
 }
 
-static void aim_at_array(lua_State *L, const place *self, size_t count, assignment *out) {
+static void aim_at_array(lua_State *L, const place *self, const ms_value *array,
+                         assignment *out) {
+  size_t count = ms_value_count(array);
   lua_Integer integer = 0;
   refuse_shifters(L);
   if (!read_integer(L, 2, &integer)) {
@@ -426,6 +443,8 @@ static void aim_at_array(lua_State *L, const place *self, size_t count, assignme
     msl_raise(L, MS_EARGUMENT, "%s has %d elements: index %lld is outside of 1 to %d",
               name_of(L, self), (int)count, (long long)integer, (int)count + 1);
   }
+  const ms_value *old = ms_value_at(array, (size_t)integer - 1);
+  out->is_narrow = old == NULL || msl_is_scalar(old);
   out->guard = MS_ARRAY;
   if (lua_isnil(L, 3)) {
     if ((lua_Unsigned)integer != count) {
@@ -452,8 +471,9 @@ static void aim_at_empty(lua_State *L, const place *self, assignment *out) {
   if (is_first && ms_path_count(self->path) > 0) {
     out->op = MS_OP_PUSH;
     out->guard = MS_ARRAY;
+    out->is_narrow = true;
   } else {
-    aim_at_object(L, self, out);
+    aim_at_object(L, self, NULL, out);
   }
 }
 
@@ -474,8 +494,8 @@ static void aim(lua_State *L, place *self, assignment *out) {
     msl_raise(L, MS_EPATH, "%s: nothing is there any more", name_of(L, self));
   }
   switch (ms_value_type(container)) {
-    case MS_OBJECT: aim_at_object(L, self, out); break;
-    case MS_ARRAY: aim_at_array(L, self, ms_value_count(container), out); break;
+    case MS_OBJECT: aim_at_object(L, self, container, out); break;
+    case MS_ARRAY: aim_at_array(L, self, container, out); break;
     case MS_EMPTY: aim_at_empty(L, self, out); break;
     default:
       msl_raise(L, MS_EPATH, "%s is no table any more but %s", name_of(L, self),
@@ -503,6 +523,7 @@ static int proxy_newindex(lua_State *L) {
   msl_content operand = {NULL, NULL};
   ms_write single;
   ms_write_init(&single);
+  if (self->share != NULL) msl_cache_prepare(L, self->share); /* at 5 */
   aim(L, self, &write);
   ms_status status = read_operand(L, self, &write, &operand, &error);
   if (status == MS_OK && write.key != NULL) {
@@ -517,7 +538,11 @@ static int proxy_newindex(lua_State *L) {
     single.operand = operand.value;
     single.container = write.guard;
     single.guards_list = path == NULL;
+    msl_cache_assigning(self->share);
     status = ms_share_write(self->share->share, &single, NULL, &error);
+    bool is_known =
+        write.op == MS_OP_SET || write.op == MS_OP_UNSET || write.op == MS_OP_POP;
+    msl_cache_assigned(L, self->share, 5, write.is_narrow, is_known);
   }
   ms_path_release(path);
   msl_content_fini(&operand);
@@ -528,8 +553,8 @@ static int proxy_newindex(lua_State *L) {
 /* ---------------------------------------------------------------- opening */
 
 static const luaL_Reg metamethods[] = {
-    {"__index", proxy_index}, {"__newindex", proxy_newindex}, {"__len", proxy_len},
-    {"__pairs", proxy_pairs}, {"__tostring", proxy_tostring}, {NULL, NULL},
+    {"__index", msl_proxy_index}, {"__newindex", proxy_newindex}, {"__len", proxy_len},
+    {"__pairs", proxy_pairs},     {"__tostring", proxy_tostring}, {NULL, NULL},
 };
 
 /* A metatable with a finalizer, under a key of the registry. */
@@ -557,5 +582,6 @@ void msl_open_proxy(lua_State *L, msl_state *state) {
   lua_pushliteral(L, "memshare.proxy");
   lua_setfield(L, -2, "__metatable");
   state->proxy_mark = lua_topointer(L, -1);
+  msl_open_cache(L, state);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &proxy_metatable_key);
 }

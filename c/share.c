@@ -72,6 +72,7 @@ static msl_share *push_object(lua_State *L, msl_state *state) {
   msl_share *self = lua_newuserdatauv(L, sizeof(*self), MSL_SHARE_SLOTS);
   memset(self, 0, sizeof(*self));
   self->state = state;
+  msl_cache_open_share(self);
   luaL_setmetatable(L, msl_share_type);
   self->leaving = malloc(sizeof(*self->leaving));
   if (self->leaving == NULL) msl_raise(L, MS_ENOMEM, "out of memory");
@@ -133,6 +134,7 @@ static int share_gc(lua_State *L) {
     }
   }
   msl_close_subs(L, self);
+  msl_cache_clear(self);
   self->share = NULL;
   ms_share_free(share);
   ms_value_release(self->last);

@@ -368,7 +368,7 @@ static void remember_shifters(lua_State *L, msl_state *state) {
 
 /* Pushes the new state, which is registered once all of it stands. */
 static msl_state *push_state(lua_State *L) {
-  msl_state *state = lua_newuserdatauv(L, sizeof(*state), 1);
+  msl_state *state = lua_newuserdatauv(L, sizeof(*state), 2);
   memset(state, 0, sizeof(*state));
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, state_gc);
@@ -378,6 +378,8 @@ static msl_state *push_state(lua_State *L) {
   if (state->log == NULL) luaL_error(L, "not enough memory");
   state->callback = lua_newthread(L);
   lua_setiuservalue(L, -2, 1);
+  state->janitor = lua_newthread(L);
+  lua_setiuservalue(L, -2, 2);
   remember_shifters(L, state);
   return state;
 }
