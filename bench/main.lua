@@ -21,7 +21,7 @@ local FULL <const> = {
   round_trips = 20000, assignments = 200000, joins = 5, kills = 100, accesses = 2000000,
   raw_round_trips = 20000, raw_frames = 2000000, raw_kills = 50, update_rounds = 41,
   busy_rounds = 5, busy_seconds = 2, crowd_joins = 3, crowd_keys = 1000000, isolation_rounds = 3,
-  isolation_bytes = 256 << 20, sets = 10000000, opens = 10000,
+  isolation_bytes = 1 << 30, sets = 10000000, opens = 10000,
 }
 local QUICK <const> = {
   round_trips = 2000, assignments = 20000, joins = 1, kills = 20, accesses = 200000,
