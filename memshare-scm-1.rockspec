@@ -53,7 +53,7 @@ build = {
         "runtime/src/listener.c", "runtime/src/rendezvous.c", "runtime/src/link_table.c",
         "runtime/src/driver.c",
         "runtime/src/mailbox.c", "runtime/src/station.c", "runtime/src/receipt.c",
-        "runtime/src/notice.c", "runtime/src/runtime.c", "runtime/src/timer.c",
+        "runtime/src/notice.c", "runtime/src/gather.c", "runtime/src/runtime.c", "runtime/src/timer.c",
         "runtime/src/view_watch.c",
         "runtime/src/draft.c", "runtime/src/share.c", "runtime/src/mail.c",
         "runtime/src/batch.c", "runtime/src/transaction.c", "runtime/src/write.c",

@@ -791,7 +791,10 @@ typedef struct ms_change {
 typedef void (*ms_change_fn)(void *ud, const ms_change *change);
 
 enum {
-  MS_ON_IMMEDIATE = 1 /* also once per match of the present view, at the next poll */
+  MS_ON_IMMEDIATE = 1, /* also once per match of the present view, at the next poll */
+  /* Once a poll for each path that differs at its end, with the value before the first change and
+   * the one after the last; after all that is told change by change. */
+  MS_ON_COALESCE = 2
 };
 /*
  * Call fn for each change of the view at paths that match the pattern (ms_path_parse_pattern, or any

@@ -47,8 +47,7 @@ ms_status msi_notices_reserve(msi_notices *notices, size_t count) {
   return MS_OK;
 }
 
-/* The last notice and this one become a single change from the one's old to the other's new root. */
-static void notice_melt(msi_notice *last, msi_notice *notice) {
+void msi_notice_melt(msi_notice *last, msi_notice *notice) {
   ms_value_release(last->new_root);
   last->new_root = notice->new_root;
   ms_value_release(notice->old_root);
@@ -67,7 +66,7 @@ void msi_notices_add(msi_notices *notices, const msi_notice *notice) {
     msi_notice *last = &notices->items[notices->first + notices->count - 1];
     if (last->kind == MSI_NOTICE_CHANGE && last->listeners == notice->listeners) {
       msi_notice copy = *notice;
-      notice_melt(last, &copy);
+      msi_notice_melt(last, &copy);
       return;
     }
   }

@@ -58,6 +58,8 @@ static inline const msi_notice *msi_notices_first(const msi_notices *notices) {
 /* The first one moves to *out, whose holder finishes it; false when there is none. */
 bool msi_notices_take(msi_notices *notices, msi_notice *out);
 void msi_notice_fini(msi_notice *notice, const ms_alloc *alloc);
+/* Two changes, one after the other, become a single one in `last`. `notice` is taken. */
+void msi_notice_melt(msi_notice *last, msi_notice *notice);
 void msi_notices_forget_sub(msi_notices *notices, const ms_sub *sub);
 
 #endif

@@ -243,7 +243,7 @@ static void runtime_sweep(ms_runtime *runtime) {
 
 /* Tells what there is, and the mail that had come. What callbacks make while they run, and what comes
  * meanwhile, waits for the next poll. False: the budget is used up. */
-static bool share_tell_all(ms_share *share, uint64_t budget_end) {
+static bool share_tell_each(ms_share *share, uint64_t budget_end) {
   size_t mail = share->mail.count;
   for (;;) {
     const msi_notice *next = msi_notices_first(&share->notices);
@@ -255,6 +255,13 @@ static bool share_tell_all(ms_share *share, uint64_t budget_end) {
     mail -= taken < mail ? taken : mail;
     if (budget_end != UINT64_MAX && uv_hrtime() >= budget_end) return false;
   }
+}
+
+/* The same with what is told once a poll. */
+static bool share_tell_all(ms_share *share, uint64_t budget_end) {
+  bool done = share_tell_each(share, budget_end);
+  msi_share_tell_gathered(share);
+  return done;
 }
 
 /* Begins with another share each time, so that none uses up the budget of all others for ever. */

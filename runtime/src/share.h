@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "draft.h"
+#include "gather.h"
 #include "notice.h"
 #include "station.h"
 #include "view.h"
@@ -82,6 +83,11 @@ struct ms_share {
   ms_sub *closed_subs; /* while callbacks ran: their memory goes when the poll is over */
   uint64_t sub_count;  /* made so far */
   uint64_t telling; /* subscriptions of a later number do not hear what is being told */
+  uint64_t told;    /* nor do those up to this one */
+  uint64_t newest_coalescing; /* number of the last subscription that coalesces; 0: none */
+  msi_gather gather;          /* what these are to hear when the poll is through */
+  bool telling_whole;         /* that is being told */
+  bool visiting;              /* one subscription hears what is there */
 
   bool state_changed;
   bool defaults_due; /* merge_defaults, once the replica is complete */
@@ -166,6 +172,8 @@ int64_t msi_transaction_wall_ms(const ms_transaction *transaction);
 
 /* subscription.c: tell one notice, taking mail first when there is none: false when nothing is left. */
 bool msi_share_tell(ms_share *share);
+/* subscription.c: a poll is through: tell what coalescing subscriptions are to hear. */
+void msi_share_tell_gathered(ms_share *share);
 /* Nobody is called any more. */
 void msi_share_close_subs(ms_share *share);
 /* Frees subscriptions that were closed while callbacks ran. */

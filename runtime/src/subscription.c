@@ -5,7 +5,7 @@
  * A subscription that is closed while callbacks run leaves its list at once but keeps its memory and
  * its `next` until the poll is over, so that who walks the list meets no freed memory and finds on.
  * What is being told is for those only that were there when it happened: `telling` is the number of
- * the last one of them.
+ * the last one of them. Those that coalesce hear at the end of the poll (gather.h).
  */
 #include <string.h>
 
@@ -17,7 +17,8 @@ struct ms_sub {
   ms_sub *next_closed;
   msi_sub_kind kind;
   bool closed;
-  bool is_due; /* CHANGE: a notice of kind IMMEDIATE is about it */
+  bool is_due;    /* CHANGE: a notice of kind IMMEDIATE is about it */
+  bool coalesces; /* CHANGE */
   uint64_t number;
   msi_hook *hook; /* CHANGE */
   union {
@@ -70,7 +71,10 @@ static void sub_free(ms_sub *sub) { MSI_FREE(sub->share->runtime->alloc, sub); }
 
 static void on_change(void *ud, const ms_change *change) {
   const ms_sub *sub = ud;
-  if (sub->number <= sub->share->telling) sub->fn.change(sub->ud, change);
+  const ms_share *share = sub->share;
+  if (sub->number > share->telling || sub->number <= share->told) return;
+  if (!share->visiting && sub->coalesces != share->telling_whole) return;
+  sub->fn.change(sub->ud, change);
 }
 
 /* What is there now; nothing while there is no document: then its coming is a change. */
@@ -105,6 +109,8 @@ ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags,
     return status;
   }
   sub_link(sub);
+  sub->coalesces = (flags & MS_ON_COALESCE) != 0;
+  if (sub->coalesces) share->newest_coalescing = sub->number;
   if (immediate) note_immediate(sub);
   *out = sub;
   return MS_OK;
@@ -164,19 +170,44 @@ const char *ms_change_kind_name(ms_change_kind kind) {
 
 /* ------------------------------------------------------------------- telling */
 
-static void tell_change(ms_share *share, const msi_notice *notice) {
+static void log_untold(const ms_share *share, ms_status status) {
+  if (status == MS_OK) return;
+  msi_runtime_log(share->runtime, MS_LOG_ERROR, "%s: a change was not told: %s",
+                  share->name, ms_status_text(status));
+}
+
+static ms_status tell_step(ms_share *share, const msi_notice *notice,
+                           const ms_value *old_root) {
   ms_change change = {.bytes = sizeof change,
                       .kind = notice->change,
                       .origin = notice->origin,
                       .version = notice->version,
                       .wall_ms = notice->wall_ms,
                       .is_local = notice->is_local};
+  return msi_hooks_dispatch_update(share->hooks, old_root, notice->new_root,
+                                   notice->update, &change);
+}
+
+static void tell_change(ms_share *share, const msi_notice *notice) {
+  if (share->newest_coalescing > 0) {
+    log_untold(share, msi_gather_add(&share->gather, notice, share->newest_coalescing));
+  }
   share->telling = notice->listeners;
-  ms_status status = msi_hooks_dispatch_update(share->hooks, notice->old_root,
-                                               notice->new_root, notice->update, &change);
-  if (status == MS_OK) return;
-  msi_runtime_log(share->runtime, MS_LOG_ERROR, "%s: a change was not told: %s",
-                  share->name, ms_status_text(status));
+  log_untold(share, tell_step(share, notice, notice->old_root));
+}
+
+void msi_share_tell_gathered(ms_share *share) {
+  msi_gather all;
+  if (!msi_gather_take(&share->gather, &all)) return;
+  share->telling_whole = true;
+  for (size_t i = 0; i < all.count; i++) {
+    share->telling = all.starts[i].listeners;
+    log_untold(share, tell_step(share, &all.whole, all.starts[i].root));
+    share->told = share->telling;
+  }
+  share->told = 0;
+  share->telling_whole = false;
+  msi_gather_fini(&all);
 }
 
 static void tell_immediate(ms_share *share, const msi_notice *notice) {
@@ -185,8 +216,10 @@ static void tell_immediate(ms_share *share, const msi_notice *notice) {
   ms_change change = {
       .bytes = sizeof change, .kind = MS_CHANGE_SET, .version = notice->version};
   share->telling = notice->sub->number;
+  share->visiting = true;
   ms_status status =
       msi_hooks_visit(share->hooks, notice->sub->hook, notice->new_root, &change);
+  share->visiting = false;
   if (status == MS_OK) return;
   msi_runtime_log(share->runtime, MS_LOG_ERROR, "%s: a subscription missed its start: %s",
                   share->name, ms_status_text(status));

@@ -147,6 +147,112 @@ static void test_roll_back_is_heard_as_such(void **state) {
   assert_int_equal(info_of(share).rejected, 1);
 }
 
+/* ---------------------------------------------------------- once for each poll */
+
+/* What a coalescing subscription heard last. */
+typedef struct summary {
+  int count;
+  int64_t old_number, new_number; /* -1: nothing there */
+  ms_change last;
+} summary;
+
+static int64_t number_of(const ms_value *value) {
+  int64_t number = -1;
+  if (value != NULL) assert_int_equal(ms_value_to_int(value, &number), MS_OK);
+  return number;
+}
+
+static void sum_up(void *ud, const ms_change *change) {
+  summary *self = ud;
+  self->count++;
+  self->old_number = number_of(change->old_value);
+  self->new_number = number_of(change->new_value);
+  self->last = *change;
+}
+
+static void assert_summary(const summary *all, int count, int64_t old_number,
+                           int64_t new_number) {
+  assert_int_equal(all->count, count);
+  assert_int_equal(all->old_number, old_number);
+  assert_int_equal(all->new_number, new_number);
+}
+
+static void test_coalescing_hears_the_first_old_and_the_last_new_value(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  set(share, "n", 1);
+  poll_all(share);
+  ear each = {0};
+  summary whole = {0};
+  sub_on(share, "n", MS_ON_COALESCE, sum_up, &whole);
+  sub_on(share, "n", 0, hear, &each);
+  for (int i = 2; i <= 9; i++) set(share, "n", i);
+  poll_all(share);
+  assert_int_equal(each.count, 8);
+  assert_summary(&whole, 1, 1, 9);
+  assert_true(whole.last.is_local);
+  assert_int_equal(whole.last.kind, MS_CHANGE_SET);
+  assert_int_equal(ms_share_unset(share, "n", NULL, NULL), MS_OK);
+  poll_all(share);
+  assert_summary(&whole, 2, 9, -1);
+  assert_int_equal(whole.last.kind, MS_CHANGE_REMOVE);
+  set(share, "n", 5);
+  assert_int_equal(ms_share_unset(share, "n", NULL, NULL), MS_OK);
+  poll_all(share);
+  assert_int_equal(whole.count, 2); /* as it was before */
+}
+
+static void test_coalescing_names_a_writer_only_when_there_was_one(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share *share = peer_open(self);
+  summary all = {0};
+  ms_error error;
+  sub_on(share, "**", MS_ON_COALESCE, sum_up, &all);
+  set(host, "a", 1);
+  set(host, "a", 2);
+  assert_int_equal(ms_share_flush(host, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  poll_all(share);
+  assert_int_equal(all.new_number, 2);
+  assert_int_equal(all.last.origin, info_of(host).peer);
+  assert_false(all.last.is_local);
+  assert_int_equal(all.last.version, info_of(share).version);
+}
+
+static void test_coalescing_starts_with_the_first_change_after_its_making(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  summary early = {0}, late = {0}, closed = {0};
+  set(share, "n", 1);
+  poll_all(share);
+  sub_on(share, "n", MS_ON_COALESCE, sum_up, &early);
+  ms_sub *gone = sub_on(share, "n", MS_ON_COALESCE, sum_up, &closed);
+  set(share, "n", 2);
+  sub_on(share, "n", MS_ON_COALESCE, sum_up, &late);
+  set(share, "n", 3);
+  set(share, "n", 4);
+  ms_sub_close(gone);
+  poll_all(share);
+  assert_summary(&early, 1, 1, 4);
+  assert_summary(&late, 1, 2, 4);
+  assert_int_equal(closed.count, 0);
+}
+
+static void test_coalescing_with_immediate_begins_with_what_is_there(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  summary all = {0};
+  set(share, "n", 7);
+  poll_all(share);
+  sub_on(share, "n", MS_ON_COALESCE | MS_ON_IMMEDIATE, sum_up, &all);
+  poll_all(share);
+  assert_summary(&all, 1, -1, 7);
+  set(share, "n", 8);
+  poll_all(share);
+  assert_summary(&all, 2, 7, 8);
+}
+
 /* ------------------------------------------------------- what callbacks may do */
 
 typedef struct actor {
@@ -423,6 +529,10 @@ int main(void) {
       SCENE_TEST(test_immediate_before_the_document_is_there_tells_it_once),
       SCENE_TEST(test_own_and_foreign_changes_come_in_the_order_of_the_view),
       SCENE_TEST(test_roll_back_is_heard_as_such),
+      SCENE_TEST(test_coalescing_hears_the_first_old_and_the_last_new_value),
+      SCENE_TEST(test_coalescing_names_a_writer_only_when_there_was_one),
+      SCENE_TEST(test_coalescing_starts_with_the_first_change_after_its_making),
+      SCENE_TEST(test_coalescing_with_immediate_begins_with_what_is_there),
       SCENE_TEST(test_subscriptions_closed_by_a_callback_are_not_called_any_more),
       SCENE_TEST(test_callback_may_write_and_subscribe_for_what_comes_next),
       SCENE_TEST(test_share_closed_in_a_callback_still_tells_what_was),
