@@ -20,6 +20,10 @@
  * A process dies or hangs between events and inside port calls. While it hangs it gets no events. Each
  * has its own stack, so that several may hang inside calls and wake up in any order. A process that
  * dies inside a call does nothing to the world any more; its replica is discarded after the call.
+ *
+ * Frames of one link keep their order, and everything else may come in any. All processes share the
+ * kernel's monotonic clock, which never goes back; here they read it differently, too. Their wall clocks
+ * jump both ways.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -92,7 +96,7 @@ typedef enum sim_act {
 } sim_act;
 
 /* Where chance strikes a process. Takeover and commit stand on those from SIM_AT_ENROL to
- * SIM_AT_COMMIT; the last ones are no calls in which it may hang or die. */
+ * SIM_AT_COMMITTED; the last ones are no calls in which it may hang or die. */
 typedef enum sim_site {
   SIM_AT_SEND,
   SIM_AT_CUT,
@@ -106,12 +110,16 @@ typedef enum sim_site {
   SIM_AT_COMPLETE,
   SIM_AT_LOCK,
   SIM_AT_RAISE,
+  SIM_AT_RAISED,
   SIM_AT_PREPARE,
+  SIM_AT_PREPARED,
   SIM_AT_LOG_INFO,
   SIM_AT_LOG_READ,
   SIM_AT_READY,
   SIM_AT_SWEEP,
   SIM_AT_COMMIT,
+  SIM_AT_STORED,
+  SIM_AT_COMMITTED,
   SIM_AT_DISK,
   SIM_AT_MEMORY,
   SIM_AT_TICK,
@@ -148,6 +156,8 @@ typedef struct sim_plan {
   size_t count, capacity;
   uint64_t until_ns; /* no faults and no writes from then on; 0: as the seed says */
   uint32_t plain;    /* bits: parts of the weather that are as plain as can be */
+  uint32_t
+      salt; /* links and ticks have other dice, so that they take other times; 0: the seed's */
 } sim_plan;
 enum { SIM_PLAIN_COUNT = 10 };
 
@@ -167,6 +177,10 @@ typedef struct sim_report {
   uint64_t hash;    /* of everything that happened */
   uint64_t events, entries, writes, accepted, rejected, unknown;
   uint64_t kills, hangs, takeovers, snapshots, founded, time_ns;
+  /* Of kills and hangs: between the write to one link and the next, in the middle of a snapshot,
+   * between storing an entry and sending it. */
+  uint64_t in_sends, in_snapshots, in_commits;
+  uint64_t overflows, wall_jumps, no_memory, no_disk;
 } sim_report;
 
 void sim_run(const sim_options *options, sim_report *report);
@@ -181,22 +195,24 @@ typedef struct sim_conn sim_conn;
 
 /* What kind of weather a seed has. Chances are in millionths. */
 typedef struct sim_weather {
-  uint64_t link_delay_ns;     /* at most, per delivery */
-  uint64_t poll_delay_ns;     /* between two polls of an owner, on the average */
-  uint64_t late_tick_ns;      /* at most, beyond the deadline */
-  uint32_t late_tick;         /* chance */
-  uint32_t fault;             /* chance of a fault in an ordinary port call */
-  uint32_t fault_critical;    /* ... in the calls that takeover and commit stand on */
-  uint32_t hang_share;        /* of these: it hangs; else it dies */
-  uint64_t hang_ns;           /* at most */
-  uint64_t fault_every_ns;    /* kills, hangs and so on between events, on the average */
-  uint32_t disk_full;         /* chance per commit and prepare */
-  uint32_t no_memory;         /* chance per allocation of a replica */
-  size_t log_records;         /* that a log holds before the oldest are overwritten */
-  uint64_t clock_skew_ns;     /* between processes, at most */
-  size_t kernel_bytes;        /* of a socket's buffer */
-  size_t outbox_bytes;        /* a link with more is cut */
-  size_t room_bytes;          /* of port.room */
+  uint64_t link_delay_ns;  /* at most, per delivery */
+  uint64_t poll_delay_ns;  /* between two polls of an owner, on the average */
+  uint64_t late_tick_ns;   /* at most, beyond the deadline */
+  uint32_t late_tick;      /* chance */
+  uint32_t fault;          /* chance of a fault in an ordinary port call */
+  uint32_t fault_critical; /* ... in the calls that takeover and commit stand on */
+  uint32_t fault_send;     /* ... before a frame goes to a link */
+  uint32_t hang_share;     /* of these: it hangs; else it dies */
+  uint64_t hang_ns;        /* at most */
+  uint64_t fault_every_ns; /* kills, hangs and so on between events, on the average */
+  uint32_t disk_full;      /* chance per commit and prepare */
+  uint32_t no_memory;      /* chance per allocation of a replica */
+  size_t log_records;      /* that a log holds before the oldest are overwritten */
+  uint64_t clock_skew_ns;  /* between processes, at most: far more than a kernel allows */
+  uint32_t wall_jump;      /* chance that a wall clock is set, whenever somebody looks */
+  size_t kernel_bytes;     /* of a socket's buffer */
+  size_t outbox_bytes;     /* a link with more, in several frames, is cut */
+  size_t room_bytes;       /* of port.room */
   uint32_t readonly, no_host; /* chance per process */
   unsigned procs;             /* at the start */
   unsigned births;            /* more of them later */
@@ -372,6 +388,7 @@ struct sim_proc {
   msi_view *view;
   struct sim_fiber *fiber;
   uint64_t clock_behind_ns; /* its clock behind the world's */
+  int64_t wall_ahead_ms;    /* its wall clock, that anybody may set, before the world's */
   msi_port port;
   uint64_t tick_serial, tick_time;
   msi_link_id last_link;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
 #include "sim.h"
 
 /* ----- locks */
@@ -123,9 +124,17 @@ void sim_group_release(sim_proc *proc) {
 
 /* ----- links */
 
+static bool is_of_snapshot(const uint8_t *frame, size_t bytes) {
+  return bytes > 1 && (frame[1] == MSI_SNAPSHOT_PIECE || frame[1] == MSI_SNAPSHOT_END);
+}
+
 static void port_send(void *ud, msi_link_id link, const uint8_t *frame, size_t bytes) {
   sim_proc *proc = ud;
-  if (!sim_point(proc, SIM_AT_SEND)) return;
+  sim_report *report = proc->sim->report;
+  uint64_t before = report->in_sends;
+  bool alive = sim_point(proc, SIM_AT_SEND);
+  if (report->in_sends > before && is_of_snapshot(frame, bytes)) report->in_snapshots++;
+  if (!alive) return;
   sim_note(proc->sim, proc, "sends on link, message", link, bytes > 1 ? frame[1] : 0);
   sim_check_sent(proc, frame, bytes);
   sim_link_send(proc, link, frame, bytes);
@@ -315,7 +324,7 @@ static bool port_raise_term(void *ud, uint64_t from, uint64_t to) {
     if (host != NULL && host != proc) sim_check_suspicion(proc, host);
     proc->group->term = to;
   }
-  return sim_point(proc, SIM_AT_RAISE) && won;
+  return sim_point(proc, SIM_AT_RAISED) && won;
 }
 
 /* ----- the log */
@@ -331,9 +340,9 @@ static ms_status port_prepare(void *ud, uint64_t term, ms_error *error) {
   proc->late.term = proc->group->term;
   proc->late.count = old == NULL ? 0 : old->count;
   log_make(proc, proc->group, term);
-  if (!sim_point(proc, SIM_AT_PREPARE)) return MS_ELIMIT;
+  if (!sim_point(proc, SIM_AT_PREPARED)) return MS_ELIMIT;
   sim_listener_open(proc, term);
-  return sim_point(proc, SIM_AT_PREPARE) ? MS_OK : MS_ELIMIT;
+  return sim_point(proc, SIM_AT_PREPARED) ? MS_OK : MS_ELIMIT;
 }
 
 static void port_discard(void *ud, uint64_t term) {
@@ -423,7 +432,7 @@ static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
     return MS_OK;
   }
   bool early = proc->group->term == term;
-  if (sim->options.bug == SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_COMMIT))
+  if (sim->options.bug == SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_STORED))
     return MS_OK;
   if (sim->options.bug == SIM_BUG_SEND_FIRST) {
     store_later(proc, log, version, data, bytes);
@@ -431,14 +440,14 @@ static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
     log_store(log, version, data, bytes);
   }
   sim_note(sim, proc, "stores version in term", version, term);
-  if (sim->options.bug != SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_COMMIT))
+  if (sim->options.bug != SIM_BUG_COMMIT_LATE && !sim_point(proc, SIM_AT_STORED))
     return MS_OK;
   *current = proc->group->term == term;
   if (sim->options.bug == SIM_BUG_COMMIT_LATE) *current = early;
   if (sim->options.bug == SIM_BUG_COMMIT_CURRENT) *current = true;
   if (*current) sim_check_committed(proc, term, version, data, bytes);
   sim_note(sim, proc, "commits", version, *current);
-  if (sim_point(proc, SIM_AT_COMMIT)) return MS_OK;
+  if (sim_point(proc, SIM_AT_COMMITTED)) return MS_OK;
   *current = false;
   return MS_OK;
 }
@@ -461,8 +470,22 @@ static uint64_t port_random(void *ud) {
   return sim_random_next(&((sim_proc *)ud)->sim->random);
 }
 
+/* The chance to jump is taken whenever somebody looks at the clock. */
 static int64_t port_wall_ms(void *ud) {
-  return (int64_t)(((sim_proc *)ud)->sim->now / SIM_MS) + 1700000000000;
+  sim_proc *proc = ud;
+  sim_world *sim = proc->sim;
+  sim_decision made;
+  if (sim_strikes(proc, SIM_AT_WALL, sim->weather.wall_jump, &made)) {
+    sim_random before = sim_dice_of_strike(proc, &made);
+    if (sim->options.only == NULL) made.ns = sim_delay(sim, 7200 * 1000);
+    sim->random = before;
+    sim_decided(sim, &made);
+    proc->wall_ahead_ms = (int64_t)made.ns - 3600 * 1000; /* up to an hour both ways */
+    sim->report->wall_jumps++;
+    sim_tell(sim, proc, "has its wall clock set to %lld ms",
+             (long long)proc->wall_ahead_ms);
+  }
+  return (int64_t)(sim->now / SIM_MS) + 1700000000000 + proc->wall_ahead_ms;
 }
 
 static void port_log(void *ud, ms_log_level level, const char *line) {

@@ -143,8 +143,10 @@ void sim_link_send(sim_proc *proc, msi_link_id link, const uint8_t *data, size_t
   if (end == NULL || end->broken) return;
   queue_push(&end->outbox, data, bytes);
   if (end->outbox.bytes >= sim->weather.room_bytes) end->was_full = true;
-  if (end->outbox.bytes > sim->weather.outbox_bytes) {
+  if (end->outbox.bytes > sim->weather.outbox_bytes && queue_count(&end->outbox) > 1) {
     end->broken = true;
+    sim->report->overflows++;
+    sim_tell(sim, proc, "has no more room on a link, and cuts it");
     sim_note(sim, proc, "overflows", link, 0);
     sim_schedule(sim, 1000, SIM_BROKEN, conn->index, (uint64_t)side_of(conn, end));
     return;

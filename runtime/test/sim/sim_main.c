@@ -25,8 +25,8 @@
 #define ULL(number) ((unsigned long long)(number))
 
 enum { SHRINK_SECONDS = 20, SHRINK_RUNS = 20000, SHRINKS_AT_ALL = 3 };
-/* Of --shrinks: runs for each bug, and how many decisions are few whatever there were. */
-enum { SHRINK_RUNS_TESTED = 600, SHRUNK_MOST = 12 };
+/* Of --shrinks: runs for each bug, decisions that are left at most, and which part of all on the average. */
+enum { SHRINK_RUNS_TESTED = 1500, SHRUNK_MOST = 48, SHRUNK_PART = 5 };
 
 static int usage(void) {
   fputs("usage: sim --seeds A..B [--for S] [--bug NAME] [--go-on] | "
@@ -48,6 +48,13 @@ static void add(sim_report *sum, const sim_report *one) {
   sum->takeovers += one->takeovers;
   sum->snapshots += one->snapshots;
   sum->founded += one->founded;
+  sum->in_sends += one->in_sends;
+  sum->in_snapshots += one->in_snapshots;
+  sum->in_commits += one->in_commits;
+  sum->overflows += one->overflows;
+  sum->wall_jumps += one->wall_jumps;
+  sum->no_memory += one->no_memory;
+  sum->no_disk += one->no_disk;
   sum->time_ns += one->time_ns;
 }
 
@@ -59,6 +66,12 @@ static void print_sum(uint64_t seeds, const sim_report *sum) {
          ULL(sum->writes), ULL(sum->accepted), ULL(sum->rejected), ULL(sum->unknown),
          ULL(sum->founded), ULL(sum->takeovers), ULL(sum->snapshots), ULL(sum->kills),
          ULL(sum->hangs));
+  printf(
+      "  of the kills and hangs, %llu between two sends, %llu in a snapshot, %llu around "
+      "storing an entry; %llu full links, %llu wall clocks set, %llu times no memory, "
+      "%llu times no disk\n",
+      ULL(sum->in_sends), ULL(sum->in_snapshots), ULL(sum->in_commits),
+      ULL(sum->overflows), ULL(sum->wall_jumps), ULL(sum->no_memory), ULL(sum->no_disk));
 }
 
 static void print_replay(const sim_options *options) {
@@ -173,8 +186,9 @@ static int run_bites(uint64_t most) {
   return wrong > 0;
 }
 
-/* A few decisions are enough for each planted bug, and they say so by themselves. */
-static bool shrinks_well(sim_bug bug, uint64_t most) {
+/* A few decisions are enough for a planted bug, and by themselves they break what it broke. Adds how many
+ * there were and are. */
+static bool shrinks_well(sim_bug bug, uint64_t most, size_t *before, size_t *after) {
   sim_report report, again;
   sim_shrunk shrunk;
   sim_options options = {.bug = bug, .seed = seed_find(bug, most, &report)};
@@ -188,22 +202,26 @@ static bool shrinks_well(sim_bug bug, uint64_t most) {
     sim_run(&options, &again);
     fails = again.failed && again.kind == report.kind;
   }
-  size_t after = shrunk.plan.count;
-  bool small = after <= SHRUNK_MOST || after * 4 <= shrunk.before;
+  size_t left = shrunk.plan.count;
+  bool small = left <= SHRUNK_MOST;
   printf("%-20s seed %llu: %zu decisions, shrunk to %zu in %zu runs%s%s\n",
-         sim_bug_name(bug), ULL(options.seed), shrunk.before, after, shrunk.runs,
+         sim_bug_name(bug), ULL(options.seed), shrunk.before, left, shrunk.runs,
          fails ? "" : ": THEY DO NOT FAIL", small ? "" : ": TOO MANY");
   fflush(stdout);
+  *before += shrunk.before;
+  *after += left;
   sim_plan_fini(&shrunk.plan);
   return fails && small;
 }
 
 static int run_shrinks(uint64_t most) {
   int wrong = 0;
+  size_t before = 0, after = 0;
   for (int bug = SIM_BUG_NONE + 1; bug < SIM_BUG_TOLERATED; bug++) {
-    if (!shrinks_well((sim_bug)bug, most)) wrong++;
+    if (!shrinks_well((sim_bug)bug, most, &before, &after)) wrong++;
   }
-  return wrong > 0;
+  printf("%zu decisions, shrunk to %zu\n", before, after);
+  return wrong > 0 || after * SHRUNK_PART > before;
 }
 
 static bool same_run(const sim_report *a, const sim_report *b) {

@@ -25,7 +25,10 @@ static uint64_t mix(uint64_t hash, uint64_t word) {
 
 sim_random sim_dice(sim_world *sim, uint64_t kind, uint64_t a, uint64_t b, uint64_t c) {
   sim_random before = sim->random;
+  const sim_plan *only = sim->options.only;
+  bool is_salted = only != NULL && kind <= SIM_DIALLED && kind != SIM_POLL;
   uint64_t seed = mix(mix(mix(mix(sim->options.seed, kind), a), b), c);
+  if (is_salted && only->salt > 0) seed = mix(seed, only->salt);
   sim_random_seed(&sim->random, seed);
   return before;
 }
@@ -44,13 +47,17 @@ static const char *const site_names[SIM_SITE_COUNT] = {
     [SIM_AT_ENROL] = "enrolling",
     [SIM_AT_COMPLETE] = "saying that it is complete",
     [SIM_AT_LOCK] = "taking a term lock",
-    [SIM_AT_RAISE] = "raising the term",
-    [SIM_AT_PREPARE] = "preparing a term",
+    [SIM_AT_RAISE] = "about to raise the term",
+    [SIM_AT_RAISED] = "having raised the term",
+    [SIM_AT_PREPARE] = "about to prepare a term",
+    [SIM_AT_PREPARED] = "having prepared a term",
     [SIM_AT_LOG_INFO] = "looking at a log",
     [SIM_AT_LOG_READ] = "reading a log",
     [SIM_AT_READY] = "opening its term",
     [SIM_AT_SWEEP] = "sweeping",
-    [SIM_AT_COMMIT] = "committing",
+    [SIM_AT_COMMIT] = "about to store an entry",
+    [SIM_AT_STORED] = "between storing an entry and looking at the term",
+    [SIM_AT_COMMITTED] = "between committing an entry and sending it",
     [SIM_AT_DISK] = "has no disk space",
     [SIM_AT_MEMORY] = "has no memory",
     [SIM_AT_TICK] = "ticks late",
@@ -59,7 +66,7 @@ static const char *const site_names[SIM_SITE_COUNT] = {
 
 const char *sim_site_name(sim_site site) { return site_names[site]; }
 bool sim_site_is_critical(sim_site site) {
-  return site >= SIM_AT_ENROL && site <= SIM_AT_COMMIT;
+  return site >= SIM_AT_ENROL && site <= SIM_AT_COMMITTED;
 }
 
 /* ----- decisions */
@@ -150,6 +157,8 @@ bool sim_happens(sim_proc *proc, sim_site site, uint32_t millionths) {
   if (!sim_strikes(proc, site, millionths, &made)) return false;
   sim_decided(proc->sim, &made);
   sim_tell(proc->sim, proc, "%s", site_names[site]);
+  if (site == SIM_AT_MEMORY) proc->sim->report->no_memory++;
+  if (site == SIM_AT_DISK) proc->sim->report->no_disk++;
   return true;
 }
 
@@ -166,12 +175,13 @@ void sim_tell(const sim_world *sim, const sim_proc *proc, const char *format, ..
   printf("\n");
 }
 
-/* ----- plans as text: u<until>,p<plain>, then decisions: a letter and numbers, zeros at the end left out */
+/* ----- plans as text: u<until>,p<plain>,r<salt>, then decisions: a letter and numbers, zeros at the end left out */
 
 static const char letters[] = "bwfs"; /* as in sim_act */
 
 void sim_plan_print(const sim_plan *plan) {
-  printf("u%llu,p%u", (unsigned long long)plan->until_ns, (unsigned)plan->plain);
+  printf("u%llu,p%u,r%u", (unsigned long long)plan->until_ns, (unsigned)plan->plain,
+         (unsigned)plan->salt);
   for (size_t i = 0; i < plan->count; i++) {
     const sim_decision *item = &plan->items[i];
     uint64_t fields[] = {item->proc,
@@ -219,6 +229,8 @@ bool sim_plan_parse(const char *text, sim_plan *out) {
   out->until_ns = strtoull(text + 1, &end, 10);
   if (strncmp(end, ",p", 2) != 0) return false;
   out->plain = (uint32_t)strtoul(end + 2, &end, 10);
+  if (strncmp(end, ",r", 2) != 0) return false;
+  out->salt = (uint32_t)strtoul(end + 2, &end, 10);
   text = end;
   while (*text == ',') {
     text++;

@@ -278,7 +278,7 @@ static void point_hang(sim_proc *proc, const sim_decision *made) {
   proc->hung_until = sim->now + made->ns;
   proc->hung_in_call = true;
   sim_note(sim, proc, "hangs in a call until", proc->hung_until, made->site);
-  sim_tell(sim, proc, "hangs for %.3f ms while %s", (double)made->ns / 1e6,
+  sim_tell(sim, proc, "hangs for %.3f ms while it is %s", (double)made->ns / 1e6,
            sim_site_name(made->site));
   sim_schedule(sim, made->ns, SIM_RESUME, (uint64_t)proc->index, ++proc->events);
   proc->hangs = true;
@@ -295,15 +295,19 @@ bool sim_point(sim_proc *proc, sim_site site) {
   if (!proc->alive) return false;
   uint32_t chance =
       sim_site_is_critical(site) ? sim->weather.fault_critical : sim->weather.fault;
+  if (site == SIM_AT_SEND && sim->weather.fault_send > chance)
+    chance = sim->weather.fault_send;
   if (!sim_strikes(proc, site, chance, &made)) return true;
   if (sim->options.only == NULL) point_decide(proc, &made);
   if (made.effect == SIM_EFFECT_NONE) return true;
   sim_decided(sim, &made);
+  if (site == SIM_AT_SEND) sim->report->in_sends++;
+  if (site >= SIM_AT_COMMIT && site <= SIM_AT_COMMITTED) sim->report->in_commits++;
   if (made.effect == SIM_EFFECT_HANGS) {
     point_hang(proc, &made);
   } else {
     sim->report->kills++;
-    sim_tell(sim, proc, "is killed while %s", sim_site_name(site));
+    sim_tell(sim, proc, "is killed while it is %s", sim_site_name(site));
     sim_kill(proc);
   }
   return proc->alive;

@@ -10,12 +10,15 @@
 
 #include "sim.h"
 
+enum { OTHER_TIMES = 3 };
+
 typedef struct shrinker {
   sim_options options;
   const char *kind; /* of the message */
   sim_plan best;
   size_t runs, runs_max;
-  double end; /* on the clock below, in seconds */
+  uint32_t salts; /* tried */
+  double end;     /* on the clock below, in seconds */
 } shrinker;
 
 static double clock_seconds(void) {
@@ -43,12 +46,14 @@ static bool attempt(shrinker *self, const sim_plan *plan) {
     return false;
   }
   made.plain = plan->plain;
+  made.salt = plan->salt;
   sim_plan_fini(&self->best);
   self->best = made;
   return true;
 }
 
-/* Without so many decisions from one on. */
+/* Without so many decisions from one on. What is left may take other times, and the failure hang on
+ * them: some others are tried. */
 static bool attempt_without(shrinker *self, size_t from, size_t count) {
   sim_plan less;
   sim_plan_copy(&less, &self->best);
@@ -57,6 +62,10 @@ static bool attempt_without(shrinker *self, size_t from, size_t count) {
     if (i < from || i >= from + count) less.items[less.count++] = self->best.items[i];
   }
   bool fails = attempt(self, &less);
+  for (int i = 0; i < OTHER_TIMES && !fails; i++) {
+    less.salt = ++self->salts;
+    fails = attempt(self, &less);
+  }
   sim_plan_fini(&less);
   return fails;
 }

@@ -324,6 +324,8 @@ static void run_until(sim_world *sim, uint64_t time) {
 
 /* ----- weather */
 
+enum { OUTBOX_SMALL = 6000 }; /* a fraction of what a run writes */
+
 static uint64_t pick(sim_world *sim, const uint64_t *from, size_t count) {
   return from[sim_random_below(&sim->random, count)];
 }
@@ -362,10 +364,12 @@ static void weather_make(sim_world *sim) {
   w->fault_every_ns = PICK(sim, 0, 20 * SIM_MS, 200 * SIM_MS, 1000 * SIM_MS);
   w->no_memory = (uint32_t)PICK(sim, 0, 0, 0, 0, 0, 300, 3000);
   w->log_records = PICK(sim, 1000000, 1000000, 30, 8);
+  w->fault_send = (uint32_t)PICK(sim, 0, 0, 0, 0, 15000);
+  w->wall_jump = (uint32_t)PICK(sim, 0, 0, 0, 50000);
   w->clock_skew_ns = PICK(sim, 0, 0, 2 * SIM_MS, 900 * SIM_MS);
   w->disk_full = (uint32_t)PICK(sim, 0, 0, 0, 20000);
   w->kernel_bytes = PICK(sim, 100, 2000, 65536);
-  w->outbox_bytes = 1 << 20;
+  w->outbox_bytes = PICK(sim, 1 << 20, 1 << 20, OUTBOX_SMALL);
   w->room_bytes = PICK(sim, 64, 500, 4096, 262144);
   w->readonly = (uint32_t)PICK(sim, 0, 0, 200000);
   w->no_host = (uint32_t)PICK(sim, 0, 0, 0, 300000);
@@ -417,8 +421,11 @@ static void run_active(sim_world *sim) {
   for (unsigned i = 0; i < w->procs; i++) {
     sim_schedule(sim, i == 0 ? 0 : sim_delay(sim, spread), SIM_BIRTH, i, 0);
   }
+  bool at_once = sim_chance(sim, 200000); /* late ones join together */
+  uint64_t late = 0;
   for (unsigned i = 0; i < w->births; i++) {
-    sim_schedule(sim, sim_random_below(&sim->random, span), SIM_BIRTH, w->procs + i, 0);
+    if (i == 0 || !at_once) late = sim_random_below(&sim->random, span);
+    sim_schedule(sim, late, SIM_BIRTH, w->procs + i, 0);
   }
   sim->writes_left = w->writes;
   sim_schedule(sim, w->fault_every_ns, SIM_FAULT, 0, 0);
@@ -432,6 +439,7 @@ static void run_calm(sim_world *sim) {
   char missing[SIM_MESSAGE_MAX / 2];
   const char *problem = "nothing ran";
   sim->calm = true;
+  sim->weather.outbox_bytes = 1 << 20;
   sim_note(sim, NULL, "calm", 0, 0);
   sim_tell(sim, NULL, "from here on no faults and no writes");
   uint64_t limit = sim->now + 60000 * SIM_MS;
