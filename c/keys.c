@@ -1,11 +1,19 @@
 /* Path arguments: dotted text, or lists of keys. */
 #include "core.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 size_t msl_print_integer(int64_t number, char *buffer) {
-  return (size_t)snprintf(buffer, MSL_NUMBER_BYTES, "%" PRId64, number);
+  char digits[MSL_NUMBER_BYTES];
+  size_t count = 0;
+  uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+  size_t length = number < 0 ? 1 : 0;
+  do {
+    digits[count++] = (char)('0' + rest % 10);
+    rest /= 10;
+  } while (rest > 0);
+  buffer[0] = '-';
+  while (count > 0) buffer[length++] = digits[--count];
+  buffer[length] = '\0';
+  return length;
 }
 
 int64_t msl_parse_index(const char *key, size_t length) {

@@ -314,12 +314,25 @@ static int iterator_gc(lua_State *L) {
   return 0;
 }
 
+/* Pushes the container under a key: of an array, the decimal of its index from 0. */
+static void push_container(lua_State *L, const ms_value *value, const char *key,
+                           size_t length) {
+  char number[MSL_NUMBER_BYTES];
+  int proxy = lua_gettop(L) + 1;
+  lua_getiuservalue(L, lua_upvalueindex(1), ITERATOR_PROXY);
+  push_place(L, proxy);
+  if (key == NULL) {
+    length = msl_print_integer((int64_t)length, number);
+    key = number;
+  }
+  push_item(L, proxy, proxy + 1, value, key, length);
+}
+
 static int iterator_next(lua_State *L) {
   iterator *self = lua_touserdata(L, lua_upvalueindex(1));
   const char *key;
   size_t length;
   const ms_value *value;
-  lua_settop(L, 0);
   if (self->value == NULL || !ms_cursor_next(&self->cursor, &key, &length, &value)) {
     const ms_value *held = self->value;
     self->value = NULL;
@@ -327,17 +340,19 @@ static int iterator_next(lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
-  char number[MSL_NUMBER_BYTES];
-  lua_getiuservalue(L, lua_upvalueindex(1), ITERATOR_PROXY);
-  push_place(L, 1);
   if (key == NULL) {
     lua_pushinteger(L, (lua_Integer)length + 1);
-    length = msl_print_integer((int64_t)length, number);
-    key = number;
   } else {
     lua_pushlstring(L, key, length);
   }
-  push_item(L, 1, 2, value, key, length);
+  if (msl_is_scalar(value)) {
+    msl_push_scalar(L, value);
+    return 2;
+  }
+  int at = lua_gettop(L);
+  push_container(L, value, key, length);
+  lua_pushvalue(L, at);
+  lua_insert(L, -2);
   return 2;
 }
 
