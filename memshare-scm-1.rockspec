@@ -59,7 +59,7 @@ build = {
         "runtime/src/batch.c", "runtime/src/transaction.c", "runtime/src/write.c",
         "runtime/src/subscription.c",
         "c/error.c", "c/options.c", "c/log.c", "c/convert.c", "c/values.c", "c/keys.c",
-        "c/operator.c", "c/proxy.c", "c/cache.c", "c/receipt.c", "c/batch.c", "c/sub.c", "c/timer.c",
+        "c/operator.c", "c/proxy.c", "c/cache.c", "c/receipt.c", "c/batch.c", "c/transaction.c", "c/sub.c", "c/timer.c",
         "c/write.c", "c/share.c", "c/roster.c", "c/signal.c", "c/state.c", "c/module.c",
       },
       defines = { "_GNU_SOURCE" },

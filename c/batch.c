@@ -69,6 +69,7 @@ int msl_share_batch(lua_State *L) {
   lua_settop(L, 2);
   msl_check_function(L, 2, "fn");
   if (share->in_batch) msl_raise(L, MS_EBUSY, "a batch inside a batch");
+  if (share->in_transaction) msl_raise(L, MS_EBUSY, "a batch inside a transaction");
   box *self = push_box(L, share, &receipt); /* 3: the box, 4: the receipt */
   luaL_checkstack(L, 4, NULL);
   lua_pushvalue(L, 2);

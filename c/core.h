@@ -149,7 +149,8 @@ typedef enum msl_option_kind {
   MSL_OPTION_NOT,     /* bool, stored inverted */
   MSL_OPTION_SECONDS, /* int, milliseconds */
   MSL_OPTION_BYTES,   /* uint64_t */
-  MSL_OPTION_COUNT,   /* size_t */
+  MSL_OPTION_COUNT,   /* size_t, at least 1 */
+  MSL_OPTION_NATURAL, /* size_t */
   MSL_OPTION_STRING,  /* const char *, borrowed from the table */
   MSL_OPTION_TABLE    /* bool: there is one */
 } msl_option_kind;
@@ -251,8 +252,12 @@ struct msl_share {
   const ms_value *last; /* retained once closed: what reads show */
   msl_leaving *leaving; /* made with the object, so that __gc needs no memory */
   bool in_batch;
-  bool is_draft;        /* of a transaction: its proxies have no caches */
-  struct msl_sub *subs; /* the open ones */
+  bool in_transaction;
+  bool is_draft;         /* of a transaction: its proxies have no caches */
+  bool is_unnoted;       /* draft: a read was not noted for want of memory */
+  uint32_t draft_round;  /* draft: runs of the function so far */
+  ms_transaction *draft; /* draft: of this run; NULL between them and afterwards */
+  struct msl_sub *subs;  /* the open ones */
 
   ms_view_watch watch;     /* set while there are cached proxies */
   unsigned cached_proxies; /* see cache.c */
@@ -392,6 +397,22 @@ void msl_push_rejection(lua_State *L, const ms_rejection *rejection);
 
 int msl_share_batch(lua_State *L); /* share:batch(fn, ...) */
 void msl_open_batch(lua_State *L, msl_state *state);
+
+/* ------------------------------------------------------------- transaction.c */
+
+int msl_share_transaction(lua_State *L); /* share:transaction(fn, options) */
+void msl_open_transaction(lua_State *L);
+/* To the share, or to the draft that `share` is. */
+ms_status msl_share_write(msl_share *share, const ms_write *write, ms_receipt **receipt,
+                          ms_error *error);
+/* Where `share` is a draft: the key at `key_index` was looked for in `container` (NULL:
+ * nothing), which is at `path`. Raises ECLOSED when the transaction is over. */
+void msl_note_lookup(lua_State *L, msl_share *share, const ms_path *path,
+                     const ms_value *container, int key_index);
+/* Where `share` (NULL: none) is a draft: all that is at `path` was read. Raises likewise. */
+void msl_note_container(lua_State *L, msl_share *share, const ms_path *path);
+/* The same, and cannot raise. */
+void msl_note_whole(msl_share *share, const ms_path *path);
 
 /* --------------------------------------------------------------------- sub.c */
 

@@ -16,9 +16,10 @@ static const msl_option *find_option(const msl_option *options, const char *name
 static void store_number(lua_State *L, const msl_option *option, void *field) {
   int exact = 0;
   lua_Integer number = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
-  if (!exact || number <= 0) {
-    msl_raise(L, MS_EARGUMENT, "option \"%s\": positive integer expected, got %s",
-              option->name, luaL_tolstring(L, -1, NULL));
+  int least = option->kind == MSL_OPTION_NATURAL ? 0 : 1;
+  if (!exact || number < least) {
+    msl_raise(L, MS_EARGUMENT, "option \"%s\": %s integer expected, got %s", option->name,
+              least == 0 ? "non-negative" : "positive", luaL_tolstring(L, -1, NULL));
   }
   if (option->kind == MSL_OPTION_BYTES) {
     *(uint64_t *)field = (uint64_t)number;
@@ -53,7 +54,8 @@ static void store_option(lua_State *L, const msl_option *option, void *target) {
       *(bool *)field = true;
       break;
     case MSL_OPTION_BYTES:
-    case MSL_OPTION_COUNT: store_number(L, option, field); break;
+    case MSL_OPTION_COUNT:
+    case MSL_OPTION_NATURAL: store_number(L, option, field); break;
   }
 }
 

@@ -90,6 +90,7 @@ bool msl_test_proxy(lua_State *L, int index, const ms_value **value,
   if (self == NULL) return false;
   *value = place_value(self);
   *path = self->path;
+  msl_note_whole(self->share, self->path);
   return true;
 }
 
@@ -237,6 +238,7 @@ int msl_proxy_index(lua_State *L) {
   size_t length = 0;
   lua_Integer integer = 0;
   char number[MSL_NUMBER_BYTES];
+  if (self->share != NULL) msl_note_lookup(L, self->share, self->path, container, 2);
   if (container == NULL) return 0;
   if (ms_value_type(container) == MS_OBJECT) {
     if (lua_type(L, 2) == LUA_TSTRING) {
@@ -270,6 +272,7 @@ int msl_proxy_index(lua_State *L) {
 static int proxy_len(lua_State *L) {
   place *self = check_place(L);
   const ms_value *value = place_value(self);
+  msl_note_container(L, self->share, self->path);
   ms_type type = value == NULL ? MS_EMPTY : ms_value_type(value);
   if (type != MS_ARRAY && type != MS_EMPTY) {
     msl_raise(L, MS_ETYPE, "length of an %s; use memshare.count(proxy)",
@@ -358,6 +361,7 @@ static int iterator_next(lua_State *L) {
 
 static int proxy_pairs(lua_State *L) {
   place *self = check_place(L);
+  msl_note_container(L, self->share, self->path);
   iterator *walk = lua_newuserdatauv(L, sizeof(*walk), ITERATOR_SLOTS);
   walk->value = NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &iterator_metatable_key);
@@ -499,7 +503,8 @@ static void aim(lua_State *L, place *self, assignment *out) {
               "this is a read-only copy; memshare.copy(it) gives a table");
   }
   if (self->share->opens == 0) {
-    msl_raise(L, MS_ECLOSED, "%s: the share is closed", name_of(L, self));
+    msl_raise(L, MS_ECLOSED, "%s: the %s", name_of(L, self),
+              self->share->is_draft ? "transaction is over" : "share is closed");
   }
   const ms_value *container = place_value(self);
   if (container == NULL && ms_path_count(self->path) == 0) {
@@ -554,7 +559,7 @@ static int proxy_newindex(lua_State *L) {
     single.container = write.guard;
     single.guards_list = path == NULL;
     msl_cache_assigning(self->share);
-    status = ms_share_write(self->share->share, &single, NULL, &error);
+    status = msl_share_write(self->share, &single, NULL, &error);
     bool is_known =
         write.op == MS_OP_SET || write.op == MS_OP_UNSET || write.op == MS_OP_POP;
     msl_cache_assigned(L, self->share, 5, write.is_narrow, is_known);

@@ -36,11 +36,15 @@ msl_share *msl_check_open_share(lua_State *L, int index) {
 }
 
 uint64_t msl_share_number(const msl_share *self) {
+  if (self->draft != NULL) {
+    return (uint64_t)self->draft_round << 32 | ms_transaction_writes(self->draft);
+  }
   if (self->last != NULL || self->share == NULL) return UINT64_MAX;
   return ms_share_view_number(self->share);
 }
 
 const ms_value *msl_share_root(msl_share *self) {
+  if (self->draft != NULL) return ms_transaction_root(self->draft);
   if (self->last != NULL || self->share == NULL) return self->last;
   const ms_value *root = ms_share_root(self->share);
   ms_value_release(root); /* the view holds it */
@@ -261,6 +265,7 @@ static int share_close(lua_State *L) {
   lua_pushboolean(L, 1);
   if (self->opens == 0) return 1;
   if (self->in_batch) msl_raise(L, MS_EBUSY, "close inside a batch");
+  if (self->in_transaction) msl_raise(L, MS_EBUSY, "close inside a transaction");
   if (--self->opens > 0) return 1;
   ms_status status = close_share(L, self, timeout_ms);
   msl_after_poll(L, self->state);
@@ -484,6 +489,7 @@ static const luaL_Reg methods[] = {
     {"stop", share_close},
     {"sync", share_sync},
     {"timeout", share_timeout},
+    {"transaction", msl_share_transaction},
     {"version", share_version},
     {NULL, NULL},
 };

@@ -247,7 +247,8 @@ int msl_poll(lua_State *L, msl_state *state, ms_runtime *runtime, int index) {
   msl_check_may_poll(L, state, "poll");
   bool more = false;
   ms_status status = turn(L, state, runtime, timeout_ms, budget_us, &more);
-  if (status == MS_EBUSY) msl_raise(L, status, "poll inside a callback or batch");
+  if (status == MS_EBUSY)
+    msl_raise(L, status, "poll inside a callback, batch or transaction");
   if (status != MS_OK) msl_raise(L, status, "poll: %s", ms_status_text(status));
   lua_pushboolean(L, more);
   return 1;
@@ -396,6 +397,7 @@ msl_state *msl_open(lua_State *L) {
   msl_open_proxy(L, state);
   msl_open_receipt(L, state);
   msl_open_batch(L, state);
+  msl_open_transaction(L);
   msl_open_sub(L, state);
   msl_open_timer(L, state);
   msl_open_share(L, state);

@@ -21,6 +21,9 @@ typedef struct call {
 static void push_receipt(lua_State *L, call *self, int index) {
   *self = (call){.share = lua_touserdata(L, index), .is_mistake = true};
   self->error.status = MS_OK;
+  if (self->share->in_transaction) {
+    msl_raise(L, MS_EBUSY, "a transaction is open: write to its draft");
+  }
   if (self->share->in_batch) {
     lua_getiuservalue(L, index, MSL_SHARE_BATCH);
   } else {
@@ -69,7 +72,7 @@ static ms_status write_single(call *self, ms_write *single) {
   self->is_mistake = false;
   single->path = self->path;
   single->operand = self->content.value;
-  return ms_share_write(self->share->share, single, self->receipt, &self->error);
+  return msl_share_write(self->share, single, self->receipt, &self->error);
 }
 
 static ms_status write(call *self, ms_operator op) {
@@ -231,7 +234,10 @@ static bool check_list(lua_State *L, const char *name, list_view *out) {
     msl_raise(L, MS_EARGUMENT, "%s: a read-only copy cannot be changed", name);
   }
   const msl_share *share = msl_push_proxy_share(L, 1);
-  if (share->opens == 0) msl_raise(L, MS_ECLOSED, "the share is closed");
+  if (share->opens == 0) {
+    msl_raise(L, MS_ECLOSED, "the %s",
+              share->is_draft ? "transaction is over" : "share is closed");
+  }
   lua_pop(L, 1);
   if (ms_path_count(out->path) == 0) {
     msl_raise(L, MS_EARGUMENT, "%s: the document is an object, not a list", name);

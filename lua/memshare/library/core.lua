@@ -336,6 +336,22 @@ function Share:replace(document) end
 ---@return string? code
 function Share:batch(fn) end
 
+---@class memshare.TransactionOptions
+---@field retries? integer runs after the first one (100)
+---@field timeout? number seconds for all of it (the share's)
+
+---Read and write a draft that looks like `data`: the host accepts what was written, as one
+---patch, only if nothing has changed that was read. After a conflict `fn` runs again on fresh
+---data. It writes to nothing but the draft, which ends with it, and cannot yield, poll or
+---nest; an error discards its writes.
+---@generic T
+---@param fn fun(draft: table): T?
+---@param options? memshare.TransactionOptions
+---@return T|true|nil result what `fn` returns; true when it returns nothing
+---@return string? message
+---@return string? code "ECONFLICT" after all retries, "ETIMEDOUT": it may yet be accepted
+function Share:transaction(fn, options) end
+
 ---@class memshare.Change
 ---@field keys (string|integer)[] the path as Lua has it: indexes from 1
 ---@field origin string? id of the writer
