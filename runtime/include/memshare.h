@@ -53,6 +53,8 @@ extern "C" {
 #define MS_MESSAGE_MAX 256    /* bytes of ms_error.message, NUL included */
 #define MS_DOCUMENT_MAX                                                                  \
   ((uint64_t)1 << 32) /* bytes of a document as MessagePack, default: 4 GiB */
+#define MS_STEPS_MAX                                                                     \
+  16777216 /* steps that one patch may take: elements, keys, conditions it looks at */
 #define MS_READS_MAX                                                                     \
   4096 /* paths of what one transaction read; see ms_transaction_new() */
 #define MS_QUEUE_MAX 65536 /* own patches not yet settled, default of max_queue */

@@ -22,8 +22,17 @@
  */
 #include "engine.h"
 
+/* Bytes of values that are gone through in one step. */
+enum { STEP_BYTES = 32 };
+
 static ms_status fail_memory(const msi_engine *self) {
   return msi_fail(self->error, MS_ENOMEM, "%s", ms_status_text(MS_ENOMEM));
+}
+
+ms_status msi_engine_check_steps(const msi_engine *self) {
+  if (!msi_meter_is_out(self->meter)) return MS_OK;
+  return msi_fail(self->error, MS_ELIMIT, "the update takes more than %d steps",
+                  MS_STEPS_MAX);
 }
 
 /* -------------------------------------------------------------- first step */
@@ -332,9 +341,19 @@ ms_status msi_engine_settle(msi_engine *self, msi_route route, const msi_trail *
 
 /* --------------------------------------------------------------- operations */
 
+/* What is stored is compared with what is there. */
+static void take_comparing(const msi_engine *self, const ms_value *old_value,
+                           const msi_outcome *outcome) {
+  if (outcome->action != MSI_ACTION_STORE || old_value == NULL) return;
+  uint64_t bytes = ms_value_bytes(old_value);
+  if (bytes != ms_value_bytes(outcome->value)) return;
+  (void)msi_meter_take(self->meter, bytes / STEP_BYTES);
+}
+
 ms_status msi_engine_run(msi_engine *self, const msi_op *op, msi_route route) {
   const msi_operator *row = msi_operator_by_code(op->code);
   msi_trail found;
+  (void)msi_meter_take(self->meter, 1 + route.count);
   msi_trail_walk(&found, self, route);
   if (found.is_blocked) {
     return row->ignores_blocked ? MS_OK
@@ -342,11 +361,15 @@ ms_status msi_engine_run(msi_engine *self, const msi_op *op, msi_route route) {
   }
   const ms_value *old_value = found.found == route.count ? found.at[found.found] : NULL;
   if (old_value == NULL && !row->creates) return MS_OK;
-  msi_target target = {self->context, op, old_value, self->frame, route};
+  msi_target target = {self->context, self->meter, op, old_value, self->frame, route};
   msi_outcome outcome = {MSI_ACTION_KEEP, NULL};
   ms_status st = row->apply(&target, &outcome, self->error);
   if (st != MS_OK) return st == MS_ENOMEM ? fail_memory(self) : st;
-  return msi_engine_settle(self, route, &found, outcome);
+  take_comparing(self, old_value, &outcome);
+  st = msi_engine_check_steps(self);
+  if (st == MS_OK) return msi_engine_settle(self, route, &found, outcome);
+  ms_value_release(outcome.value);
+  return st;
 }
 
 static ms_status run_guard(msi_engine *self, const msi_op *op) {
@@ -374,7 +397,9 @@ static ms_status run_guard(msi_engine *self, const msi_op *op) {
 }
 
 static ms_status run_where(const msi_engine *self, const msi_op *op) {
-  if (msi_query_matches(op->query, self->root)) return MS_OK;
+  if (msi_query_matches(op->query, self->root, self->meter)) return MS_OK;
+  ms_status st = msi_engine_check_steps(self);
+  if (st != MS_OK) return st;
   const ms_path *path = msi_query_failing(op->query, self->root);
   if (path == NULL) {
     return msi_fail(self->error, MS_ECONDITION, "where: the condition does not hold");
@@ -404,9 +429,10 @@ static ms_status check_no_array(const msi_engine *self, const msi_op *op,
 static ms_status check_depth(const msi_engine *self, const msi_op *op,
                              const ms_value *value) {
   size_t room = MS_DEPTH_MAX - (size_t)op->path->count;
-  if (op->path->count <= op->target->count || msi_value_depth(value, room) <= room) {
-    return MS_OK;
-  }
+  if (op->path->count <= op->target->count) return MS_OK;
+  (void)msi_meter_take(self->meter, ms_value_bytes(value) / STEP_BYTES);
+  ms_status st = msi_engine_check_steps(self);
+  if (st != MS_OK || msi_value_depth(value, room) <= room) return st;
   char text[MSI_PRINT_BYTES];
   return msi_fail(self->error, MS_ELIMIT,
                   "$rename: \"%s\" would be deeper than %d levels",
@@ -423,9 +449,12 @@ static ms_status store_renamed(msi_engine *self, const msi_op *op,
   ms_status st = check_no_array(self, op, op->path, &found, containers);
   if (st != MS_OK) return st;
   if (found.is_blocked) return msi_engine_fail_blocked(self, op, route, &found);
-  if (found.found == route.count && msi_compare(found.at[found.found], value) == 0) {
-    return MS_OK;
+  if (found.found == route.count &&
+      msi_compare_equal(found.at[found.found], value, self->meter)) {
+    return msi_engine_check_steps(self);
   }
+  st = msi_engine_check_steps(self);
+  if (st != MS_OK) return st;
   msi_outcome outcome = {MSI_ACTION_STORE, ms_value_retain(value)};
   return msi_engine_settle(self, route, &found, outcome);
 }
@@ -486,6 +515,10 @@ static ms_status run_next(msi_engine *self, const ms_update *update, size_t *at)
   }
 }
 
+static msi_meter meter_of(const msi_apply *context) {
+  return context->document_bytes_max == 0 ? MSI_METER_ENDLESS : MSI_METER_FULL;
+}
+
 ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
                            const ms_value *root, const ms_value **out, size_t *failed_op,
                            ms_error *error) {
@@ -498,7 +531,9 @@ ms_status msi_update_apply(const msi_apply *context, const ms_update *update,
   msi_apply resolved = *context;
   resolved.alloc = msi_alloc_resolve(context->alloc);
   size_t pad_left = MSI_PAD_MAX;
+  msi_meter meter = meter_of(context);
   msi_engine self = {.context = &resolved,
+                     .meter = &meter,
                      .root = ms_value_retain(root),
                      .pad_left = &pad_left,
                      .error = error};
@@ -564,7 +599,9 @@ ms_status msi_update_change(const msi_apply *context, const ms_update *update,
   msi_apply resolved = *context;
   resolved.alloc = msi_alloc_resolve(context->alloc);
   size_t pad_left = MSI_PAD_MAX;
+  msi_meter meter = meter_of(context);
   msi_engine self = {.context = &resolved,
+                     .meter = &meter,
                      .root = *root,
                      .pad_left = &pad_left,
                      .error = error,

@@ -269,6 +269,9 @@ ms_status msi_push_at_check(const ms_alloc *alloc, msi_op *op, ms_error *error) 
 
 /* ------------------------------------------------------- position, sort, slice */
 
+/* Bytes of a dotted key that are gone through in one step. */
+enum { STEP_BYTES = 8 };
+
 static ms_status push_elements(const msi_target *target, const ms_value **array) {
   const ms_value *elements = push_part(target->op, 0);
   size_t count = ms_value_count(*array), at = count;
@@ -290,8 +293,9 @@ static ms_status push_elements(const msi_target *target, const ms_value **array)
 
 /* As MongoDB extracts it: a whole key first, else its part before a dot leads further. */
 static const ms_value *sort_field(const ms_value *value, const ms_value *key,
-                                  const char *text, size_t length) {
+                                  const char *text, size_t length, msi_meter *meter) {
   const ms_value *found = NULL;
+  if (!msi_meter_take(meter, 1 + length / STEP_BYTES)) return NULL;
   if (ms_value_type(value) == MS_ARRAY) {
     int64_t index = msi_key_index(text, length);
     if (index >= 0) found = ms_value_at(value, (size_t)index);
@@ -302,19 +306,20 @@ static const ms_value *sort_field(const ms_value *value, const ms_value *key,
   }
   const char *dot = found == NULL ? memchr(text, '.', length) : NULL;
   if (dot == NULL) return found;
-  const ms_value *inner = sort_field(value, NULL, text, (size_t)(dot - text));
+  const ms_value *inner = sort_field(value, NULL, text, (size_t)(dot - text), meter);
   if (inner == NULL || !msi_type_is_container(ms_value_type(inner))) return NULL;
-  return sort_field(inner, NULL, dot + 1, length - (size_t)(dot - text) - 1);
+  return sort_field(inner, NULL, dot + 1, length - (size_t)(dot - text) - 1, meter);
 }
 
-static const ms_value *sort_value(const ms_value *element, const ms_value *key) {
+static const ms_value *sort_value(const ms_value *element, const ms_value *key,
+                                  msi_meter *meter) {
   const char *text;
   size_t length;
   if (ms_value_type(element) != MS_OBJECT ||
       ms_value_to_string(key, &text, &length) != MS_OK) {
     return ms_value_null();
   }
-  const ms_value *found = sort_field(element, key, text, length);
+  const ms_value *found = sort_field(element, key, text, length, meter);
   return found == NULL ? ms_value_null() : found;
 }
 
@@ -323,13 +328,17 @@ static int signed_order(const ms_value *direction, int order) {
   return ms_value_to_int(direction, &sign) == MS_OK && sign < 0 ? -order : order;
 }
 
-/* ud: the sort of the operand. */
+/* ud: the target. */
 static int element_order(void *ud, const void *a, const void *b) {
-  const ms_value *sort = ud;
-  if (ms_value_type(sort) == MS_INT) return signed_order(sort, msi_compare(a, b));
-  for (size_t i = 0; i < ms_value_count(sort); i++) {
+  const msi_target *target = ud;
+  const ms_value *sort = push_part(target->op, 3);
+  msi_meter *meter = target->meter;
+  if (ms_value_type(sort) == MS_INT)
+    return signed_order(sort, msi_compare_metered(a, b, meter));
+  for (size_t i = 0; i < ms_value_count(sort) && msi_meter_take(meter, 1); i++) {
     const ms_value *pair = ms_value_at(sort, i), *key = ms_value_at(pair, 0);
-    int order = msi_compare(sort_value(a, key), sort_value(b, key));
+    int order =
+        msi_compare_metered(sort_value(a, key, meter), sort_value(b, key, meter), meter);
     if (order != 0) return signed_order(ms_value_at(pair, 1), order);
   }
   return 0;
@@ -340,6 +349,7 @@ static ms_status push_sort(const msi_target *target, const ms_value **array) {
   const ms_alloc *alloc = target->context->alloc;
   size_t count = ms_value_count(*array);
   if (ms_value_type(sort) == MS_NULL || count < 2) return MS_OK;
+  if (!msi_meter_take(target->meter, count)) return MS_OK;
   size_t bytes = 2 * count * sizeof(const void *);
   const void **items = msi_alloc_get(alloc, bytes);
   if (items == NULL) return MS_ENOMEM;
@@ -349,7 +359,7 @@ static ms_status push_sort(const msi_target *target, const ms_value **array) {
   const ms_value *element, *sorted;
   ms_cursor_init(&cursor, *array);
   while (ms_cursor_next(&cursor, &key, &index, &element)) items[index] = element;
-  msi_sort(items, items + count, count, element_order, (void *)(uintptr_t)sort);
+  msi_sort(items, items + count, count, element_order, (void *)(uintptr_t)target);
   ms_status st = ms_value_new_array(alloc, &sorted);
   if (st == MS_OK) {
     for (size_t i = 0; i < count && st == MS_OK; i++) {
@@ -395,6 +405,8 @@ static ms_status push_slice(const msi_target *target, const ms_value **array) {
   uint64_t kept = slice < 0 ? (uint64_t)0 - (uint64_t)slice : (uint64_t)slice;
   if (kept >= count) return MS_OK;
   size_t first = slice < 0 ? count - (size_t)kept : 0;
+  uint64_t moved = kept < count - kept ? kept : count - kept;
+  if (!msi_meter_take(target->meter, moved)) return MS_OK;
   return keep_range(target->context->alloc, array, first, (size_t)kept);
 }
 
@@ -475,15 +487,16 @@ ms_status msi_add_to_set_check(const ms_alloc *alloc, msi_op *op, ms_error *erro
 
 /* Marks those elements of the operand that the array holds, by their places in the set. */
 static size_t mark_present(const msi_value_set *set, const ms_value *array,
-                           bool *is_present) {
+                           bool *is_present, msi_meter *meter) {
   size_t found = 0;
   ms_cursor cursor;
   const char *key;
   size_t index;
   const ms_value *element;
   ms_cursor_init(&cursor, array);
-  while (found < set->count && ms_cursor_next(&cursor, &key, &index, &element)) {
-    size_t at = msi_value_set_find(set, element);
+  while (found < set->count && msi_meter_take(meter, 1) &&
+         ms_cursor_next(&cursor, &key, &index, &element)) {
+    size_t at = msi_value_set_find(set, element, meter);
     if (at == SIZE_MAX || is_present[set->indexes[at]]) continue;
     is_present[set->indexes[at]] = true;
     found++;
@@ -517,8 +530,8 @@ ms_status msi_add_to_set_apply(const msi_target *target, msi_outcome *out,
   }
   bool *is_present = msi_alloc_zero(alloc, count);
   if (is_present == NULL) return MS_ENOMEM;
-  size_t found =
-      mark_present(msi_query_set(target->op->query), target->old_value, is_present);
+  size_t found = mark_present(msi_query_set(target->op->query), target->old_value,
+                              is_present, target->meter);
   ms_status st = MS_OK;
   if (found < count) {
     out->action = MSI_ACTION_APPEND;
@@ -603,8 +616,9 @@ ms_status msi_pull_apply(const msi_target *target, msi_outcome *out, ms_error *e
   size_t index;
   const ms_value *element;
   ms_cursor_init(&cursor, array);
-  while (ms_cursor_next(&cursor, &key, &index, &element)) {
-    if (!msi_query_matches(target->op->query, element)) continue;
+  while (!msi_meter_is_out(target->meter) &&
+         ms_cursor_next(&cursor, &key, &index, &element)) {
+    if (!msi_query_matches(target->op->query, element, target->meter)) continue;
     ms_status st = ms_value_erase_at(target->context->alloc, &rest, index - gone);
     if (st != MS_OK) {
       ms_value_release(rest);

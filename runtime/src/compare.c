@@ -11,6 +11,14 @@
 
 enum { LEVELS_MAX = 2 * MS_DEPTH_MAX };
 
+/* Bytes of strings that are compared in one step. */
+enum { STEP_BYTES = 64 };
+
+typedef struct comparison {
+  msi_meter *meter;
+  bool is_quick; /* what is smaller comes first */
+} comparison;
+
 static const int ranks[] = {
     [MS_NULL] = 0,   [MS_INT] = 1,   [MS_DOUBLE] = 1, [MS_STRING] = 2,
     [MS_OBJECT] = 3, [MS_EMPTY] = 3, [MS_ARRAY] = 4,  [MS_BOOL] = 5,
@@ -104,22 +112,47 @@ static int compare_bools(const ms_value *a, const ms_value *b) {
 
 /* --------------------------------------------------------------- containers */
 
-static int compare_at(const ms_value *a, const ms_value *b, size_t level);
+static int compare_at(const comparison *self, const ms_value *a, const ms_value *b,
+                      size_t level);
 
-static int compare_arrays(const ms_value *a, const ms_value *b, size_t level) {
+static int compare_counts(const ms_value *a, const ms_value *b) {
+  uint64_t left = ms_value_count(a), right = ms_value_count(b);
+  return (left > right) - (left < right);
+}
+
+static size_t string_length(const ms_value *string) {
+  const char *bytes;
+  size_t length = 0;
+  ms_status st = ms_value_to_string(string, &bytes, &length);
+  MSI_ASSERT(st == MS_OK);
+  (void)st;
+  return length;
+}
+
+static int compare_texts(const comparison *self, const ms_value *a, const ms_value *b) {
+  size_t left = string_length(a), right = string_length(b);
+  if (self->is_quick && left != right) return left < right ? -1 : 1;
+  (void)msi_meter_take(self->meter, (left < right ? left : right) / STEP_BYTES);
+  return msi_compare_strings(a, b);
+}
+
+static int compare_arrays(const comparison *self, const ms_value *a, const ms_value *b,
+                          size_t level) {
   ms_cursor left, right;
   const char *key;
   size_t index;
   const ms_value *left_item, *right_item;
+  if (self->is_quick && compare_counts(a, b) != 0) return compare_counts(a, b);
   ms_cursor_init(&left, a);
   ms_cursor_init(&right, b);
-  for (;;) {
+  while (!msi_meter_is_out(self->meter)) {
     bool left_more = ms_cursor_next(&left, &key, &index, &left_item);
     bool right_more = ms_cursor_next(&right, &key, &index, &right_item);
     if (!left_more || !right_more) return (left_more ? 1 : 0) - (right_more ? 1 : 0);
-    int order = compare_at(left_item, right_item, level);
+    int order = compare_at(self, left_item, right_item, level);
     if (order != 0) return order;
   }
+  return 0;
 }
 
 /* Where two objects differ first, in the order of keys. */
@@ -130,8 +163,9 @@ typedef struct difference {
 
 /* Looks for an earlier one among the keys of `object`. `compares` is false for the second
  * object of a pair, where only keys that the first lacks are news. */
-static void find_difference(const ms_value *object, const ms_value *other, size_t level,
-                            bool compares, difference *found) {
+static void find_difference(const comparison *self, const ms_value *object,
+                            const ms_value *other, size_t level, bool compares,
+                            difference *found) {
   ms_cursor cursor;
   const ms_value *key, *value;
   if (ms_value_count(object) == 0) return;
@@ -142,7 +176,7 @@ static void find_difference(const ms_value *object, const ms_value *other, size_
     int order = 0;
     if (theirs != NULL) {
       if (!compares) continue;
-      order = compare_at(value, theirs, level);
+      order = compare_at(self, value, theirs, level);
       if (order == 0) continue;
     }
     *found = (difference){key, order};
@@ -176,18 +210,22 @@ static int compare_lone_key(const ms_value *object, const ms_value *other,
   return order != 0 ? order : msi_compare_strings(key, next);
 }
 
-static int compare_objects(const ms_value *a, const ms_value *b, size_t level) {
+static int compare_objects(const comparison *self, const ms_value *a, const ms_value *b,
+                           size_t level) {
   difference found = {NULL, 0};
-  find_difference(a, b, level, true, &found);
-  find_difference(b, a, level, false, &found);
+  if (self->is_quick && compare_counts(a, b) != 0) return compare_counts(a, b);
+  if (!msi_meter_take(self->meter, 2 * (ms_value_count(a) + ms_value_count(b)))) return 0;
+  find_difference(self, a, b, level, true, &found);
+  find_difference(self, b, a, level, false, &found);
   if (found.key == NULL) return 0;
   if (found.order != 0) return found.order;
   if (msi_object_get(a, found.key) != NULL) return compare_lone_key(a, b, found.key);
   return -compare_lone_key(b, a, found.key);
 }
 
-static int compare_at(const ms_value *a, const ms_value *b, size_t level) {
-  if (a == b) return 0;
+static int compare_at(const comparison *self, const ms_value *a, const ms_value *b,
+                      size_t level) {
+  if (a == b || !msi_meter_take(self->meter, 1)) return 0;
   int order = rank_of(a) - rank_of(b);
   if (order != 0) return order;
   switch (ms_value_type(a)) {
@@ -195,14 +233,26 @@ static int compare_at(const ms_value *a, const ms_value *b, size_t level) {
     case MS_BOOL: return compare_bools(a, b);
     case MS_INT:
     case MS_DOUBLE: return compare_numbers(a, b);
-    case MS_STRING: return msi_compare_strings(a, b);
-    case MS_ARRAY: return level == 0 ? 0 : compare_arrays(a, b, level - 1);
+    case MS_STRING: return compare_texts(self, a, b);
+    case MS_ARRAY: return level == 0 ? 0 : compare_arrays(self, a, b, level - 1);
     case MS_OBJECT:
-    case MS_EMPTY: return level == 0 ? 0 : compare_objects(a, b, level - 1);
+    case MS_EMPTY: return level == 0 ? 0 : compare_objects(self, a, b, level - 1);
   }
   return 0;
 }
 
 int msi_compare(const ms_value *a, const ms_value *b) {
-  return compare_at(a, b, LEVELS_MAX);
+  return msi_compare_metered(a, b, &MSI_METER_ENDLESS);
+}
+
+int msi_compare_metered(const ms_value *a, const ms_value *b, msi_meter *meter) {
+  return compare_at(&(comparison){meter, false}, a, b, LEVELS_MAX);
+}
+
+int msi_compare_quick(const ms_value *a, const ms_value *b, msi_meter *meter) {
+  return compare_at(&(comparison){meter, true}, a, b, LEVELS_MAX);
+}
+
+bool msi_compare_equal(const ms_value *a, const ms_value *b, msi_meter *meter) {
+  return msi_compare_quick(a, b, meter) == 0;
 }

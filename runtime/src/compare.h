@@ -11,11 +11,20 @@
 #ifndef MSI_COMPARE_H
 #define MSI_COMPARE_H
 
+#include "meter.h"
 #include "value.h"
 
 /* As memcmp(). Needs no memory. Containers deeper than 2 * MS_DEPTH_MAX are not looked
  * into. */
 int msi_compare(const ms_value *a, const ms_value *b);
+/* The same, and takes steps for it: for each value, key of an object and 64 bytes of a
+ * string. Without meaning when they run out. */
+int msi_compare_metered(const ms_value *a, const ms_value *b, msi_meter *meter);
+/* Does msi_compare() call them equal? Costs no more than the smaller one. */
+bool msi_compare_equal(const ms_value *a, const ms_value *b, msi_meter *meter);
+/* Another total order with the same equality. What has fewer elements, keys or bytes comes
+ * first, so that a large container costs only beside one that is as large. */
+int msi_compare_quick(const ms_value *a, const ms_value *b, msi_meter *meter);
 /* Where values of this type stand among the others; the same for integers and floats, and
  * for objects and the empty table. */
 int msi_type_rank(ms_type type);

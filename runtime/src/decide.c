@@ -142,11 +142,12 @@ static void refuse_readonly(msi_refusal *out) {
  * been applied. */
 static bool conditions_hold(const msi_patch *patch, const ms_value *root) {
   const ms_update *update = patch->update;
+  msi_meter meter = MSI_METER_FULL;
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
     if (op->code == MSI_CODE_MARK) continue;
     if (op->code != MSI_CODE_WHERE) break;
-    if (!msi_query_matches(op->query, root)) return false;
+    if (!msi_query_matches(op->query, root, &meter)) return false;
   }
   return true;
 }

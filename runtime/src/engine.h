@@ -10,6 +10,7 @@ enum { MSI_PAD_MAX = 1500000 };
 
 typedef struct msi_engine {
   const msi_apply *context;
+  msi_meter *meter;
   const ms_value *root; /* retained; NULL while it is being changed or after a failure */
   const msi_op *guard;  /* the last one of the group under way */
   const msi_frame *frame; /* where the root stands; NULL: it is the document */
@@ -35,6 +36,8 @@ typedef struct msi_trail {
 } msi_trail;
 
 void msi_trail_walk(msi_trail *out, msi_engine *self, msi_route route);
+/* MS_ELIMIT when the steps have run out. */
+MS_CHECKED ms_status msi_engine_check_steps(const msi_engine *self);
 /* MS_EPATH */
 ms_status msi_engine_fail_blocked(const msi_engine *self, const msi_op *op,
                                   msi_route route, const msi_trail *found);

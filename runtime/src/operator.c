@@ -262,7 +262,7 @@ static ms_status bound_apply(const msi_target *target, msi_outcome *out,
                              ms_error *error) {
   const ms_value *operand = target->op->operand;
   if (target->old_value != NULL) {
-    int order = msi_compare(operand, target->old_value);
+    int order = msi_compare_metered(operand, target->old_value, target->meter);
     bool replaces = target->op->code == MSI_CODE_MIN ? order < 0 : order > 0;
     if (!replaces) return MS_OK;
   }

@@ -23,6 +23,7 @@ typedef struct msi_frame {
 /* What an operation finds at its path. */
 typedef struct msi_target {
   const msi_apply *context;
+  msi_meter *meter; /* an operator that goes through values takes steps for it */
   const msi_op *op;
   const ms_value *old_value; /* borrowed; NULL: nothing is there */
   const msi_frame *frame;    /* with `route` the place, for messages */

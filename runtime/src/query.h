@@ -89,13 +89,14 @@ MS_CHECKED ms_status msi_query_parse_filter(const ms_alloc *alloc,
                                             ms_error *error);
 /* The set of msi_query_new_set(). */
 const msi_value_set *msi_query_set(const ms_query *query);
-/* Does it hold for this value? For queries of each kind. */
-bool msi_query_matches(const ms_query *query, const ms_value *value);
+/* Does it hold for this value? For queries of each kind. Takes steps; false when they run
+ * out. */
+bool msi_query_matches(const ms_query *query, const ms_value *value, msi_meter *meter);
 /* Visits the first keys of all that the query looks at in a document; some twice. */
 typedef void (*msi_query_key_fn)(void *ud, const msi_segment *key);
 void msi_query_keys(const ms_query *query, msi_query_key_fn visit, void *ud);
-/* The path of the first condition that does not hold, borrowed; NULL: all hold, or it is of
- * several paths. */
+/* The path of the first condition that does not hold, borrowed; NULL: all hold, it is of
+ * several paths, or MS_STEPS_MAX do not tell. */
 const ms_path *msi_query_failing(const ms_query *query, const ms_value *value);
 
 #endif

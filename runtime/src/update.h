@@ -156,7 +156,7 @@ MS_CHECKED ms_status msi_update_decode(const ms_alloc *alloc, const uint8_t *dat
 typedef struct msi_apply {
   const ms_alloc *alloc;
   int64_t wall_ms;
-  uint64_t document_bytes_max; /* 0: no limit */
+  uint64_t document_bytes_max; /* 0: neither this limit nor MS_STEPS_MAX */
 } msi_apply;
 /* As ms_update_apply. On failure *failed_op (may be NULL) is the index of the operation.
  */

@@ -14,7 +14,8 @@ typedef struct item {
 
 static int item_order(void *ud, const void *a, const void *b) {
   (void)ud;
-  return msi_compare(((const item *)a)->value, ((const item *)b)->value);
+  return msi_compare_quick(((const item *)a)->value, ((const item *)b)->value,
+                           &MSI_METER_ENDLESS);
 }
 
 static size_t set_bytes(size_t count) {
@@ -83,11 +84,12 @@ void msi_value_set_free(msi_value_set *set) {
   if (set != NULL) msi_alloc_free(set->alloc, set, set_bytes(set->count));
 }
 
-size_t msi_value_set_find(const msi_value_set *set, const ms_value *value) {
+size_t msi_value_set_find(const msi_value_set *set, const ms_value *value,
+                          msi_meter *meter) {
   size_t low = 0, high = set->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    int order = msi_compare(set->values[middle], value);
+    int order = msi_compare_quick(set->values[middle], value, meter);
     if (order == 0) return middle;
     if (order < 0)
       low = middle + 1;
@@ -97,8 +99,9 @@ size_t msi_value_set_find(const msi_value_set *set, const ms_value *value) {
   return SIZE_MAX;
 }
 
-bool msi_value_set_matches(const msi_value_set *set, const ms_value *value) {
-  if (msi_value_set_find(set, value) != SIZE_MAX) return true;
+bool msi_value_set_matches(const msi_value_set *set, const ms_value *value,
+                           msi_meter *meter) {
+  if (msi_value_set_find(set, value, meter) != SIZE_MAX) return true;
   if (ms_value_type(value) == MS_EMPTY) return set->has_empty_array;
   return set->has_empty_table && is_empty_array(value);
 }

@@ -11,8 +11,8 @@ typedef struct msi_value_set {
   const ms_alloc *alloc;
   size_t count; /* of distinct values */
   bool has_null, has_empty_array, has_empty_table;
-  const ms_value *const
-      *values;             /* ascending; behind the struct, borrowed from the list */
+  const ms_value *const *
+      values; /* ascending (msi_compare_quick); behind the struct, borrowed from the list */
   const uint32_t *indexes; /* where each stands in the list, the first time */
 } msi_value_set;
 
@@ -20,10 +20,12 @@ typedef struct msi_value_set {
 MS_CHECKED ms_status msi_value_set_new(const ms_alloc *alloc, const ms_value *list,
                                        msi_value_set **out);
 void msi_value_set_free(msi_value_set *set); /* accepts NULL */
-/* Its place among the values, SIZE_MAX when it is not there. */
-size_t msi_value_set_find(const msi_value_set *set, const ms_value *value);
+/* Its place among the values, SIZE_MAX when it is not there. Takes steps. */
+size_t msi_value_set_find(const msi_value_set *set, const ms_value *value,
+                          msi_meter *meter);
 /* As queries ask: the empty table is there when an empty array is, and the other way
  * round. */
-bool msi_value_set_matches(const msi_value_set *set, const ms_value *value);
+bool msi_value_set_matches(const msi_value_set *set, const ms_value *value,
+                           msi_meter *meter);
 
 #endif

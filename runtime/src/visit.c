@@ -16,12 +16,18 @@
 #include "engine.h"
 #include "sort.h"
 
+/* Of putting one of many operations in order. */
+enum { SORT_STEPS = 16 };
+/* Of comparing one key of a route. */
+enum { ROUTE_STEPS = 4 };
+
 typedef struct visit {
   msi_engine *engine;       /* its root holds the array */
   msi_route route;          /* to the array */
   const msi_op *const *ops; /* in order */
   size_t count;
-  uint32_t at; /* the positional key in their selections */
+  uint32_t at;    /* the positional key in their selections */
+  uint64_t bytes; /* of the array as it was */
   /* One block: */
   const msi_op **picked; /* for the element under way, in order */
   const msi_op **spare;
@@ -39,8 +45,9 @@ static ms_status fail_memory(const msi_engine *self) {
 
 /* ------------------------------------------------------------------ picking */
 
+/* Both keys are positional, so that their filters tell them apart. */
 static bool same_key(const msi_op *a, const msi_op *b, uint32_t at) {
-  return msi_segment_equal(&a->selection->segments[at], &b->selection->segments[at]);
+  return a->selection->selectors[at].filter == b->selection->selectors[at].filter;
 }
 
 /* Which operations select the element? Those with one identifier stand together. */
@@ -53,7 +60,8 @@ static size_t select_ops(const visit *self, const ms_value *element,
     const ms_query *filter = op->selection->selectors[self->at].filter;
     bool is_new = i == 0 || !same_key(self->ops[i - 1], op, self->at);
     self->fits[i] =
-        is_new ? filter == NULL || msi_query_matches(filter, element) : self->fits[i - 1];
+        is_new ? filter == NULL || msi_query_matches(filter, element, self->engine->meter)
+               : self->fits[i - 1];
     if (self->fits[i]) selected++;
     if (self->fits[i] && is_new) ++*identifiers;
   }
@@ -79,7 +87,10 @@ static ms_status check_picked(const visit *self, size_t index, size_t from) {
 /* Fills `picked`, unless the element before had the same operations. */
 static ms_status pick(visit *self, const ms_value *element, size_t index) {
   size_t identifiers;
+  (void)msi_meter_take(self->engine->meter, self->count);
   size_t selected = select_ops(self, element, &identifiers);
+  ms_status st = msi_engine_check_steps(self->engine);
+  if (st != MS_OK) return st;
   bool is_known = self->is_settled && memcmp(self->fits, self->fitted, self->count) == 0;
   bool *fitted = self->fitted;
   self->fitted = self->fits;
@@ -94,12 +105,23 @@ static ms_status pick(visit *self, const ms_value *element, size_t index) {
   (void)selected;
   if (identifiers < 2) return MS_OK; /* in order, and checked when they were compiled */
   size_t from = (size_t)self->ops[0]->path->count + self->at + 1;
+  (void)msi_meter_take(self->engine->meter, SORT_STEPS * self->picked_count);
   msi_sort((const void **)self->picked, (const void **)self->spare, self->picked_count,
            op_order, &from);
   return check_picked(self, index, from);
 }
 
 /* ----------------------------------------------------------------- elements */
+
+/* The document is measured at the end, which is too late for what many operations make of many
+ * elements. */
+static ms_status check_growth(const visit *self, const ms_value *array) {
+  uint64_t max = self->engine->context->document_bytes_max, bytes = ms_value_bytes(array);
+  if (max == 0 || bytes / 2 <= max || bytes <= self->bytes) return MS_OK;
+  return msi_fail(self->engine->error, MS_ELIMIT,
+                  "an array would have %llu bytes, far more than %llu",
+                  (unsigned long long)bytes, (unsigned long long)max);
+}
 
 static ms_status visit_element(visit *self, const ms_value *element, size_t index,
                                const ms_value **array) {
@@ -108,6 +130,7 @@ static ms_status visit_element(visit *self, const ms_value *element, size_t inde
   msi_engine *engine = self->engine;
   msi_frame frame = {engine->frame, self->route, index};
   msi_engine inner = {.context = engine->context,
+                      .meter = engine->meter,
                       .root = ms_value_retain(element),
                       .frame = &frame,
                       .pad_left = engine->pad_left,
@@ -116,6 +139,7 @@ static ms_status visit_element(visit *self, const ms_value *element, size_t inde
   if (st == MS_OK && inner.root != element) {
     st = ms_value_replace(engine->context->alloc, array, index, inner.root);
     if (st == MS_ENOMEM) fail_memory(engine);
+    if (st == MS_OK) st = check_growth(self, *array);
   }
   ms_value_release(inner.root);
   return st;
@@ -125,6 +149,7 @@ static ms_status visit_elements(visit *self, const msi_trail *found) {
   const ms_value *array = found->at[found->found];
   const ms_value *changed = ms_value_retain(array);
   ms_status st = MS_OK;
+  self->bytes = ms_value_bytes(array);
   ms_cursor cursor;
   const char *key;
   size_t index;
@@ -210,6 +235,7 @@ static ms_status run_all(msi_engine *self, const msi_op *const *ops, size_t coun
            at + route.count < ops[end]->selection->count) {
       end++;
     }
+    (void)msi_meter_take(self->meter, (1 + ROUTE_STEPS * route.count) * (end - i));
     st = visit_array(self, route, ops + i, end - i, at + (uint32_t)route.count);
     i = end;
   }

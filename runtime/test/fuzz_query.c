@@ -55,7 +55,7 @@ static void check_element(const ms_value *conditions, const ms_value *document) 
   ms_error error = {MS_OK, ""};
   ms_status st = msi_query_parse_pull(NULL, conditions, &query, &error);
   if (st == MS_OK) {
-    (void)msi_query_matches(query, document);
+    (void)msi_query_matches(query, document, &MSI_METER_ENDLESS);
   } else {
     check_refusal(st, query, &error);
   }
@@ -64,7 +64,7 @@ static void check_element(const ms_value *conditions, const ms_value *document) 
   st = msi_query_parse_filter(NULL, conditions, &query, &error);
   if (st == MS_OK) {
     MUST(ms_value_type(query->id) == MS_STRING);
-    (void)msi_query_matches(query, document);
+    (void)msi_query_matches(query, document, &MSI_METER_ENDLESS);
   } else {
     check_refusal(st, query, &error);
   }

@@ -123,6 +123,10 @@ static const ms_value *random_value(mst_random *random) {
   return mst_json(text);
 }
 
+static int quick_order(const ms_value *a, const ms_value *b) {
+  return msi_compare_quick(a, b, &MSI_METER_ENDLESS);
+}
+
 static void test_random_values_compare_as_the_rule_says(void **state) {
   (void)state;
   mst_random random = {mst_seed(7)};
@@ -134,6 +138,10 @@ static void test_random_values_compare_as_the_rule_says(void **state) {
     assert_int_equal(order, sign(naive(a, b)));
     assert_int_equal(order, -sign(msi_compare(b, a)));
     if (order <= 0 && msi_compare(b, c) <= 0) assert_true(msi_compare(a, c) <= 0);
+    int quick = sign(quick_order(a, b));
+    assert_int_equal(quick == 0, order == 0);
+    assert_int_equal(quick, -sign(quick_order(b, a)));
+    if (quick <= 0 && quick_order(b, c) <= 0) assert_true(quick_order(a, c) <= 0);
     equal += order == 0;
     ms_value_release(c);
     ms_value_release(b);
@@ -249,9 +257,11 @@ static void test_set_finds_what_is_equal(void **state) {
       bool wanted = false;
       for (size_t i = 0; i < ms_value_count(list); i++) {
         wanted = wanted || msi_compare(ms_value_at(list, i), value) == 0;
-        assert_true(msi_value_set_find(set, ms_value_at(list, i)) != SIZE_MAX);
+        assert_true(msi_value_set_find(set, ms_value_at(list, i), &MSI_METER_ENDLESS) !=
+                    SIZE_MAX);
       }
-      assert_int_equal(msi_value_set_find(set, value) != SIZE_MAX, wanted);
+      assert_int_equal(msi_value_set_find(set, value, &MSI_METER_ENDLESS) != SIZE_MAX,
+                       wanted);
       msi_value_set_free(set);
     }
     ms_value_release(value);
@@ -270,15 +280,17 @@ static void test_empty_table_is_in_a_set_with_any_empty_container(void **state) 
   for (size_t i = 0; i < 4; i++) {
     const ms_value *list = mst_json(lists[i]);
     msi_value_set *set = set_of(list);
-    assert_int_equal(msi_value_set_matches(set, array), wanted[i][0]);
-    assert_int_equal(msi_value_set_matches(set, object), wanted[i][1]);
-    assert_int_equal(msi_value_set_matches(set, ms_value_empty()), wanted[i][2]);
+    assert_int_equal(msi_value_set_matches(set, array, &MSI_METER_ENDLESS), wanted[i][0]);
+    assert_int_equal(msi_value_set_matches(set, object, &MSI_METER_ENDLESS),
+                     wanted[i][1]);
+    assert_int_equal(msi_value_set_matches(set, ms_value_empty(), &MSI_METER_ENDLESS),
+                     wanted[i][2]);
     msi_value_set_free(set);
     ms_value_release(list);
   }
   msi_value_set *none = set_of(ms_value_empty());
   assert_int_equal(none->count, 0);
-  assert_false(msi_value_set_matches(none, object));
+  assert_false(msi_value_set_matches(none, object, &MSI_METER_ENDLESS));
   msi_value_set_free(none);
   ms_value_release(object);
   ms_value_release(array);

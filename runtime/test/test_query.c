@@ -384,7 +384,7 @@ static void assert_pull(const char *operand, const char *element, bool wanted) {
   if (msi_query_parse_pull(NULL, given, &query, &error) != MS_OK) {
     fail_msg("%s: %s", operand, error.message);
   }
-  if (msi_query_matches(query, value) != wanted) {
+  if (msi_query_matches(query, value, &MSI_METER_ENDLESS) != wanted) {
     fail_msg("%s %s %s", operand, wanted ? "misses" : "matches", element);
   }
   ms_query_release(query);
@@ -438,7 +438,7 @@ static void test_array_filter_is_about_one_identifier(void **state) {
   const char *const misses[] = {"5", "{\"b\": {\"c\": 1}}", "{}", "[]", "null"};
   for (size_t i = 0; i < 9; i++) {
     const ms_value *value = mst_json(i < 4 ? hits[i] : misses[i - 4]);
-    assert_int_equal(msi_query_matches(query, value), i < 4);
+    assert_int_equal(msi_query_matches(query, value, &MSI_METER_ENDLESS), i < 4);
     ms_value_release(value);
   }
   ms_query_release(query);

@@ -1,0 +1,206 @@
+/*
+ * Patches that ask for far more than their size: those who decide them look at no more than
+ * MS_STEPS_MAX elements, keys and conditions, then refuse.
+ */
+#include "update_support.h"
+
+static const ms_value *make_int(int64_t number) {
+  const ms_value *made;
+  assert_int_equal(ms_value_new_int(NULL, number, &made), MS_OK);
+  return made;
+}
+
+static void put(const ms_value **object, const char *key, const ms_value *taken) {
+  assert_int_equal(ms_value_put(NULL, object, key, strlen(key), taken), MS_OK);
+  ms_value_release(taken);
+}
+
+static void append(const ms_value **array, const ms_value *taken) {
+  assert_int_equal(ms_value_append(NULL, array, taken), MS_OK);
+  ms_value_release(taken);
+}
+
+static const ms_value *make_array(void) {
+  const ms_value *array;
+  assert_int_equal(ms_value_new_array(NULL, &array), MS_OK);
+  return array;
+}
+
+static const ms_value *make_object(void) {
+  const ms_value *object;
+  assert_int_equal(ms_value_new_object(NULL, &object), MS_OK);
+  return object;
+}
+
+/* {key: value} */
+static const ms_value *make_pair(const char *key, const ms_value *taken) {
+  const ms_value *object = make_object();
+  put(&object, key, taken);
+  return object;
+}
+
+/* [count - 1, ... 1, 0] */
+static const ms_value *make_numbers(int64_t count) {
+  const ms_value *list = make_array();
+  while (count > 0) append(&list, make_int(--count));
+  return list;
+}
+
+/* [{"x": 0}, {"x": 1}, ...] */
+static const ms_value *make_objects(int64_t count) {
+  const ms_value *list = make_array();
+  for (int64_t i = 0; i < count; i++) append(&list, make_pair("x", make_int(i)));
+  return list;
+}
+
+/* {"k0": 0, "k1": 1, ...} */
+static const ms_value *make_wide(int64_t count) {
+  const ms_value *object = make_object();
+  char key[24];
+  for (int64_t i = 0; i < count; i++) {
+    snprintf(key, sizeof key, "k%lld", (long long)i);
+    put(&object, key, make_int(i));
+  }
+  return object;
+}
+
+/* With a condition (taken) or none. */
+static ms_update *compile(const ms_value *taken, const ms_value *where) {
+  ms_update *update = NULL;
+  ms_error error = {MS_OK, ""};
+  ms_update_options options;
+  ms_update_options_init(&options);
+  options.where = where;
+  if (ms_update_parse(NULL, taken, &options, &update, &error) != MS_OK)
+    fail_msg("%s", error.message);
+  ms_value_release(where);
+  ms_value_release(taken);
+  return update;
+}
+
+/* Applies as one who decides; all but `context` is taken. */
+static ms_status decide(const msi_apply *context, const ms_value *document,
+                        ms_update *update) {
+  const ms_value *result = NULL;
+  ms_error error = {MS_OK, ""};
+  ms_status st = msi_update_apply(context, update, document, &result, NULL, &error);
+  if (st == MS_ELIMIT) assert_non_null(strstr(error.message, "more than"));
+  assert_int_equal(result != NULL, st == MS_OK);
+  ms_value_release(result);
+  ms_update_release(update);
+  ms_value_release(document);
+  return st;
+}
+
+static const msi_apply limited = {NULL, 0, MS_DOCUMENT_MAX};
+static const msi_apply unlimited = {NULL, 0, 0};
+
+static void test_conditions_on_long_lists_are_limited(void **state) {
+  (void)state;
+  const ms_value *list = make_array(), *pulls = make_array();
+  for (int i = 0; i < 5000; i++) append(&list, make_pair("a", make_int(-1)));
+  ms_update *update = compile(make_object(), make_pair("$nor", list));
+  assert_int_equal(decide(&limited, make_pair("a", make_numbers(20000)), update),
+                   MS_ELIMIT);
+  for (int i = 0; i < 5000; i++) append(&pulls, mst_json("{\"$pull\": {\"a\": -1}}"));
+  update = compile(pulls, NULL);
+  assert_int_equal(decide(&limited, make_pair("a", make_numbers(20000)), update),
+                   MS_ELIMIT);
+}
+
+/* Every list may take one key of the path or two, which makes more ways than can be gone. */
+static void test_paths_through_nested_lists_are_limited(void **state) {
+  (void)state;
+  char path[256] = "0";
+  const ms_value *nested = make_object();
+  for (int i = 0; i < 45; i++) {
+    const ms_value *list = make_array();
+    append(&list, nested);
+    nested = make_pair("0", list);
+    if (i < 33) strcat(path, ".0.0");
+  }
+  ms_update *update = compile(make_object(), make_pair(path, make_int(7)));
+  assert_int_equal(decide(&limited, nested, update), MS_ELIMIT);
+}
+
+static void test_operations_on_all_elements_are_limited(void **state) {
+  (void)state;
+  const ms_value *fields = make_object();
+  char key[32];
+  for (int i = 0; i < 4000; i++) {
+    snprintf(key, sizeof key, "a.$[].k%d", i);
+    put(&fields, key, make_int(i));
+  }
+  ms_value_retain(fields);
+  ms_update *update = compile(make_pair("$unset", fields), NULL);
+  assert_int_equal(decide(&limited, make_pair("a", make_objects(10000)), update),
+                   MS_ELIMIT);
+  /* What they make is measured on the way. */
+  const msi_apply small = {NULL, 0, 1 << 20};
+  update = compile(make_pair("$set", fields), NULL);
+  assert_int_equal(decide(&small, make_pair("a", make_objects(1000)), update), MS_ELIMIT);
+}
+
+static void test_sorting_is_limited(void **state) {
+  (void)state;
+  const ms_value *list = make_objects(20000);
+  append(&list, make_wide(20000));
+  ms_update *update = mst_update("{\"$push\": {\"a\": {\"$each\": [], \"$sort\": -1}}}");
+  assert_int_equal(decide(&limited, make_pair("a", list), update), MS_ELIMIT);
+  const ms_value *keys = make_object(), *push = make_pair("$each", make_array());
+  char key[24];
+  for (int i = 0; i < 1000; i++) {
+    snprintf(key, sizeof key, "k%d.k", i);
+    put(&keys, key, make_int(1));
+  }
+  put(&push, "$sort", keys);
+  update = compile(make_pair("$push", make_pair("a", push)), NULL);
+  assert_int_equal(decide(&limited, make_pair("a", make_objects(20000)), update),
+                   MS_ELIMIT);
+}
+
+/* A large value among those asked for costs nothing beside smaller elements. */
+static void test_sets_of_unequal_values_are_cheap(void **state) {
+  (void)state;
+  const ms_value *wanted = make_objects(20000);
+  for (int i = 0; i < 16; i++) append(&wanted, make_wide(20000 + i));
+  ms_update *update = compile(make_pair("$pullAll", make_pair("a", wanted)), NULL);
+  assert_int_equal(decide(&limited, make_pair("a", make_objects(100000)), update), MS_OK);
+}
+
+static void test_large_lists_are_within_the_limit(void **state) {
+  (void)state;
+  ms_update *update = mst_update("{\"$inc\": {\"a.$[]\": 1}}");
+  assert_int_equal(decide(&limited, make_pair("a", make_numbers(500000)), update), MS_OK);
+  update = mst_update("{\"$push\": {\"a\": {\"$each\": [5], \"$sort\": 1}}}");
+  assert_int_equal(decide(&limited, make_pair("a", make_numbers(500000)), update), MS_OK);
+  update = mst_update("{\"$pull\": {\"a\": {\"$gt\": 5, \"$lt\": 100}}}");
+  assert_int_equal(decide(&limited, make_pair("a", make_numbers(500000)), update), MS_OK);
+  update = mst_update("{\"$addToSet\": {\"a\": {\"$each\": [-1, -2, -3]}}}");
+  assert_int_equal(decide(&limited, make_pair("a", make_numbers(500000)), update), MS_OK);
+}
+
+/* Peers that hold other orders of keys may count a little more. */
+static void test_what_was_accepted_is_applied_without_a_limit(void **state) {
+  (void)state;
+  const ms_value *list = make_array();
+  for (int i = 0; i < 600; i++) append(&list, make_pair("a", make_int(-1)));
+  ms_update *update = compile(make_object(), make_pair("$nor", list));
+  const ms_value *document = make_pair("a", make_numbers(33000));
+  ms_value_retain(document);
+  assert_int_equal(decide(&limited, document, ms_update_retain(update)), MS_ELIMIT);
+  assert_int_equal(decide(&unlimited, document, update), MS_OK);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_conditions_on_long_lists_are_limited),
+      cmocka_unit_test(test_paths_through_nested_lists_are_limited),
+      cmocka_unit_test(test_operations_on_all_elements_are_limited),
+      cmocka_unit_test(test_sorting_is_limited),
+      cmocka_unit_test(test_sets_of_unequal_values_are_cheap),
+      cmocka_unit_test(test_large_lists_are_within_the_limit),
+      cmocka_unit_test(test_what_was_accepted_is_applied_without_a_limit),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
