@@ -1,4 +1,4 @@
-/* What the parts of the engine that applies updates share: apply.c, visit.c. */
+/* What the parts of the engine that applies updates share: apply.c, rename.c, visit.c. */
 #ifndef MSI_ENGINE_H
 #define MSI_ENGINE_H
 
@@ -7,6 +7,8 @@
 /* MongoDB's limit. All nulls that one update makes count together, so that a small patch
  * cannot ask for a large document many times over. */
 enum { MSI_PAD_MAX = 1500000 };
+/* Bytes of values that are gone through in one step. */
+enum { MSI_STEP_BYTES = 32 };
 
 typedef struct msi_engine {
   const msi_apply *context;
@@ -46,6 +48,8 @@ MS_CHECKED ms_status msi_engine_settle(msi_engine *self, msi_route route,
                                        const msi_trail *found, msi_outcome outcome);
 /* Does an operation, not a positional one, at a route from the root. */
 MS_CHECKED ms_status msi_engine_run(msi_engine *self, const msi_op *op, msi_route route);
+/* Does the $rename whose target `op` stands at. */
+MS_CHECKED ms_status msi_engine_rename(msi_engine *self, const msi_op *op);
 /* Does `count` positional operations that stand in order and share their path, `route`. */
 MS_CHECKED ms_status msi_engine_visit(msi_engine *self, msi_route route,
                                       const msi_op *ops, size_t count);

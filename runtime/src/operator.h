@@ -91,7 +91,23 @@ ms_status msi_target_mismatch(const msi_target *target, const char *wanted,
   ((void)msi_target_mismatch((target), (wanted), (error)), MS_ETYPE)
 #endif
 
-/* ----- operators on arrays: array_operator.c, rows of the table */
+/* ----- operands and targets that are arrays: array_operator.c */
+/* {"$each": [...]}: NULL when `given` has none; the empty table for an empty list. *out is
+ * borrowed. MS_EARGUMENT: no list. */
+MS_CHECKED ms_status msi_list_find_each(const ms_value *given, const msi_op *op,
+                                        const ms_value **out, ms_error *error);
+/* `list` itself when it is an array already. *out is retained. */
+MS_CHECKED ms_status msi_list_to_array(const ms_alloc *alloc, const ms_value *list,
+                                       const ms_value **out);
+/* *out is retained. */
+MS_CHECKED ms_status msi_list_of_one(const ms_alloc *alloc, const ms_value *element,
+                                     const ms_value **out);
+/* Is it 1 or -1? */
+bool msi_is_direction(const ms_value *value, int64_t *out);
+/* MS_EMPTY where nothing is. */
+ms_type msi_target_array_type(const msi_target *target);
+
+/* ----- operators on arrays: push.c, array_operator.c, rows of the table */
 ms_status msi_push_compile(const ms_alloc *alloc, const ms_value *given, msi_op *op,
                            ms_error *error);
 ms_status msi_push_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
