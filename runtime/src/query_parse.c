@@ -11,7 +11,7 @@
 
 /* ----------------------------------------------------------------- failures */
 
-ms_status msi_query_fail(msi_query_parser *self, ms_status st) {
+ms_status(msi_query_fail)(msi_query_parser *self, ms_status st) {
   return msi_fail(self->error, st, "%s", ms_status_text(st));
 }
 

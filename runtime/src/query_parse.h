@@ -26,6 +26,9 @@ typedef struct msi_query_parser {
 /* ----- query_parse.c */
 /* Fills the error with the status' own text and returns it. */
 ms_status msi_query_fail(msi_query_parser *self, ms_status st);
+#ifdef __clang_analyzer__ /* as with msi_fail in alloc.h */
+#define msi_query_fail(self, st) ((void)msi_query_fail((self), (st)), (st))
+#endif
 ms_status msi_query_fail_unknown(msi_query_parser *self, const char *name, size_t length);
 /* Link a condition into the tree; *out is for what it needs beside its place. MS_ELIMIT,
  * MS_ENOMEM. */
