@@ -171,6 +171,7 @@ describe("docs/protocol.md", function()
       ["bytes of a frame"] = "frame bytes", ["bytes of an update"] = "patch bytes",
       ["levels of a value, keys of a path"] = "levels", ["bytes of a key"] = "key bytes",
       ["conditions in a query"] = "conditions", ["paths in reads"] = "read paths",
+      ["elements, keys and conditions that one patch may make the host look at"] = "steps",
       ["bytes of reads"] = "read bytes", ["members of a group"] = "members",
       ["links of a host"] = "links", ["bytes that wait for a slow reader"] = "queued bytes",
       ["timestamp ahead of the host's clock, ns"] = "skew ns", ["heartbeat, ns"] = "tick ns",

@@ -153,6 +153,17 @@ describe("nulls in front of a new element", function()
   end)
 end)
 
+describe("what one update looks at", function()
+  it("is limited, however small it is", function()
+    local list, conditions = {}, {}
+    for i = 1, 20000 do list[i] = i end
+    for i = 1, 1000 do conditions[i] = { list = -1 } end
+    refuses("the update takes more than 16777216 steps", "ELIMIT", { list = list }, {},
+      { where = { ["$nor"] = conditions } })
+    gives("ECONDITION", { list = list }, {}, { where = { ["$or"] = { conditions[1] } } })
+  end)
+end)
+
 describe("the empty table of Lua", function()
   it("becomes a list by the first element and an object by the first key", function()
     gives({ t = { 1 } }, { t = {} }, { ["$push"] = { t = 1 } })
