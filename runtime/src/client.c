@@ -123,28 +123,40 @@ static uint64_t submit_base(const msi_replica *self, uint64_t base) {
 }
 
 /* What the owner gave is in `given`; the rest is filled in here. */
-static ms_status submit(msi_replica *replica, uint64_t now, const msi_patch *given,
-                        const ms_value *root_before, const ms_value *root_after,
-                        uint64_t *number) {
+static ms_status submit_fill(msi_replica *replica, uint64_t now, const msi_patch *given,
+                             msi_patch *out) {
   ms_status st = submit_check(replica, given->update);
   if (st == MS_OK) st = msi_pending_reserve(&replica->pending);
   if (st != MS_OK) return st;
-  msi_patch patch = *given;
-  patch.origin = replica->peer;
-  patch.number = replica->submitted + 1;
-  patch.base = submit_base(replica, given->base);
-  patch.timestamp = now > replica->clock ? now : replica->clock + 1;
-  if (patch.reads != NULL && patch.base != given->base) return MS_EVERSION;
+  *out = *given;
+  out->origin = replica->peer;
+  out->number = replica->submitted + 1;
+  out->base = submit_base(replica, given->base);
+  out->timestamp = now > replica->clock ? now : replica->clock + 1;
+  bool is_stale = out->reads != NULL && out->base != given->base;
+  return is_stale ? MS_EVERSION : MS_OK;
+}
+
+static void submit_note(msi_replica *replica, const msi_patch *patch, uint64_t *number) {
+  replica->submitted = patch->number;
+  replica->based = patch->base;
+  replica->clock = patch->timestamp;
+  *number = patch->number;
+}
+
+static ms_status submit(msi_replica *replica, uint64_t now, const msi_patch *given,
+                        const ms_value *root_before, const ms_value *root_after,
+                        uint64_t *number) {
+  msi_patch patch;
+  ms_status st = submit_fill(replica, now, given, &patch);
+  if (st != MS_OK) return st;
   bool decided = false;
   if (replica->state == MS_SHARE_HOST && replica->pending.count == 0) {
     st = msi_host_decide(replica, now, &patch, root_before, root_after);
     if (st != MS_OK && st != MS_ENOHOST) return st;
     decided = st == MS_OK; /* else it is for the next host */
   }
-  replica->submitted = patch.number;
-  replica->based = patch.base;
-  replica->clock = patch.timestamp;
-  *number = patch.number;
+  submit_note(replica, &patch, number);
   if (!decided) {
     msi_pending_push(&replica->pending, &patch);
     msi_host_drain(replica, now);
@@ -160,6 +172,29 @@ ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint64_t base,
                              uint64_t *number) {
   const msi_patch given = {.base = base, .wall_ms = wall_ms, .update = update};
   return submit(replica, now, &given, root_before, root_after, number);
+}
+
+ms_status msi_replica_submit_later(msi_replica *replica, uint64_t now, uint64_t base,
+                                   int64_t wall_ms, ms_update *update, uint64_t *number) {
+  const msi_patch given = {.base = base, .wall_ms = wall_ms, .update = update};
+  if (replica->state != MS_SHARE_HOST)
+    return submit(replica, now, &given, NULL, NULL, number);
+  msi_patch patch;
+  ms_status st = submit_fill(replica, now, &given, &patch);
+  if (st != MS_OK) return st;
+  submit_note(replica, &patch, number);
+  msi_pending_push(&replica->pending, &patch);
+  return MS_OK;
+}
+
+bool msi_replica_is_host(const msi_replica *replica) {
+  return replica->state == MS_SHARE_HOST;
+}
+
+void msi_replica_drain(msi_replica *replica, uint64_t now) {
+  if (replica->state != MS_SHARE_HOST || replica->pending.count == 0) return;
+  msi_host_drain(replica, now);
+  msi_replica_settle(replica, now);
 }
 
 ms_status msi_replica_transact(msi_replica *replica, uint64_t now, uint64_t base,

@@ -197,6 +197,16 @@ MS_CHECKED ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint
                                         const ms_value *root_before,
                                         const ms_value *root_after, uint64_t *number);
 /*
+ * The same for one of many patches in a row: a host decides it no sooner than in msi_replica_drain(), or
+ * after another patch, so that the owner need not wait for that.
+ */
+MS_CHECKED ms_status msi_replica_submit_later(msi_replica *replica, uint64_t now,
+                                              uint64_t base, int64_t wall_ms,
+                                              ms_update *update, uint64_t *number);
+bool msi_replica_is_host(const msi_replica *replica);
+/* A host decides what it was given so. */
+void msi_replica_drain(msi_replica *replica, uint64_t now);
+/*
  * A transaction: as msi_replica_submit, and accepted only if nothing of `reads` (not NULL) has changed since
  * `base`. Both are borrowed. MS_EVERSION: `base` is none of this group's, or below that of an earlier patch.
  */

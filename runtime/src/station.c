@@ -5,6 +5,8 @@
  * end of the loop turn, so that frames of one turn leave together.
  * An owner's write outside of polls is flushed at once when the last flush is a while ago, else it is
  * left for the stand-in: a burst of assignments costs one system call, a single one waits for nothing.
+ * In the same way a host's own patches in a row are decided at the next turn of the loop, which is the
+ * owner's poll or the stand-in's; whatever else happens to the replica finds them decided.
  */
 #include "station.h"
 
@@ -23,6 +25,9 @@ enum {
 };
 static const uint64_t FLUSH_PAUSE_NS =
     50000; /* an owner's writes closer than this go together */
+/* When the stand-in does not come by: how long a host's own patches wait, and how many. */
+static const uint64_t DECIDE_PAUSE_NS = 4000000;
+enum { LATER_MAX = 1024 };
 
 struct msi_station {
   const ms_alloc *alloc;
@@ -50,6 +55,10 @@ struct msi_station {
   uint64_t dial_term; /* 0: no dial under way */
   bool dial_failed;   /* to be reported in a loop turn of its own */
   bool dial_pending;  /* the link layer will call on_dialled */
+
+  uint64_t submitted_at; /* the owner's last patch; 0: the loop has turned since */
+  uint64_t later_since;  /* the first of the patches to be decided later */
+  size_t later_count;
 };
 
 static void station_settle(msi_station *station);
@@ -63,7 +72,19 @@ static void station_log(msi_station *station, ms_log_level level, const char *li
 
 /* --------------------------------------------------------------------- links */
 
+/* Decides what was left for later. */
+static void station_drain(msi_station *station) {
+  if (station->later_count == 0) return;
+  station->later_count = 0;
+  msi_replica_drain(station->replica, uv_hrtime());
+}
+
 void msi_station_flush(msi_station *station) {
+  station->submitted_at = 0; /* the next patch is the first of a row */
+  if (station->later_count > 0) {
+    station_drain(station);
+    station_settle(station);
+  }
   (void)msi_link_table_flush(&station->links);
 }
 
@@ -97,6 +118,7 @@ static void port_cut(void *ud, msi_link_id id, bool flush, const char *reason) {
 static void on_frame(void *ud, msi_link *link, const uint8_t *data, size_t bytes) {
   msi_station *station = ud;
   if (station->closed) return;
+  station_drain(station); /* what was written before came before */
   msi_replica_message(station->replica, uv_hrtime(), msi_link_id_of(link), data, bytes);
   station_settle(station);
 }
@@ -490,6 +512,7 @@ static void on_timer_closed(uv_handle_t *handle) {
 }
 
 void msi_station_close(msi_station *station) {
+  station_drain(station);
   msi_replica_stop(station->replica, uv_hrtime());
   station->closed = true;
   msi_link *link;
@@ -533,12 +556,29 @@ static msi_departure station_send(msi_station *station, uint64_t now, uint64_t d
   return departure;
 }
 
+/* Is this one of many patches of a host in a row? */
+static bool station_may_wait(const msi_station *station, uint64_t now) {
+  if (now - station->submitted_at > FLUSH_PAUSE_NS) return false;
+  return station->later_count == 0 || (now - station->later_since < DECIDE_PAUSE_NS &&
+                                       station->later_count < LATER_MAX);
+}
+
 ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_ms,
                              ms_update *update, const ms_value *root_before,
                              const ms_value *root_after, uint64_t *number,
                              msi_departure *departure) {
   uint64_t now = uv_hrtime();
+  bool may_wait = station_may_wait(station, now);
+  station->submitted_at = now;
+  if (may_wait && msi_replica_is_host(station->replica)) {
+    ms_status status =
+        msi_replica_submit_later(station->replica, now, base, wall_ms, update, number);
+    if (status == MS_OK && station->later_count++ == 0) station->later_since = now;
+    *departure = MSI_DEPART_DEFERRED;
+    return status;
+  }
   uint64_t due = station->timer_due;
+  station_drain(station);
   ms_status status = msi_replica_submit(station->replica, now, base, wall_ms, update,
                                         root_before, root_after, number);
   *departure = station_send(station, now, due);
@@ -550,6 +590,7 @@ ms_status msi_station_transact(msi_station *station, uint64_t base, int64_t wall
                                msi_departure *departure) {
   uint64_t now = uv_hrtime();
   uint64_t due = station->timer_due;
+  station_drain(station);
   ms_status status =
       msi_replica_transact(station->replica, now, base, wall_ms, update, reads, number);
   *departure = station_send(station, now, due);
@@ -557,6 +598,7 @@ ms_status msi_station_transact(msi_station *station, uint64_t base, int64_t wall
 }
 
 ms_status msi_station_sync(msi_station *station, uint64_t token) {
+  station_drain(station);
   ms_status status = msi_replica_sync(station->replica, uv_hrtime(), token);
   msi_station_flush(station);
   station_settle(station);

@@ -339,6 +339,57 @@ static void test_watch_hears_of_every_change_of_what_reads_return(void **state) 
   assert_int_equal(heard.heard, 4);
 }
 
+/* Only the runtime of this share polls. */
+static void wait_int(ms_share *share, const char *path, int64_t number) {
+  uint64_t end = uv_hrtime() + (uint64_t)PATIENCE_MS * 1000000;
+  while (int_at(share, path) != number) {
+    assert_true(uv_hrtime() < end);
+    assert_int_equal(ms_runtime_poll(ms_share_runtime(share), 10, 0, NULL), MS_OK);
+  }
+}
+
+/* The host's owner neither polls nor ends its row of writes. */
+static void test_host_writes_in_a_row_reach_others_while_it_is_away(void **state) {
+  ms_share *host = peer_open(*state);
+  ms_share *share = peer_open(*state);
+  ms_receipt *last = NULL;
+  ms_error error;
+  for (int i = 1; i <= 200; i++) {
+    set(host, "n", i);
+    assert_int_equal(int_at(host, "n"), i);
+    assert_int_equal(ms_share_inc(host, "sum", 1, i == 200 ? &last : NULL, &error),
+                     MS_OK);
+  }
+  wait_int(share, "sum", 200);
+  assert_int_equal(int_at(share, "n"), 200);
+  assert_int_equal(ms_receipt_wait(last, PATIENCE_MS, &error), MS_OK);
+  ms_receipt_release(last);
+}
+
+static void test_host_decides_its_writes_in_a_row_at_the_next_poll(void **state) {
+  ms_share *host = peer_open(*state);
+  ms_receipt *last = NULL;
+  ms_error error;
+  for (int i = 1; i <= 20; i++) {
+    ms_receipt **receipt = i == 20 ? &last : NULL;
+    assert_int_equal(ms_share_inc(host, "sum", 1, receipt, &error), MS_OK);
+  }
+  assert_int_equal(ms_runtime_poll(ms_share_runtime(host), 0, 0, NULL), MS_OK);
+  assert_int_equal(ms_receipt_get_state(last), MS_ACCEPTED);
+  ms_receipt_release(last);
+}
+
+static void test_host_writes_in_a_row_survive_its_leaving_at_once(void **state) {
+  ms_share *host = peer_open(*state);
+  ms_share *share = peer_open(*state);
+  ms_error error;
+  for (int i = 1; i <= 200; i++) {
+    assert_int_equal(ms_share_inc(host, "sum", 1, NULL, &error), MS_OK);
+  }
+  (void)ms_share_close(host, 0);
+  wait_int(share, "sum", 200);
+}
+
 static void test_batch_outlives_its_share_without_effect(void **state) {
   scene *self = *state;
   ms_error error;
@@ -621,6 +672,9 @@ int main(void) {
       SCENE_TEST(test_one_batch_at_a_time_and_no_poll_meanwhile),
       SCENE_TEST(test_view_number_counts_what_a_batch_shows_and_hides),
       SCENE_TEST(test_watch_hears_of_every_change_of_what_reads_return),
+      SCENE_TEST(test_host_writes_in_a_row_reach_others_while_it_is_away),
+      SCENE_TEST(test_host_decides_its_writes_in_a_row_at_the_next_poll),
+      SCENE_TEST(test_host_writes_in_a_row_survive_its_leaving_at_once),
       SCENE_TEST(test_batch_outlives_its_share_without_effect),
       SCENE_TEST(test_batch_that_is_too_large_stays_open),
       SCENE_TEST(test_full_queue_is_busy_at_once_and_moves_nothing),
