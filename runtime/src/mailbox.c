@@ -182,8 +182,30 @@ static bool put_unknown(msi_mailbox *mailbox, uint64_t number) {
   return true;
 }
 
+/* A transaction's refusal lists no paths. */
+static bool is_loss(const msi_entry *entry, uint64_t winner) {
+  return entry->kind == MSI_ENTRY_REJECT && entry->refusal.status == MS_ECONFLICT &&
+         entry->refusal.path_count == 0 && entry->refusal.winner == winner &&
+         entry->patch.origin != winner;
+}
+
+static void note_loser(msi_mailbox *mailbox, uint64_t self, const msi_entry *entry) {
+  uint64_t *losers = mailbox->losers;
+  size_t at = 0;
+  while (at < mailbox->loser_count && losers[at] != entry->patch.origin) at++;
+  bool is_known = at < mailbox->loser_count;
+  if (is_loss(entry, self)) {
+    mailbox->lost_at = entry->version;
+    if (!is_known && at < MSI_LOSERS_MAX)
+      losers[mailbox->loser_count++] = entry->patch.origin;
+  } else if (is_known && entry->kind != MSI_ENTRY_REJECT) {
+    losers[at] = losers[--mailbox->loser_count];
+  }
+}
+
 void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
   bool done = true;
+  if (delivery->kind == MSI_DELIVER_ENTRY) note_loser(mailbox, self, delivery->entry);
   if (delivery->kind == MSI_DELIVER_ROOT || delivery->kind == MSI_DELIVER_UNKNOWN) {
     mailbox->breaks++;
   }
@@ -228,4 +250,7 @@ void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from) {
   }
   if (from->synced > to->synced) to->synced = from->synced;
   to->breaks = from->breaks;
+  memcpy(to->losers, from->losers, sizeof to->losers);
+  to->loser_count = from->loser_count;
+  to->lost_at = from->lost_at;
 }

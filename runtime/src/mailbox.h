@@ -15,7 +15,7 @@
 #include "grave.h"
 #include "replica.h"
 
-enum { MSI_MAILBOX_ITEMS = 4096 };
+enum { MSI_MAILBOX_ITEMS = 4096, MSI_LOSERS_MAX = 16 };
 
 typedef enum msi_mail_kind {
   MSI_MAIL_ENTRY,
@@ -53,6 +53,10 @@ typedef struct msi_mailbox {
   bool failed; /* enrolment failed for good: error */
   ms_error error;
   uint64_t synced; /* the highest token that was answered */
+  /* Peers that have lost a transaction to this one, and none of whose patches was accepted since. */
+  uint64_t losers[MSI_LOSERS_MAX];
+  size_t loser_count;
+  uint64_t lost_at; /* the version of the last such loss */
   uint64_t
       breaks; /* ROOT and UNKNOWN deliveries so far: what was based on the view before one of
                       them means another document */

@@ -84,10 +84,11 @@ struct ms_share {
   uint64_t sub_count;  /* made so far */
   uint64_t telling; /* subscriptions of a later number do not hear what is being told */
   uint64_t told;    /* nor do those up to this one */
-  uint64_t newest_coalescing; /* number of the last subscription that coalesces; 0: none */
-  msi_gather gather;          /* what these are to hear when the poll is through */
-  bool telling_whole;         /* that is being told */
-  bool visiting;              /* one subscription hears what is there */
+  uint64_t
+      newest_coalescing; /* number of the last subscription that coalesces; 0: none */
+  msi_gather gather;     /* what these are to hear when the poll is through */
+  bool telling_whole;    /* that is being told */
+  bool visiting;         /* one subscription hears what is there */
 
   bool state_changed;
   bool defaults_due; /* merge_defaults, once the replica is complete */
@@ -96,6 +97,7 @@ struct ms_share {
 
   ms_batch *batch;
   ms_transaction *transaction; /* the open one; NULL: none */
+  uint64_t gave_way_at;        /* the loss of another peer that was waited for last */
   ms_receipt *transacted;      /* retained; of the last transaction, NULL: none yet */
   uint64_t draft_changes;      /* of batches, counted: part of the view's number */
   ms_view_watch *watches;

@@ -20,6 +20,8 @@
 
 #include "share.h"
 
+enum { GIVE_WAY_MS = 5 }; /* to losers; the retry of each takes a round trip */
+
 struct ms_transaction {
   ms_share *share; /* NULL once it is over */
   msi_draft draft;
@@ -437,7 +439,27 @@ static bool never(void *ud) {
   return false;
 }
 
+static bool is_free_to_go(void *ud) {
+  const ms_share *share = ud;
+  return share->mail.loser_count == 0 || share->mail.lost_at <= share->gave_way_at ||
+         share->phase != MSI_PHASE_STARTED;
+}
+
+/*
+ * Whoever wins is at once ready for the next one, and may be told of it before the losers: without more it
+ * would win that one, too, and so on. So a new transaction waits until those have had their turn that lost to
+ * earlier ones of this peer, but not for long, and not twice for one loss.
+ */
+static void give_way(ms_share *share) {
+  if (is_free_to_go(share)) return;
+  uint64_t lost_at = share->mail.lost_at;
+  ms_status status = msi_runtime_wait(share->runtime, GIVE_WAY_MS, is_free_to_go, share);
+  (void)status; /* it has had its time */
+  share->gave_way_at = lost_at;
+}
+
 static ms_status transact(attempt *self, unsigned retries) {
+  give_way(self->share);
   ms_share *share = self->share;
   for (unsigned i = 0;; i++) {
     ms_status status =

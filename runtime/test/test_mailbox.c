@@ -26,6 +26,45 @@ static void put_entry(msi_mailbox *box, msi_entry_kind kind, uint64_t origin,
   ms_value_release(root);
 }
 
+/* A transaction of `origin` that lost to `winner`. */
+static void put_loss(msi_mailbox *box, uint64_t origin, uint64_t winner,
+                     uint64_t version) {
+  msi_entry entry = {.kind = MSI_ENTRY_REJECT, .version = version};
+  entry.patch.origin = origin;
+  entry.refusal.status = MS_ECONFLICT;
+  entry.refusal.winner = winner;
+  msi_mailbox_put(box, SELF,
+                  &(msi_delivery){.kind = MSI_DELIVER_ENTRY,
+                                  .entry = &entry,
+                                  .root = ms_value_null(),
+                                  .version = version});
+}
+
+static void test_who_lost_is_known_until_a_patch_of_it_is_accepted(void **state) {
+  (void)state;
+  msi_mailbox box, taken;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  msi_mailbox_init(&taken, msi_alloc_resolve(NULL));
+  put_loss(&box, OTHER, 55, 1);
+  put_loss(&box, SELF, SELF, 2);
+  assert_int_equal(box.loser_count, 0);
+  put_loss(&box, OTHER, SELF, 3);
+  put_loss(&box, 11, SELF, 4);
+  put_loss(&box, OTHER, SELF, 5);
+  assert_int_equal(box.loser_count, 2);
+  assert_int_equal(box.lost_at, 5);
+  put_loss(&box, OTHER, 55, 6);
+  assert_int_equal(box.loser_count, 2);
+  put_entry(&box, MSI_ENTRY_PATCH, OTHER, 1, 7);
+  assert_int_equal(box.loser_count, 1);
+  msi_mailbox_move(&taken, &box);
+  assert_int_equal(taken.losers[0], 11);
+  for (uint64_t i = 0; i < 2 * MSI_LOSERS_MAX; i++) put_loss(&box, 100 + i, SELF, 8 + i);
+  assert_int_equal(box.loser_count, MSI_LOSERS_MAX);
+  msi_mailbox_fini(&taken);
+  msi_mailbox_fini(&box);
+}
+
 static void test_deliveries_come_out_in_order(void **state) {
   (void)state;
   msi_mailbox box, taken;
@@ -133,6 +172,7 @@ static void test_lost_mail_is_marked_and_nothing_leaks(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_deliveries_come_out_in_order),
+      cmocka_unit_test(test_who_lost_is_known_until_a_patch_of_it_is_accepted),
       cmocka_unit_test(test_backlog_melts_but_keeps_every_settled_number),
       cmocka_unit_test(test_flags_and_tokens_travel_without_items),
       cmocka_unit_test(test_lost_mail_is_marked_and_nothing_leaks),

@@ -241,7 +241,7 @@ describe("share:transaction", function()
       return raised(function() share:transaction(print, options) end)
     end
     assert.matches('unknown option "retry"', with { retry = 1 }, 1, true)
-    assert.matches('option "retries": non-negative integer expected', with { retries = -1 }, 1, true)
+    assert.matches('"retries": non-negative integer expected', with { retries = -1 }, 1, true)
     assert.matches('option "timeout"', with { timeout = "soon" }, 1, true)
     assert.is_true(share:transaction(function() end, { retries = 0, timeout = math.huge }))
   end)
