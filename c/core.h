@@ -51,6 +51,8 @@ typedef struct msl_state {
   bool running;    /* inside memshare.run() */
   bool stopping;   /* memshare.stop() was called in it */
   int timer_count; /* timers that are armed */
+  int task_count;  /* tasks that are not over: see task.c */
+  struct msl_task *waiting, *ready, **ready_end;
   const void *
       array_mark; /* addresses of the metatables of memshare.array{}, memshare.object{} */
   const void *object_mark; /* and of proxies */
@@ -105,6 +107,22 @@ void msl_register_state(lua_State *L);
 int64_t msl_clock_ns(void);
 void msl_open_timer(lua_State *L, msl_state *state);
 void msl_register_timer(lua_State *L);
+
+/* -------------------------------------------------------------------- task.c */
+
+typedef struct msl_task msl_task;
+/* May the caller, a C function, yield because L is a task? Then msl_yield_until does. */
+bool msl_in_task(lua_State *L, const msl_state *state);
+/*
+ * In a task: `return msl_yield_until(...)` from a C function. Its continuation `go_on` is called once
+ * is_done(subject) or the time is up (timeout_ms negative: never), whichever it then finds. is_done is
+ * asked after each round of a poll and must not touch Lua; NULL: only time ends it. The userdata that
+ * holds the subject stands on the stack, which is as it was when the continuation is called.
+ */
+int msl_yield_until(lua_State *L, msl_state *state, ms_done_fn is_done, void *subject,
+                    int timeout_ms, lua_KContext context, lua_KFunction go_on);
+void msl_open_task(lua_State *L, msl_state *state);
+void msl_register_task(lua_State *L);
 
 /* --------------------------------------------------------------------- log.c */
 
@@ -287,6 +305,9 @@ void msl_push_at(lua_State *L, int share_index, const ms_path *path,
                  const ms_value *value);
 void msl_push_share_info(lua_State *L, const ms_share_info *info);
 
+/* await.c */
+int msl_share_wait_for(lua_State *L); /* share:wait_for(path, predicate, timeout) */
+
 /* roster.c */
 int msl_share_peers(lua_State *L); /* share:peers() */
 void msl_register_roster(lua_State *L);
@@ -417,10 +438,20 @@ void msl_note_whole(msl_share *share, const ms_path *path);
 /* --------------------------------------------------------------------- sub.c */
 
 int msl_share_on(lua_State *L);        /* share:on(path, fn, options) */
+int msl_share_once(lua_State *L);      /* share:once(path, fn, options) */
 int msl_share_on_reject(lua_State *L); /* share:on_reject(fn) */
 int msl_share_on_status(lua_State *L); /* share:on_status(fn) */
 /* Ends all subscriptions of a share. Cannot raise. */
 void msl_close_subs(lua_State *L, msl_share *share);
+/*
+ * A watch: a subscription of the share at 1 to the path at 2, without wildcards, that calls nothing and
+ * remembers that something changed. Pushes it, to be closed with the function that is running.
+ */
+typedef struct msl_sub msl_sub;
+msl_sub *msl_push_watch(lua_State *L, msl_share *share);
+/* Has anything changed since this was asked last? Also true once its share is closed. */
+bool msl_watch_take(msl_sub *watch);
+bool msl_watch_is_due(void *watch); /* the same without taking: an ms_done_fn */
 void msl_open_sub(lua_State *L, msl_state *state);
 
 /* ------------------------------------------------------------------ signal.c */

@@ -6,6 +6,7 @@ int luaopen_memshare_core(lua_State *L) {
   lua_newtable(L);
   msl_register_state(L);
   msl_register_timer(L);
+  msl_register_task(L);
   msl_register_values(L);
   msl_register_operator(L);
   msl_register_share(L);

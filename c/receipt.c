@@ -179,6 +179,41 @@ static int receipt_index(lua_State *L) {
 
 /* ---------------------------------------------------------------- waiting */
 
+static bool is_settled(void *ud) {
+  const msl_receipt *self = ud;
+  return ms_receipt_get_state(self->receipt) != MS_PENDING;
+}
+
+/* In a task, and for a receipt that is settled. */
+static int after_wait(lua_State *L, int status, lua_KContext timeout_ms) {
+  const msl_receipt *self = lua_touserdata(L, 1);
+  ms_error error = {MS_OK, ""};
+  (void)status;
+  if (self->receipt != NULL && !is_settled((void *)self)) {
+    msl_fail(&error, MS_ETIMEDOUT, "the patch was not settled in %d ms", (int)timeout_ms);
+    return msl_push_failure(L, &error);
+  }
+  if (self->receipt != NULL &&
+      msl_finish(&error, ms_receipt_wait(self->receipt, 0, &error)) != MS_OK) {
+    return msl_push_failure(L, &error);
+  }
+  lua_pushinteger(L, (lua_Integer)version_of(L, self));
+  return 1;
+}
+
+/* Blocks. */
+static int wait_here(lua_State *L, const msl_receipt *self, msl_state *state,
+                     int timeout_ms) {
+  ms_error error = {MS_OK, ""};
+  ms_status status =
+      msl_finish(&error, ms_receipt_wait(self->receipt, timeout_ms, &error));
+  msl_after_poll(L, state);
+  if (status == MS_EBUSY || status == MS_EWRONGTHREAD) return msl_raise_error(L, &error);
+  if (status != MS_OK) return msl_push_failure(L, &error);
+  lua_pushinteger(L, (lua_Integer)version_of(L, self));
+  return 1;
+}
+
 /* wait(timeout): the version, or nil, message, code. */
 static int receipt_wait(lua_State *L) {
   msl_receipt *self = check_receipt(L);
@@ -186,21 +221,22 @@ static int receipt_wait(lua_State *L) {
   lua_getiuservalue(L, 1, MSL_RECEIPT_SHARE);
   const msl_share *share = lua_touserdata(L, 3);
   int timeout_ms = msl_check_seconds(L, 2, "timeout", share->timeout_ms);
-  ms_error error = {MS_OK, ""};
-  ms_status status = MS_OK;
-  msl_check_may_poll(L, share->state, "wait");
-  if (self->receipt != NULL) {
-    status = msl_finish(&error, ms_receipt_wait(self->receipt, timeout_ms, &error));
-    msl_after_poll(L, share->state);
-  } else if (self->is_discarded) {
-    status = msl_fail(&error, MS_ECLOSED, "the batch was discarded");
-  } else if (self->is_open) {
+  bool in_task = msl_in_task(L, share->state);
+  if (!in_task) msl_check_may_poll(L, share->state, "wait");
+  if (self->receipt == NULL && self->is_discarded) {
+    ms_error error;
+    msl_fail(&error, MS_ECLOSED, "the batch was discarded");
+    return msl_push_failure(L, &error);
+  }
+  if (self->receipt == NULL && self->is_open) {
     return msl_raise(L, MS_EBUSY, "wait inside the batch");
   }
-  if (status == MS_EBUSY || status == MS_EWRONGTHREAD) return msl_raise_error(L, &error);
-  if (status != MS_OK) return msl_push_failure(L, &error);
-  lua_pushinteger(L, (lua_Integer)version_of(L, self));
-  return 1;
+  if (self->receipt == NULL || (in_task && (timeout_ms == 0 || is_settled(self)))) {
+    return after_wait(L, LUA_OK, timeout_ms);
+  }
+  if (!in_task) return wait_here(L, self, share->state, timeout_ms);
+  return msl_yield_until(L, share->state, is_settled, self, timeout_ms, timeout_ms,
+                         after_wait);
 }
 
 static int receipt_tostring(lua_State *L) {

@@ -231,20 +231,70 @@ static int module_new(lua_State *L) {
   return 1;
 }
 
-static int module_open(lua_State *L) {
-  ms_share_config config;
-  ms_error error = {MS_OK, ""};
-  const char *name = check_open(L, &config);
-  msl_check_may_poll(L, msl_get_state(L), "open");
-  msl_share *self = push_opened(L, name, &config, &error);
-  if (self == NULL) return fail_or_raise(L, &error);
-  if (start_share(L, self, config.timeout_ms, &error) == MS_OK) return 1;
+/* Has it a document, or no hope of one? */
+static bool is_started(void *ud) {
+  const msl_share *self = ud;
+  if (self->opens == 0) return true;
+  const ms_value *root = ms_share_root(self->share);
+  ms_value_release(root);
+  return root != NULL || ms_share_start(self->share, 0, NULL) != MS_OK;
+}
+
+/* In a task: what has become of it after the wait. */
+static ms_status started(msl_share *self, int timeout_ms, ms_error *error) {
+  const char *name = ms_share_name(self->share);
+  if (self->opens == 0)
+    return msl_fail(error, MS_ECLOSED, "\"%s\" was closed meanwhile", name);
+  ms_status status = msl_finish(error, ms_share_start(self->share, 0, error));
+  if (status != MS_OK || is_started(self)) return status;
+  return msl_fail(error, MS_ETIMEDOUT, "no host of \"%s\" answered in %d ms", name,
+                  timeout_ms);
+}
+
+/* The share is on top of the stack. */
+static int finish_open(lua_State *L, msl_share *self, const ms_error *error) {
+  if (error->status == MS_OK) return 1;
   if (self->opens > 1) {
     self->opens--;
   } else if (self->opens == 1) {
     (void)close_share(L, self, 0);
   }
-  return fail_or_raise(L, &error);
+  return fail_or_raise(L, error);
+}
+
+static int after_open(lua_State *L, int status, lua_KContext timeout_ms) {
+  msl_share *self = lua_touserdata(L, -1);
+  ms_error error = {MS_OK, ""};
+  (void)status;
+  error.status = started(self, (int)timeout_ms, &error);
+  return finish_open(L, self, &error);
+}
+
+static int module_open(lua_State *L) {
+  ms_share_config config;
+  ms_error error = {MS_OK, ""};
+  msl_state *state = msl_get_state(L);
+  const char *name = check_open(L, &config);
+  int timeout_ms = config.timeout_ms;
+  bool in_task = msl_in_task(L, state);
+  if (!in_task) msl_check_may_poll(L, state, "open");
+  msl_share *self = push_opened(L, name, &config, &error);
+  if (self == NULL) return fail_or_raise(L, &error);
+  error.status = start_share(L, self, in_task ? 0 : timeout_ms, &error);
+  if (in_task && error.status == MS_OK && !is_started(self)) {
+    return msl_yield_until(L, state, is_started, self, timeout_ms, timeout_ms,
+                           after_open);
+  }
+  return finish_open(L, self, &error);
+}
+
+static int after_start(lua_State *L, int status, lua_KContext timeout_ms) {
+  ms_error error = {MS_OK, ""};
+  (void)status;
+  if (started(msl_check_share(L, 1), (int)timeout_ms, &error) != MS_OK)
+    return fail_or_raise(L, &error);
+  lua_settop(L, 1);
+  return 1;
 }
 
 static int share_start(lua_State *L) {
@@ -252,27 +302,53 @@ static int share_start(lua_State *L) {
   ms_error error = {MS_OK, ""};
   lua_settop(L, 2);
   int timeout_ms = msl_check_seconds(L, 2, "timeout", self->timeout_ms);
-  if (timeout_ms != 0) msl_check_may_poll(L, self->state, "start");
-  if (start_share(L, self, timeout_ms, &error) != MS_OK) return fail_or_raise(L, &error);
+  bool yields = timeout_ms != 0 && msl_in_task(L, self->state);
+  if (timeout_ms != 0 && !yields) msl_check_may_poll(L, self->state, "start");
+  if (start_share(L, self, yields ? 0 : timeout_ms, &error) != MS_OK)
+    return fail_or_raise(L, &error);
+  if (yields && !is_started(self)) {
+    return msl_yield_until(L, self->state, is_started, self, timeout_ms, timeout_ms,
+                           after_start);
+  }
   lua_settop(L, 1);
   return 1;
+}
+
+static bool is_flushed(void *ud) {
+  const msl_share *self = ud;
+  ms_share_info info;
+  if (self->opens == 0) return true;
+  inspect(self, &info);
+  return info.pending == 0;
+}
+
+/* In a task the wait is over; else it is still to come. */
+static int finish_close(lua_State *L, int status, lua_KContext timeout_ms) {
+  msl_share *self = msl_check_share(L, 1);
+  lua_settop(L, 1);
+  lua_pushboolean(L, 1);
+  if (self->opens == 0 || --self->opens > 0) return 1;
+  ms_status result = close_share(L, self, status == LUA_YIELD ? 0 : (int)timeout_ms);
+  msl_after_poll(L, self->state);
+  if (result == MS_OK) return 1;
+  ms_error error;
+  msl_fail(&error, result, "closed with patches that are not settled");
+  return msl_push_failure(L, &error);
 }
 
 static int share_close(lua_State *L) {
   msl_share *self = msl_check_share(L, 1);
   lua_settop(L, 2);
   int timeout_ms = msl_check_seconds(L, 2, "timeout", self->timeout_ms);
-  lua_pushboolean(L, 1);
-  if (self->opens == 0) return 1;
-  if (self->in_batch) msl_raise(L, MS_EBUSY, "close inside a batch");
-  if (self->in_transaction) msl_raise(L, MS_EBUSY, "close inside a transaction");
-  if (--self->opens > 0) return 1;
-  ms_status status = close_share(L, self, timeout_ms);
-  msl_after_poll(L, self->state);
-  if (status == MS_OK) return 1;
-  ms_error error;
-  msl_fail(&error, status, "closed with patches that are not settled");
-  return msl_push_failure(L, &error);
+  if (self->opens > 0 && self->in_batch) msl_raise(L, MS_EBUSY, "close inside a batch");
+  if (self->opens > 0 && self->in_transaction)
+    msl_raise(L, MS_EBUSY, "close inside a transaction");
+  if (self->opens == 1 && timeout_ms != 0 && !is_flushed(self) &&
+      msl_in_task(L, self->state)) {
+    return msl_yield_until(L, self->state, is_flushed, self, timeout_ms, timeout_ms,
+                           finish_close);
+  }
+  return finish_close(L, LUA_OK, timeout_ms);
 }
 
 /* __close(self, error): the waiting time is the default one. */
@@ -325,9 +401,74 @@ static int wait_for(lua_State *L, wait_function wait, const char *name) {
   return 1;
 }
 
-static int share_flush(lua_State *L) { return wait_for(L, ms_share_flush, "flush"); }
+/* The end of a wait in a task. */
+static int waited(lua_State *L, const ms_error *error) {
+  if (error->status != MS_OK) return fail_or_raise(L, error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
 
-static int share_sync(lua_State *L) { return wait_for(L, ms_share_sync, "sync"); }
+static int after_flush(lua_State *L, int status, lua_KContext timeout_ms) {
+  const msl_share *self = msl_check_share(L, 1);
+  ms_error error = {MS_OK, ""};
+  ms_share_info info;
+  (void)status;
+  inspect(self, &info);
+  if (info.state == MS_SHARE_CLOSED) {
+    msl_fail(&error, MS_ECLOSED, "the share was closed meanwhile");
+  } else if (info.pending > 0) {
+    msl_fail(&error, MS_ETIMEDOUT, "%zu patches were not settled in %d ms", info.pending,
+             (int)timeout_ms);
+  }
+  return waited(L, &error);
+}
+
+static int share_flush(lua_State *L) {
+  msl_share *self = msl_check_open_share(L, 1);
+  if (!msl_in_task(L, self->state)) return wait_for(L, ms_share_flush, "flush");
+  lua_settop(L, 2);
+  int timeout_ms = msl_check_seconds(L, 2, "timeout", self->timeout_ms);
+  if (timeout_ms == 0 || is_flushed(self)) return after_flush(L, LUA_OK, timeout_ms);
+  return msl_yield_until(L, self->state, is_flushed, self, timeout_ms, timeout_ms,
+                         after_flush);
+}
+
+typedef struct sync_wait {
+  const msl_share *share;
+  uint64_t ticket;
+} sync_wait;
+
+static bool is_synced(void *ud) {
+  const sync_wait *wait = ud;
+  return ms_share_sync_done(wait->share->share, wait->ticket, NULL) != MS_EBUSY;
+}
+
+static int after_sync(lua_State *L, int status, lua_KContext timeout_ms) {
+  const sync_wait *wait = lua_touserdata(L, 3);
+  ms_error error = {MS_OK, ""};
+  (void)status;
+  error.status =
+      msl_finish(&error, ms_share_sync_done(wait->share->share, wait->ticket, &error));
+  if (error.status == MS_EBUSY)
+    msl_fail(&error, MS_ETIMEDOUT, "no answer in %d ms", (int)timeout_ms);
+  return waited(L, &error);
+}
+
+static int share_sync(lua_State *L) {
+  msl_share *self = msl_check_open_share(L, 1);
+  ms_error error = {MS_OK, ""};
+  if (!msl_in_task(L, self->state)) return wait_for(L, ms_share_sync, "sync");
+  lua_settop(L, 2);
+  int timeout_ms = msl_check_seconds(L, 2, "timeout", self->timeout_ms);
+  sync_wait *wait = lua_newuserdatauv(L, sizeof(*wait), 0);
+  wait->share = self;
+  error.status =
+      msl_finish(&error, ms_share_sync_begin(self->share, &wait->ticket, &error));
+  if (error.status != MS_OK) return fail_or_raise(L, &error);
+  if (timeout_ms == 0 || is_synced(wait)) return after_sync(L, LUA_OK, timeout_ms);
+  return msl_yield_until(L, self->state, is_synced, wait, timeout_ms, timeout_ms,
+                         after_sync);
+}
 
 static int share_poll(lua_State *L) {
   msl_share *self = msl_check_share(L, 1);
@@ -478,6 +619,7 @@ static const luaL_Reg methods[] = {
     {"get", share_get},
     {"is_host", share_is_host},
     {"on", msl_share_on},
+    {"once", msl_share_once},
     {"on_reject", msl_share_on_reject},
     {"on_status", msl_share_on_status},
     {"peers", msl_share_peers},
@@ -491,6 +633,7 @@ static const luaL_Reg methods[] = {
     {"timeout", share_timeout},
     {"transaction", msl_share_transaction},
     {"version", share_version},
+    {"wait_for", msl_share_wait_for},
     {NULL, NULL},
 };
 

@@ -278,10 +278,18 @@ static int module_poll(lua_State *L) {
   return msl_poll(L, state, state->runtime, 1);
 }
 
+static int end_of_sleep(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+
 static int module_sleep(lua_State *L) {
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) msl_raise_type(L, 1, "seconds", "number");
   int timeout_ms = msl_check_seconds(L, 1, "seconds", 0);
+  if (msl_in_task(L, msl_get_state(L))) {
+    return msl_yield_until(L, msl_get_state(L), NULL, NULL, timeout_ms, 0, end_of_sleep);
+  }
   msl_state *state = polling_state(L, "sleep");
   int64_t end_ns = end_of(timeout_ms);
   int rest_ms;
@@ -294,11 +302,11 @@ static int module_sleep(lua_State *L) {
   return 0;
 }
 
-/* Until stop() or a caught signal; without open shares and timers nothing can come. */
+/* Until stop() or a caught signal; without open shares, timers and tasks nothing can come. */
 static ms_status run_until_stopped(lua_State *L, msl_state *state) {
   ms_status status = MS_OK;
   while (status == MS_OK && !state->stopping && !msl_signal_pending() &&
-         (state->open_shares > 0 || state->timer_count > 0)) {
+         (state->open_shares > 0 || state->timer_count > 0 || state->task_count > 0)) {
     status = turn(L, state, state->runtime, -1, 0, NULL);
   }
   return status;
@@ -306,6 +314,7 @@ static ms_status run_until_stopped(lua_State *L, msl_state *state) {
 
 static int module_run(lua_State *L) {
   msl_state *state = polling_state(L, "run");
+  if (state->running) msl_raise(L, MS_EBUSY, "run inside memshare.run()");
   state->running = true;
   state->stopping = false;
   msl_keep_shares(L, state);
@@ -400,6 +409,7 @@ msl_state *msl_open(lua_State *L) {
   msl_open_transaction(L);
   msl_open_sub(L, state);
   msl_open_timer(L, state);
+  msl_open_task(L, state);
   msl_open_share(L, state);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
   return state;

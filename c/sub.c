@@ -1,5 +1,5 @@
 /*
- * Subscriptions: on, on_reject, on_status.
+ * Subscriptions: on, once, on_reject, on_status; and watches, which tell wait_for.
  *
  * An open subscription is anchored (dropping it does not unsubscribe) and keeps its
  * share alive. The library calls on_change and its kin while it is on the stack, so all
@@ -23,14 +23,17 @@ typedef struct variant {
   unsigned indexes; /* bit i: the i-th integer names an index */
 } variant;
 
-typedef struct msl_sub {
+struct msl_sub {
   msl_share *share; /* NULL once closed */
   struct msl_sub *next, **link;
   int integer_count;
   size_t integers[INTEGERS_MAX]; /* where in the path they stand */
   int variant_count;
   variant variants[VARIANTS_MAX];
-} msl_sub;
+  bool is_once;
+  bool is_watch;
+  bool is_due; /* of a watch: something changed */
+};
 
 /* --------------------------------------------------------------- lifetime */
 
@@ -135,6 +138,7 @@ static int call_change(lua_State *L) {
   const ms_change *change = at->what;
   luaL_checkstack(L, 12, NULL);
   if (!push_listener(L, at)) return 0; /* 3: the share, 4: the function */
+  if (at->sub->is_once) close_sub(L, at->sub);
   msl_push_at(L, 3, change->path, change->new_value);
   if (change->old_value == NULL) {
     lua_pushnil(L);
@@ -156,14 +160,19 @@ static void on_change(void *ud, const ms_change *change) {
     bool is_index = (self->indexes >> i & 1U) != 0;
     if (change->is_index[self->owner->integers[i]] != is_index) return;
   }
+  if (self->owner->is_watch) {
+    self->owner->is_due = true;
+    return;
+  }
   msl_enter_lua(self->owner->share->state, call_change, &at);
 }
 
 typedef struct on_options {
-  bool immediate;
+  bool immediate, coalesce;
 } on_options;
 static const msl_option on_option_list[] = {
     {"immediate", MSL_OPTION_BOOL, offsetof(on_options, immediate)},
+    {"coalesce", MSL_OPTION_BOOL, offsetof(on_options, coalesce)},
     {NULL, MSL_OPTION_BOOL, 0},
 };
 
@@ -178,11 +187,12 @@ static void find_integers(lua_State *L, msl_sub *self) {
   }
 }
 
-static ms_status read_pattern(lua_State *L, unsigned indexes, ms_path **out,
-                              ms_error *error) {
+static ms_status read_pattern(lua_State *L, const msl_sub *self, unsigned indexes,
+                              ms_path **out, ms_error *error) {
   size_t length;
   if (lua_type(L, 2) != LUA_TSTRING) return msl_read_keys(L, 2, indexes, out, error);
   const char *text = lua_tolstring(L, 2, &length);
+  if (self->is_watch) return ms_path_parse(NULL, text, length, out, error);
   return ms_path_parse_pattern(NULL, text, length, out, error);
 }
 
@@ -194,7 +204,7 @@ static ms_status listen(lua_State *L, msl_sub *self, unsigned flags, ms_error *e
     ms_path *pattern = NULL;
     reading->owner = self;
     reading->indexes = (unsigned)i;
-    status = msl_finish(error, read_pattern(L, reading->indexes, &pattern, error));
+    status = msl_finish(error, read_pattern(L, self, reading->indexes, &pattern, error));
     if (status != MS_OK) break;
     status = ms_share_on(self->share->share, pattern, flags, on_change, reading,
                          &reading->sub);
@@ -205,28 +215,63 @@ static ms_status listen(lua_State *L, msl_sub *self, unsigned flags, ms_error *e
   return status;
 }
 
-/* on(path, fn, options) */
-int msl_share_on(lua_State *L) {
-  msl_share *share = msl_check_open_share(L, 1);
-  on_options options = {false};
-  ms_error error = {MS_OK, ""};
-  lua_settop(L, 4);
+static void check_path(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING && lua_type(L, 2) != LUA_TTABLE) {
     msl_raise_type(L, 2, "path", "string or list of keys");
   }
-  msl_check_function(L, 3, "fn");
-  msl_check_options(L, 4, on_option_list, &options);
   if (msl_count_integers(L, 2) > INTEGERS_MAX) {
     msl_raise(L, MS_ELIMIT, "path: more than %d integers in a key list", INTEGERS_MAX);
   }
-  msl_sub *self = push_sub(L, share, 3);
+}
+
+/* The subscription on top of the stack begins to hear of the path at 2. */
+static int begin(lua_State *L, msl_sub *self, unsigned flags) {
+  ms_error error = {MS_OK, ""};
   if (lua_type(L, 2) == LUA_TTABLE) find_integers(L, self);
-  unsigned flags = options.immediate ? MS_ON_IMMEDIATE : 0U;
   if (listen(L, self, flags, &error) != MS_OK) {
     close_sub(L, self);
     return msl_raise_error(L, &error);
   }
   return 1;
+}
+
+/* Arguments: share, path, fn, options. */
+static int subscribe(lua_State *L, bool is_once) {
+  msl_share *share = msl_check_open_share(L, 1);
+  on_options options = {false, false};
+  lua_settop(L, 4);
+  check_path(L);
+  msl_check_function(L, 3, "fn");
+  msl_check_options(L, 4, on_option_list, &options);
+  msl_sub *self = push_sub(L, share, 3);
+  self->is_once = is_once;
+  return begin(L, self,
+               (options.immediate ? MS_ON_IMMEDIATE : 0U) |
+                   (options.coalesce ? MS_ON_COALESCE : 0U));
+}
+
+int msl_share_on(lua_State *L) { return subscribe(L, false); }
+
+int msl_share_once(lua_State *L) { return subscribe(L, true); }
+
+msl_sub *msl_push_watch(lua_State *L, msl_share *share) {
+  check_path(L);
+  msl_sub *self = push_sub(L, share, 1); /* it calls nothing */
+  lua_toclose(L, -1);
+  self->is_watch = true;
+  begin(L, self, 0);
+  return self;
+}
+
+bool msl_watch_is_due(void *watch) {
+  const msl_sub *self = watch;
+  return self->is_due || self->share == NULL;
+}
+
+bool msl_watch_take(msl_sub *watch) {
+  bool is_due = msl_watch_is_due(watch);
+  watch->is_due = false;
+  return is_due;
 }
 
 /* ---------------------------------------------------- rejections and states */

@@ -48,6 +48,7 @@ local M = {
   poll = core.poll,
   run = core.run,
   stop = core.stop,
+  go = core.go,
   sleep = core.sleep,
   after = core.after,
   every = core.every,

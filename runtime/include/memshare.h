@@ -394,6 +394,20 @@ MS_API void ms_runtime_close(ms_runtime *runtime);
  */
 MS_API MS_CHECKED ms_status ms_runtime_poll(ms_runtime *runtime, int timeout_ms,
                                             int64_t budget_us, bool *more);
+/*
+ * Poll until `done` says so; it is asked after each round of callbacks. Negative: without end. A wake
+ * does not end it, but is kept for the next ms_runtime_poll(). MS_OK, MS_ETIMEDOUT, MS_EBUSY.
+ */
+typedef bool (*ms_done_fn)(void *ud);
+MS_API MS_CHECKED ms_status ms_runtime_wait(ms_runtime *runtime, int timeout_ms,
+                                            ms_done_fn done, void *ud);
+/*
+ * Call fn whenever a poll, or a round of a call that waits, has run its callbacks: what waits for
+ * several things, such as a coroutine, looks there whether it may go on. Unlike a callback it may
+ * poll; then it is called again inside. One per runtime; NULL: none.
+ */
+typedef void (*ms_round_fn)(void *ud);
+MS_API void ms_runtime_on_round(ms_runtime *runtime, ms_round_fn fn, void *ud);
 /* Makes a waiting ms_runtime_poll() return. Thread: any; also safe in a signal handler. */
 MS_API void ms_runtime_wake(ms_runtime *runtime);
 /* A descriptor that polls readable when ms_runtime_poll(runtime, 0, ...) has something to do. */
@@ -764,6 +778,15 @@ MS_API MS_CHECKED ms_status ms_share_flush(ms_share *share, int timeout_ms,
 /* Poll until the view shows all that was committed when this was called. */
 MS_API MS_CHECKED ms_status ms_share_sync(ms_share *share, int timeout_ms,
                                           ms_error *error);
+
+/*
+ * The same without waiting: ask now, and look later. begin: *ticket is what to look for; statuses as
+ * above. done: MS_OK, MS_EBUSY (not yet), MS_ECLOSED, or why the share failed.
+ */
+MS_API MS_CHECKED ms_status ms_share_sync_begin(ms_share *share, uint64_t *ticket,
+                                                ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_sync_done(const ms_share *share, uint64_t ticket,
+                                               ms_error *error);
 
 /* ----- hearing of changes. Callbacks run inside polls, on the owner; they may write, not poll. */
 

@@ -226,6 +226,8 @@ static void runtime_show_work(ms_runtime *runtime) {
 
 void msi_runtime_fetch(ms_runtime *runtime, uint64_t deadline) {
   runtime_turn(runtime, deadline, TURN_FOR_MAIL);
+  runtime->woken |=
+      runtime->on_round != NULL; /* what settles now is looked for in rounds */
   runtime_show_work(runtime);
 }
 
@@ -288,6 +290,7 @@ static bool runtime_tell(ms_runtime *runtime, uint64_t budget_end) {
   runtime_tell_all(runtime, budget_end);
   runtime->polling = false;
   runtime_sweep(runtime);
+  if (runtime->on_round != NULL) runtime->on_round(runtime->on_round_ud);
   return !runtime_has_work(runtime);
 }
 
@@ -318,6 +321,20 @@ ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms, msi_done_fn 
   }
   runtime_show_work(runtime);
   return is_done ? MS_OK : MS_ETIMEDOUT;
+}
+
+ms_status ms_runtime_wait(ms_runtime *runtime, int timeout_ms, ms_done_fn done,
+                          void *ud) {
+  ms_status status = msi_runtime_may_poll(runtime, NULL);
+  if (status != MS_OK) return status;
+  if (done == NULL) return MS_EARGUMENT;
+  return msi_runtime_wait(runtime, timeout_ms, done, ud);
+}
+
+void ms_runtime_on_round(ms_runtime *runtime, ms_round_fn fn, void *ud) {
+  if (msi_runtime_guard(runtime) != MS_OK) return;
+  runtime->on_round = fn;
+  runtime->on_round_ud = ud;
 }
 
 void ms_runtime_wake(ms_runtime *runtime) { msi_driver_wake(runtime->driver); }

@@ -494,28 +494,56 @@ typedef struct sync_wait {
   uint64_t token;
 } sync_wait;
 
-/* The answer counts once everything delivered before it is in the view. A share that failed is not
- * answered. */
+/* The answer counts once everything delivered before it is in the view. */
+static bool share_is_synced(const ms_share *share, uint64_t token) {
+  return share->mail.synced >= token && share->mail.count == 0;
+}
+
+/* A share that failed is not answered. */
 static bool sync_is_done(void *ud) {
   const sync_wait *wait = ud;
   const ms_share *share = wait->share;
   return share->phase != MSI_PHASE_STARTED || share->failed ||
-         (share->mail.synced >= wait->token && share->mail.count == 0);
+         share_is_synced(share, wait->token);
+}
+
+static ms_status sync_ask(ms_share *share, msi_departure departure, uint64_t *token,
+                          ms_error *error) {
+  msi_driver_visit(share->runtime->driver);
+  ms_status status = msi_station_sync(share->station, share->sync_token + 1);
+  msi_driver_depart(share->runtime->driver, departure);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  *token = ++share->sync_token;
+  return MS_OK;
 }
 
 ms_status ms_share_sync(ms_share *share, int timeout_ms, ms_error *error) {
   ms_status status = share_may_wait(share, error);
   if (status != MS_OK) return status;
-  sync_wait wait = {.share = share, .token = share->sync_token + 1};
-  msi_driver_visit(share->runtime->driver);
-  status = msi_station_sync(share->station, wait.token);
-  msi_driver_depart(share->runtime->driver, MSI_DEPART_QUIET); /* the owner drives next */
-  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
-  share->sync_token = wait.token;
+  sync_wait wait = {.share = share};
+  status =
+      sync_ask(share, MSI_DEPART_QUIET, &wait.token, error); /* the owner drives next */
+  if (status != MS_OK) return status;
   bool closed;
   status = share_wait(share, timeout_ms, sync_is_done, &wait, &closed);
   if (closed) return msi_fail(error, MS_ECLOSED, "the share was closed meanwhile");
   if (status != MS_OK) return msi_fail(error, status, "no answer in %d ms", timeout_ms);
   if (share->mail.synced >= wait.token || !share->failed) return MS_OK;
   return share_failure(share, error);
+}
+
+ms_status ms_share_sync_begin(ms_share *share, uint64_t *ticket, ms_error *error) {
+  ms_status status = msi_runtime_guard(share->runtime);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  if (share->phase != MSI_PHASE_STARTED)
+    return msi_fail(error, MS_ECLOSED, "share \"%s\" is not open", share->name);
+  return sync_ask(share, MSI_DEPART_CHANGED, ticket, error);
+}
+
+ms_status ms_share_sync_done(const ms_share *share, uint64_t ticket, ms_error *error) {
+  if (share->phase != MSI_PHASE_STARTED)
+    return msi_fail(error, MS_ECLOSED, "the share was closed meanwhile");
+  if (share_is_synced(share, ticket)) return MS_OK;
+  if (share->failed) return share_failure(share, error);
+  return msi_fail(error, MS_EBUSY, "no answer yet");
 }

@@ -34,11 +34,13 @@ struct ms_runtime {
   char program[64];
   ms_share *shares;
   msi_timers timers;
-  uint32_t batches; /* open ones, and transactions: no polling meanwhile */
-  uint32_t round;   /* of telling, counted: each begins with another share */
-  bool polling;     /* inside a poll: callbacks may not poll */
-  bool sweep_due;   /* callbacks closed or freed something */
-  bool woken;       /* a wake that is still to end a poll */
+  uint32_t batches;     /* open ones, and transactions: no polling meanwhile */
+  uint32_t round;       /* of telling, counted: each begins with another share */
+  bool polling;         /* inside a poll: callbacks may not poll */
+  bool sweep_due;       /* callbacks closed or freed something */
+  bool woken;           /* a wake that is still to end a poll */
+  ms_round_fn on_round; /* NULL: nobody */
+  void *on_round_ud;
 };
 
 typedef enum msi_phase { MSI_PHASE_NEW, MSI_PHASE_STARTED, MSI_PHASE_CLOSED } msi_phase;
@@ -120,7 +122,7 @@ ms_status msi_runtime_may_poll(const ms_runtime *runtime, ms_error *error);
 
 /* Poll in rounds, at least once, until `done` says so or the time is up (MS_ETIMEDOUT). Negative:
  * without end. A wake does not end it, but is kept for the owner's own poll. */
-typedef bool (*msi_done_fn)(void *ud);
+typedef ms_done_fn msi_done_fn;
 MS_CHECKED ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms,
                                       msi_done_fn done, void *ud);
 /* uv_hrtime() then; UINT64_MAX: without end. */

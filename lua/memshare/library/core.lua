@@ -194,11 +194,21 @@ function core.apply(document, update, options) end
 ---@return boolean more
 function core.poll(timeout, budget) end
 
----Poll until `stop()`, or until no share is open and no timer armed.
+---Poll until `stop()`, or until no share is open, no timer armed and no task under way.
 function core.run() end
 
 ---End `run()`.
 function core.stop() end
+
+---Start a task: a coroutine that runs `fn` up to its first wait and is resumed by polls, whoever
+---makes them. In it `receipt:wait`, `share:flush`, `sync`, `wait_for`, `start`, `close`,
+---`memshare.open` and `memshare.sleep` yield instead of blocking, and `coroutine.yield()` gives way
+---until the next poll. Its error goes to `memshare.on_error`; `coroutine.close` ends it while it
+---waits.
+---@param fn fun(...: any)
+---@param ... any arguments of `fn`
+---@return thread task
+function core.go(fn, ...) end
 
 ---Poll for that long.
 ---@param seconds number
@@ -360,15 +370,36 @@ function Share:transaction(fn, options) end
 ---@field time number seconds since 1970
 ---@field kind "set" | "remove" | "rollback" | "join"
 
+---@class memshare.OnOptions
+---@field immediate? boolean also once per match of what is there now
+---@field coalesce? boolean once a poll for each path, with the first old and the last new value
+
 ---@class memshare.Subscription
 ---@field close fun(self: memshare.Subscription)
 
 ---Hear of changes at a path. In text `*` is one key and `**` any number of them.
 ---@param path memshare.Path
 ---@param fn fun(new: any, old: any, path: string, change: memshare.Change)
----@param options? { immediate: boolean? } immediate: also once per match of what is there now
+---@param options? memshare.OnOptions
 ---@return memshare.Subscription
 function Share:on(path, fn, options) end
+
+---As `on`, for the first change only.
+---@param path memshare.Path
+---@param fn fun(new: any, old: any, path: string, change: memshare.Change)
+---@param options? memshare.OnOptions
+---@return memshare.Subscription
+function Share:once(path, fn, options) end
+
+---Wait until `predicate` is true of what is at `path` (a scalar, a proxy or nil), without one until
+---something is there. It is asked at once, and again whenever something changed at the path.
+---@param path memshare.Path without wildcards
+---@param predicate? fun(value: any): any
+---@param timeout? number seconds
+---@return any value what the predicate was true of
+---@return string? message
+---@return string? code "ETIMEDOUT", or "ECLOSED"
+function Share:wait_for(path, predicate, timeout) end
 
 ---@class memshare.Rejection
 ---@field code string

@@ -1,0 +1,285 @@
+/*
+ * Tasks: coroutines made by memshare.go, in which a call that waits yields instead.
+ *
+ * A task that waits stands in the list of its state with what it waits for, which is looked at after
+ * each round of every poll (ms_runtime_on_round), whoever polls: memshare.run, another loop through
+ * poll(0), or the program around the Lua state. Those that may go on move to the queue of ready ones
+ * and are resumed from there one by one, so that a task which polls itself disturbs nothing.
+ *
+ * The stack of a task holds the subject of its wait. Nothing is asked of a coroutine that somebody
+ * else has ended meanwhile; one that somebody else resumes goes on waiting.
+ */
+#include "core.h"
+
+#include <string.h>
+
+static const char tasks_key; /* of the registry: thread -> msl_task, while it lives */
+static const char task_type[] = "memshare.task";
+enum { TASK_THREAD = 1, TASK_SLOTS = TASK_THREAD };
+
+struct msl_task {
+  msl_state *state; /* NULL once it is over */
+  lua_State *thread;
+  struct msl_task *next, **link; /* in the list or the queue; link NULL: in neither */
+  bool is_waiting;
+  ms_done_fn is_done; /* NULL: gives way for a round, or sleeps */
+  void *subject;
+  ms_timer *timer; /* NULL: no end */
+  int top;         /* of its stack when it yielded */
+  lua_KContext context;
+  lua_KFunction go_on;
+};
+
+/* ------------------------------------------------------------------ lists */
+
+static void unlink_task(msl_task *task) {
+  if (task->link == NULL) return;
+  *task->link = task->next;
+  if (task->next != NULL) task->next->link = task->link;
+  if (task->state->ready_end == &task->next) task->state->ready_end = task->link;
+  task->next = NULL;
+  task->link = NULL;
+}
+
+static void link_waiting(msl_task *task) {
+  msl_state *state = task->state;
+  task->link = &state->waiting;
+  task->next = state->waiting;
+  if (task->next != NULL) task->next->link = &task->next;
+  state->waiting = task;
+}
+
+static void link_ready(msl_task *task) {
+  msl_state *state = task->state;
+  if (state->ready == NULL) state->ready_end = &state->ready;
+  task->link = state->ready_end;
+  *task->link = task;
+  state->ready_end = &task->next;
+}
+
+static void end_wait(msl_task *task) {
+  unlink_task(task);
+  ms_timer_close(task->timer);
+  task->timer = NULL;
+  task->is_waiting = false;
+}
+
+/* Its last reference in C goes. Cannot raise. */
+static void forget(lua_State *L, msl_task *task) {
+  if (task->state == NULL) return;
+  end_wait(task);
+  task->state->task_count--;
+  task->state = NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, task);
+  lua_getiuservalue(L, -1, TASK_THREAD);
+  lua_pushnil(L); /* the key exists: no memory is needed */
+  lua_rawset(L, -4);
+  lua_pop(L, 2);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+}
+
+/* At the end of the Lua state: until then the registry holds it. */
+static int task_gc(lua_State *L) {
+  msl_task *task = lua_touserdata(L, 1);
+  if (task->state == NULL) return 0;
+  task->timer = NULL; /* the runtime is gone */
+  unlink_task(task);
+  task->state = NULL;
+  return 0;
+}
+
+/* ------------------------------------------------------------------ running */
+
+/* The error on top of the task's stack goes to memshare.on_error, with where it was raised. */
+static void report(lua_State *L, lua_State *thread) {
+  lua_xmove(thread, L, 1);
+  const char *message = luaL_tolstring(L, -1, NULL);
+  luaL_traceback(L, thread, message, 0);
+  msl_push_module_field(L, "on_error");
+  if (lua_isnil(L, -1)) {
+    lua_warning(L, "memshare: ", 1);
+    lua_warning(L, lua_tostring(L, -2), 0);
+    return;
+  }
+  lua_pushvalue(L, -2);
+  (void)lua_pcall(L, 1, 0, 0); /* what reporting raises is lost */
+}
+
+static void give_way(msl_task *task) {
+  task->is_waiting = true;
+  task->is_done = NULL;
+  task->go_on = NULL;
+  link_waiting(task);
+  ms_runtime_wake(task->state->runtime);
+}
+
+/* Arguments: the task, and how many values on its stack it is resumed with. */
+static int resume_task(lua_State *L) {
+  msl_task *task = lua_touserdata(L, 1);
+  lua_State *thread = task->thread;
+  int count = (int)lua_tointeger(L, 2), results = 0;
+  luaL_checkstack(L, 10, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, task); /* holds it */
+  int status = lua_resume(thread, L, count, &results);
+  if (task->state == NULL) return 0;
+  if (status == LUA_YIELD) {
+    lua_pop(thread, results);
+    if (!task->is_waiting) give_way(task); /* by coroutine.yield() */
+    return 0;
+  }
+  forget(L, task);
+  if (status == LUA_OK) return 0;
+  report(L, thread);
+  (void)lua_resetthread(thread);
+  return 0;
+}
+
+/* Without memory for the call itself the task is lost. Cannot raise. */
+static void run_task(lua_State *L, msl_task *task, int count) {
+  if (lua_checkstack(L, 6)) {
+    lua_pushcfunction(L, resume_task);
+    lua_pushlightuserdata(L, task);
+    lua_pushinteger(L, count);
+    if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+    lua_pop(L, 1);
+  }
+}
+
+/* Has somebody else ended the coroutine? */
+static bool is_over(const msl_task *task) {
+  return lua_status(task->thread) != LUA_YIELD;
+}
+
+static void on_round(void *ud) {
+  msl_state *state = ud;
+  msl_task *next;
+  for (msl_task *task = state->waiting; task != NULL; task = next) {
+    next = task->next;
+    if (is_over(task)) {
+      forget(state->callback, task);
+    } else if (task->is_done == NULL ? task->timer == NULL
+                                     : task->is_done(task->subject)) {
+      unlink_task(task);
+      link_ready(task);
+    }
+  }
+  while (state->ready != NULL) {
+    msl_task *task = state->ready;
+    end_wait(task);
+    if (is_over(task)) {
+      forget(state->callback, task);
+    } else {
+      run_task(state->callback, task, 0);
+    }
+  }
+}
+
+static void on_time(void *ud) {
+  msl_task *task = ud;
+  task->timer = NULL;
+  unlink_task(task);
+  link_ready(task);
+}
+
+/* ------------------------------------------------------------------ waiting */
+
+/* The task that runs on L and can yield; NULL: none. */
+static msl_task *running_task(lua_State *L, const msl_state *state) {
+  if (state->task_count == 0 || !lua_isyieldable(L)) return NULL;
+  luaL_checkstack(L, 3, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  msl_task *task = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return task;
+}
+
+bool msl_in_task(lua_State *L, const msl_state *state) {
+  return running_task(L, state) != NULL;
+}
+
+static int continue_wait(lua_State *L, int status, lua_KContext context) {
+  msl_task *task = (msl_task *)context;
+  lua_settop(L, task->top); /* what it was resumed with */
+  if (task->is_waiting) return lua_yieldk(L, 0, context, continue_wait);
+  return task->go_on(L, status, task->context);
+}
+
+int msl_yield_until(lua_State *L, msl_state *state, ms_done_fn is_done, void *subject,
+                    int timeout_ms, lua_KContext context, lua_KFunction go_on) {
+  msl_task *task = running_task(L, state);
+  if (timeout_ms >= 0) {
+    ms_status status =
+        ms_runtime_after(state->runtime, timeout_ms, on_time, task, &task->timer);
+    if (status != MS_OK) msl_raise(L, status, "%s", ms_status_text(status));
+  }
+  task->is_waiting = true;
+  task->is_done = is_done;
+  task->subject = subject;
+  task->top = lua_gettop(L);
+  task->context = context;
+  task->go_on = go_on;
+  link_waiting(task);
+  return lua_yieldk(L, 0, (lua_KContext)task, continue_wait);
+}
+
+/* ------------------------------------------------------------------ starting */
+
+/* Pushes a thread and registers the task that it is. */
+static msl_task *push_task(lua_State *L, msl_state *state) {
+  lua_State *thread = lua_newthread(L);
+  msl_task *task = lua_newuserdatauv(L, sizeof(*task), TASK_SLOTS);
+  memset(task, 0, sizeof(*task));
+  luaL_setmetatable(L, task_type);
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, TASK_THREAD);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+  task->thread = thread;
+  task->state = state;
+  state->task_count++;
+  return task;
+}
+
+/* go(fn, ...): the coroutine, which has run up to its first wait. */
+static int module_go(lua_State *L) {
+  msl_state *state = msl_get_state(L);
+  ms_error error = {MS_OK, ""};
+  if (lua_gettop(L) == 0) lua_settop(L, 1);
+  msl_check_function(L, 1, "fn");
+  int count = lua_gettop(L);
+  luaL_checkstack(L, 12, NULL);
+  if (msl_need_runtime(L, state, &error) != MS_OK) return msl_raise_error(L, &error);
+  ms_runtime_on_round(state->runtime, on_round, state);
+  msl_task *task = push_task(L, state);
+  if (!lua_checkstack(task->thread, count + 2)) {
+    forget(L, task);
+    return msl_raise(L, MS_ENOMEM, "out of memory");
+  }
+  lua_insert(L, 1);
+  lua_xmove(L, task->thread, count);
+  run_task(L, task, count - 1);
+  return 1;
+}
+
+void msl_open_task(lua_State *L, msl_state *state) {
+  (void)state;
+  luaL_newmetatable(L, task_type);
+  lua_pushcfunction(L, task_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &tasks_key);
+}
+
+void msl_register_task(lua_State *L) {
+  lua_pushcfunction(L, module_go);
+  lua_setfield(L, -2, "go");
+}
