@@ -156,6 +156,13 @@ static bool runtime_has_work(const ms_runtime *runtime) {
   return false;
 }
 
+/* A host's writes since the last poll come with the first of them. */
+static void runtime_decide(ms_runtime *runtime) {
+  for (ms_share *share = runtime->shares; share != NULL; share = share->next) {
+    if (share->station != NULL) msi_station_decide(share->station);
+  }
+}
+
 /* True when something came. */
 static bool runtime_collect(ms_runtime *runtime) {
   bool came = false;
@@ -203,6 +210,7 @@ static void runtime_turn(ms_runtime *runtime, uint64_t deadline, turn_end end) {
     over = runtime_has_work(runtime) || (end == TURN_FOR_POLL && runtime->woken);
   }
   msi_driver_enter(runtime->driver);
+  runtime_decide(runtime);
   over |= runtime_collect(runtime);
   int64_t left;
   do {

@@ -72,8 +72,7 @@ static void station_log(msi_station *station, ms_log_level level, const char *li
 
 /* --------------------------------------------------------------------- links */
 
-/* Decides what was left for later. */
-static void station_drain(msi_station *station) {
+void msi_station_decide(msi_station *station) {
   if (station->later_count == 0) return;
   station->later_count = 0;
   msi_replica_drain(station->replica, uv_hrtime());
@@ -82,7 +81,7 @@ static void station_drain(msi_station *station) {
 void msi_station_flush(msi_station *station) {
   station->submitted_at = 0; /* the next patch is the first of a row */
   if (station->later_count > 0) {
-    station_drain(station);
+    msi_station_decide(station);
     station_settle(station);
   }
   (void)msi_link_table_flush(&station->links);
@@ -118,7 +117,7 @@ static void port_cut(void *ud, msi_link_id id, bool flush, const char *reason) {
 static void on_frame(void *ud, msi_link *link, const uint8_t *data, size_t bytes) {
   msi_station *station = ud;
   if (station->closed) return;
-  station_drain(station); /* what was written before came before */
+  msi_station_decide(station); /* what was written before came before */
   msi_replica_message(station->replica, uv_hrtime(), msi_link_id_of(link), data, bytes);
   station_settle(station);
 }
@@ -512,7 +511,7 @@ static void on_timer_closed(uv_handle_t *handle) {
 }
 
 void msi_station_close(msi_station *station) {
-  station_drain(station);
+  msi_station_decide(station);
   msi_replica_stop(station->replica, uv_hrtime());
   station->closed = true;
   msi_link *link;
@@ -578,7 +577,7 @@ ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_m
     return status;
   }
   uint64_t due = station->timer_due;
-  station_drain(station);
+  msi_station_decide(station);
   ms_status status = msi_replica_submit(station->replica, now, base, wall_ms, update,
                                         root_before, root_after, number);
   *departure = station_send(station, now, due);
@@ -590,7 +589,7 @@ ms_status msi_station_transact(msi_station *station, uint64_t base, int64_t wall
                                msi_departure *departure) {
   uint64_t now = uv_hrtime();
   uint64_t due = station->timer_due;
-  station_drain(station);
+  msi_station_decide(station);
   ms_status status =
       msi_replica_transact(station->replica, now, base, wall_ms, update, reads, number);
   *departure = station_send(station, now, due);
@@ -598,7 +597,7 @@ ms_status msi_station_transact(msi_station *station, uint64_t base, int64_t wall
 }
 
 ms_status msi_station_sync(msi_station *station, uint64_t token) {
-  station_drain(station);
+  msi_station_decide(station);
   ms_status status = msi_replica_sync(station->replica, uv_hrtime(), token);
   msi_station_flush(station);
   station_settle(station);

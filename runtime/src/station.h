@@ -49,6 +49,8 @@ MS_CHECKED ms_status msi_station_transact(msi_station *station, uint64_t base,
                                           msi_reads *reads, uint64_t *number,
                                           msi_departure *departure);
 MS_CHECKED ms_status msi_station_sync(msi_station *station, uint64_t token);
+/* Decides what a host wrote in a row and was left for later. */
+void msi_station_decide(msi_station *station);
 /* Write what is queued on the links: the end of a loop turn, or of an owner's call. */
 void msi_station_flush(msi_station *station);
 
