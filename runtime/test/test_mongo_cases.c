@@ -139,6 +139,10 @@ static void test_operations_of_one_update_fail_in_the_order_of_their_paths(void 
        NULL},
       {"{'z': [1], 'b': 'x'}", "{'$rename': {'z.0': 'a'}, '$inc': {'b': 1}}", "EPATH",
        NULL},
+      /* By then an array may have got the element that bars the way. */
+      {"{'b': []}", "{'$rename': {'b.0.c': 'c'}, '$set': {'b.1': 1}}", "EPATH", NULL},
+      {"{'b': []}", "{'$rename': {'b.0.c': 'a'}, '$set': {'b.1': 1}}", "{'b': [null, 1]}",
+       NULL},
       {"{'a': 1, 'c': 5, 'b': 'x'}", "{'$rename': {'a': 'c.d'}, '$inc': {'b': 1}}",
        "ETYPE", NULL},
   };

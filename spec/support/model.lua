@@ -193,8 +193,9 @@ end
 
 -- -------------------------------------------------------------------- $rename
 
--- $rename is two operations: the value goes at the one path and comes at the other. `document` is
--- as it was before the update, which nothing else can have changed at these paths.
+-- $rename is two operations: the value goes at the one path and comes at the other, where all is
+-- decided. `now()` is the document at that moment: nothing else can have changed the value, but an
+-- array on the way to where it would be may have got elements.
 
 -- The value to move, or MISSING; fails where MongoDB refuses to look.
 local function rename_source(document, keys)
@@ -222,15 +223,16 @@ end
 
 local rename_to = {
   apply = function(old, operand)
-    local moved = rename_source(operand.document, operand.from)
+    local document = operand.now()
+    local moved = rename_source(document, operand.from)
     if moved == MISSING then return old end
-    if leads_into_array(operand.document, operand.to) then fail "EPATH" end
+    if leads_into_array(document, operand.to) then fail "EPATH" end
     -- What equals the value already stays, be it of the other type of number.
     return old ~= MISSING and value.equal(old, moved) and old or moved
   end,
   -- Where the path cannot exist it matters whether there is anything to move.
   blocked = function(operand)
-    if rename_source(operand.document, operand.from) ~= MISSING then fail "EPATH" end
+    if rename_source(operand.now(), operand.from) ~= MISSING then fail "EPATH" end
   end,
 }
 
@@ -239,7 +241,7 @@ local rename_from = {
   apply = function() return MISSING end,
 }
 
-local function parse_rename(from, operand, document, filters, add_operation, report)
+local function parse_rename(from, operand, filters, add_operation, report)
   if type(operand) ~= "string" then return report "EARGUMENT" end
   local to, code = parse_path(operand, filters)
   if not to then return report(code) end
@@ -250,7 +252,7 @@ local function parse_rename(from, operand, document, filters, add_operation, rep
     if is_positional(key) then report "EARGUMENT" end
   end
   if clash(from, to, 1) then return report "EARGUMENT" end
-  local move = { document = document, from = from, to = to }
+  local move = { from = from, to = to }
   add_operation(rename_to, to, move)
   add_operation(rename_from, from, move)
 end
@@ -283,7 +285,7 @@ local function parse_filters(given, report)
   return filters
 end
 
-local function parse_operator(name, fields, document, filters, add_operation, report)
+local function parse_operator(name, fields, filters, add_operation, report)
   local operator = operators[name]
   if name ~= "$rename" and not operator then return report "EOPERATOR" end
   if not value.is_object(fields) then return report "EARGUMENT" end
@@ -292,7 +294,7 @@ local function parse_operator(name, fields, document, filters, add_operation, re
     if not keys then
       report(code)
     elseif name == "$rename" then
-      parse_rename(keys, operand, document, filters, add_operation, report)
+      parse_rename(keys, operand, filters, add_operation, report)
     elseif not operator.check(operand) then
       report "EARGUMENT"
     else
@@ -303,7 +305,7 @@ end
 
 -- The operations of an update in the order in which they apply, its filters, and the codes of all
 -- its mistakes as a set.
-local function parse(document, update, options)
+local function parse(update, options)
   local operations, codes = {}, {}
   local function report(code) codes[code] = true end
   local function add_operation(operator, keys, operand)
@@ -311,7 +313,7 @@ local function parse(document, update, options)
   end
   local filters = parse_filters(options.array_filters, report)
   for name, fields in pairs(update) do
-    parse_operator(name, fields, document, filters, add_operation, report)
+    parse_operator(name, fields, filters, add_operation, report)
   end
   for _, filter in pairs(filters) do
     if not filter.used then report "EARGUMENT" end
@@ -441,17 +443,30 @@ local function run(document, operations, filters)
   return nil, result.code
 end
 
+-- Tells each $rename what the document is when it has its turn.
+local function watch_renames(document, operations, filters)
+  local earlier = {}
+  for _, operation in ipairs(operations) do
+    if operation.operator == rename_to then
+      local before = { table.unpack(earlier) }
+      operation.operand.now = function() return (run(document, before, filters)) end
+    end
+    if operation.operator ~= rename_from then earlier[#earlier + 1] = operation end
+  end
+end
+
 ---The document after the update; or nil and the codes of which the refusal has one, as a set.
 ---@param document table
 ---@param update table
 ---@param options? { array_filters?: any, where?: any }
 function M.apply(document, update, options)
   options = options or {}
-  local operations, filters, codes = parse(document, update, options)
+  local operations, filters, codes = parse(update, options)
   if next(codes) then return nil, codes end
   if options.where and not query.matches(document, options.where) then
     return nil, { ECONDITION = true }
   end
+  watch_renames(document, operations, filters)
   local result, code = run(document, operations, filters)
   if result then return result end
   return nil, { [code] = true }
