@@ -35,7 +35,8 @@ local BOTH <const> = { "one core", "free" }
 local PARTS <const> = {
   { "latency", BOTH }, { "throughput", BOTH }, { "busy", { "free" } }, { "takeover", { "free" } },
   { "join", { "free" } }, { "crowd", { "free" } }, { "isolation", { "free" } },
-  { "endurance", { "free" } }, { "access", { "one core" } }, { "updates", BOTH },
+  { "endurance", { "free" } }, { "access", { "one core" } }, { "hooks", { "one core" } },
+  { "updates", BOTH },
 }
 
 local options <const>, chosen <const> = {}, {}

@@ -1,0 +1,77 @@
+local cluster = require "spec.support.cluster"
+
+-- Calls are kept as { new, old, path, fields of the change }.
+local LISTEN <const> = [[
+  heard = {}
+  local path, options = ...
+  share:on(path, function(new, old, where, change)
+    heard[#heard + 1] = {
+      new = memshare.copy(new), old = memshare.copy(old), path = where, kind = change.kind,
+      origin = change.origin, is_local = change.is_local, version = change.version,
+      time = change.time,
+    }
+  end, options)]]
+
+describe("a hook #cluster", function()
+  it("names the writer, the version and the time of another peer's change", function()
+    local peers <close> = cluster.start { count = 2, defaults = { x = 0 } }
+    local host, client = peers:host(), peers:clients()[1]
+    client:eval(LISTEN, "x")
+    host:eval "assert(share:set('x', 1):wait(5))"
+    assert.is_true(client:await "#heard == 1")
+    local heard = client:eval "return heard[1]"
+    assert.equal(1, heard.new)
+    assert.equal(0, heard.old)
+    assert.equal("set", heard.kind)
+    assert.is_false(heard.is_local)
+    assert.equal(host:eval "return share.id", heard.origin)
+    assert.equal(client:eval "return share:version()", heard.version)
+    assert.is_true(math.abs(heard.time - os.time()) < 60)
+  end)
+
+  it("hears patches one by one and in order, or whole polls when it coalesces", function()
+    local peers <close> = cluster.start { count = 2, defaults = { x = 0 } }
+    local host, client = peers:host(), peers:clients()[1]
+    client:eval [[
+      each, whole = {}, {}
+      share:on("x", function(new) each[#each + 1] = new end)
+      share:on("x", function(new, old) whole[#whole + 1] = { old, new } end, { coalesce = true })]]
+    client:kill "SIGSTOP"
+    host:eval "for x = 1, 200 do data.x = x end assert(share:flush(5))"
+    client:kill "SIGCONT"
+    assert.is_true(client:await "each[#each] == 200")
+    local each, whole = client:eval "return each, whole"
+    assert.equal(200, #each)
+    for x = 1, 200 do assert.equal(x, each[x]) end
+    assert.equal(0, whole[1][1])
+    assert.equal(200, whole[#whole][2])
+    for i = 2, #whole do assert.equal(whole[i - 1][2], whole[i][1]) end
+    assert.is_true(#whole < 200)
+  end)
+
+  it("hears of a write that lost, and what stands instead, as a rollback", function()
+    local peers <close> = cluster.start {
+      count = 3, options = { host_timeout = 60 }, defaults = { x = 0 },
+    }
+    local host, clients = peers:host(), peers:clients()
+    local slow, fast = clients[1], clients[2]
+    slow:eval(LISTEN, "x")
+    slow:eval "share:on_reject(function() end)"
+    -- The older write waits in its process behind more bytes than the host's socket takes.
+    host:kill "SIGSTOP"
+    slow:eval [[
+      data.ballast = ("x"):rep(8 << 20)
+      older = share:set("x", "older")]]
+    slow:kill "SIGSTOP"
+    fast:eval "newer = share:set('x', 'newer')"
+    host:kill "SIGCONT"
+    assert.truthy(fast:eval "return newer:wait(10)")
+    slow:kill "SIGCONT"
+    assert.is_nil((slow:eval "return older:wait(10)"))
+    assert.is_true(slow:await "#heard == 2")
+    local first, second = slow:eval "return heard[1], heard[2]"
+    assert.same({ 0, "older", "set", true },
+      { first.old, first.new, first.kind, first.is_local })
+    assert.same({ "older", "newer", "rollback" }, { second.old, second.new, second.kind })
+  end)
+end)
