@@ -134,10 +134,11 @@ static bool is_beyond(marker *self, const msi_op *op, size_t count,
          (uint64_t)position >= length - earlier.removed;
 }
 
-/* The same of a $pop, which meets whatever is appended anyhow. */
+/* The same of a $pop, which meets whatever is appended anyhow, but not what the writer itself has pending:
+ * that may yet begin an array where there is none. */
 static bool pop_is_beyond(marker *self, const msi_op *op, const ms_value *committed,
                           const ms_value *before) {
-  if (!is_array(before)) return false;
+  if (!is_array(before)) return self->committed == NULL;
   past earlier = past_of(self, op, op->path->count);
   return !is_array(committed) || earlier.is_unsure || earlier.removed > 0;
 }

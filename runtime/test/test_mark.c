@@ -49,6 +49,14 @@ static void assert_marks(const char *text, const char *wanted) {
   assert_marks_on(DOCUMENT, DOCUMENT, text, wanted);
 }
 
+/* Where nothing is committed for sure, the writer may have begun a list without seeing it. */
+static void test_a_pop_meets_a_list_that_its_writer_may_have_pending(void **state) {
+  (void)state;
+  assert_marks_on("{}", "{}", "{\"$pop\": {\"l\": 1}}", "");
+  assert_marks_on(NULL, "{}", "{\"$pop\": {\"l\": 1}}", "l+");
+  assert_marks_on(NULL, "{}", "[{\"$push\": {\"l\": 1}}, {\"$pop\": {\"l\": -1}}]", "l+");
+}
+
 static void test_indexes_of_arrays_are_marked_and_keys_are_not(void **state) {
   (void)state;
   assert_marks("{\"$set\": {\"l.0\": 1}}", "l");
@@ -204,6 +212,7 @@ static void test_want_of_memory_leaves_nothing_behind(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_indexes_of_arrays_are_marked_and_keys_are_not),
+      cmocka_unit_test(test_a_pop_meets_a_list_that_its_writer_may_have_pending),
       cmocka_unit_test(test_positions_beyond_the_committed_end_are_told),
       cmocka_unit_test(test_operations_on_one_array_share_a_mark),
       cmocka_unit_test(test_inserting_and_removing_are_marked_beyond_the_end_only),
