@@ -41,11 +41,15 @@ void msi_replica_enter(msi_replica *self, ms_share_state state, uint64_t term,
   replica_deliver(self, &(msi_delivery){.kind = MSI_DELIVER_STATE});
 }
 
+/* A giant message leaves its memory behind no longer than its event takes. */
+static void scratch_shrink(msi_replica *self) {
+  if (self->scratch.capacity <= SCRATCH_KEPT_BYTES) return;
+  msi_buffer_fini(&self->scratch);
+  msi_buffer_init(&self->scratch, self->alloc);
+}
+
 msi_buffer *msi_replica_scratch(msi_replica *self) {
-  if (self->scratch.capacity > SCRATCH_KEPT_BYTES) {
-    msi_buffer_fini(&self->scratch);
-    msi_buffer_init(&self->scratch, self->alloc);
-  }
+  scratch_shrink(self);
   msi_buffer_clear(&self->scratch);
   return &self->scratch;
 }
@@ -349,6 +353,7 @@ bool msi_replica_runs(const msi_replica *self) {
 }
 
 void msi_replica_settle(msi_replica *self, uint64_t now) {
+  scratch_shrink(self);
   if (!msi_replica_runs(self) || now < self->retry_at) return;
   self->retry_at = UINT64_MAX;
   msi_client_step(self, now);

@@ -138,6 +138,36 @@ static void test_a_host_decides_its_own_patches_at_once(void **state) {
   world_free(all);
 }
 
+static void test_a_giant_patch_leaves_no_memory_behind(void **state) {
+  (void)state;
+  enum { GIANT_BYTES = MSI_TAIL_BYTES + 1000 }; /* too long for the tail */
+  world *all = world_of(2);
+  node *host = &all->nodes[0];
+  char *text = calloc(1, GIANT_BYTES);
+  const ms_value *giant = NULL;
+  ms_path *path = NULL;
+  ms_update *update = NULL;
+  assert_non_null(text);
+  assert_int_equal(ms_path_parse(NULL, "giant", 5, &path, NULL), MS_OK);
+  assert_int_equal(ms_value_new_string(NULL, text, GIANT_BYTES, &giant), MS_OK);
+  free(text);
+  assert_int_equal(
+      msi_update_single(NULL, MSI_CODE_SET, path, giant, MS_NULL, &update, NULL), MS_OK);
+  uint64_t number = 0;
+  size_t before = all->memory.bytes;
+  assert_int_equal(msi_replica_submit(host->replica, all->now, node_info(host).version, 0,
+                                      update, NULL, NULL, &number),
+                   MS_OK);
+  assert_non_null(node_decision(host, number));
+  assert_true(all->memory.bytes < before + (1 << 20));
+  ms_update_release(update);
+  ms_path_release(path);
+  ms_value_release(giant);
+  world_settle(all);
+  assert_same(host, &all->nodes[1]);
+  world_free(all);
+}
+
 static void test_a_patch_that_does_not_apply_is_rejected_with_its_reason(void **state) {
   (void)state;
   world *all = world_of(2);
@@ -574,6 +604,7 @@ int main(void) {
       cmocka_unit_test(test_members_are_the_same_everywhere),
       cmocka_unit_test(test_an_accepted_patch_reaches_every_replica),
       cmocka_unit_test(test_a_host_decides_its_own_patches_at_once),
+      cmocka_unit_test(test_a_giant_patch_leaves_no_memory_behind),
       cmocka_unit_test(test_a_patch_that_does_not_apply_is_rejected_with_its_reason),
       cmocka_unit_test(test_the_older_of_two_writes_loses_and_hears_to_whom),
       cmocka_unit_test(test_the_bounds_of_submit_change_nothing),
