@@ -37,6 +37,11 @@ typedef struct msl_leaving {
   ms_share *share;
 } msl_leaving;
 
+/* A path that was assigned to lately; both are retained. */
+typedef struct msl_joined {
+  ms_path *parent, *path;
+} msl_joined;
+enum { MSL_JOINED_LOG = 6, MSL_JOINED = 1 << MSL_JOINED_LOG };
 enum { MSL_READS_LOG = 13, MSL_READS = 1 << MSL_READS_LOG };
 
 typedef struct msl_state {
@@ -65,6 +70,7 @@ typedef struct msl_state {
   int spare_count;          /* metatables to use again */
   unsigned reads_left;      /* until the counts of reads begin anew */
   uint8_t reads[MSL_READS]; /* how often keys were read, by their hash */
+  msl_joined joined[MSL_JOINED];
 } msl_state;
 
 /* Registers all types in this Lua state the first time. May raise. */
@@ -250,6 +256,12 @@ int msl_count_integers(lua_State *L, int index);
 /* A key list where bit i of `indexes` tells whether the i-th integer is an index. */
 ms_status msl_read_keys(lua_State *L, int index, unsigned indexes, ms_path **out,
                         ms_error *error);
+
+/* ms_path_join, which knows what it has made lately: the same path is the same object, and the library
+ * compiles an assignment to it faster. */
+ms_status msl_join_path(msl_state *state, ms_path *parent, const char *key, size_t length,
+                        ms_path **out, ms_error *error);
+void msl_forget_joined(msl_state *state);
 
 enum { MSL_NUMBER_BYTES = 24 }; /* of a 64-bit integer as decimal text, NUL included */
 size_t msl_print_integer(int64_t number, char *buffer);

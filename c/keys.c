@@ -26,6 +26,43 @@ int64_t msl_parse_index(const char *key, size_t length) {
   return number;
 }
 
+static size_t joined_slot(const ms_path *parent, const char *key, size_t length) {
+  uint64_t hash = (uintptr_t)parent ^ length;
+  if (length > 0) {
+    hash ^= (uint64_t)(unsigned char)key[0] << 8 |
+            (uint64_t)(unsigned char)key[length - 1] << 16 |
+            (uint64_t)(unsigned char)key[length / 2] << 24;
+  }
+  return (size_t)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - MSL_JOINED_LOG));
+}
+
+ms_status msl_join_path(msl_state *state, ms_path *parent, const char *key, size_t length,
+                        ms_path **out, ms_error *error) {
+  msl_joined *slot = &state->joined[joined_slot(parent, key, length)];
+  if (slot->parent == parent) {
+    ms_key last = ms_path_key(slot->path, ms_path_count(slot->path) - 1);
+    if (last.length == length && memcmp(last.bytes, key, length) == 0) {
+      *out = ms_path_retain(slot->path);
+      return MS_OK;
+    }
+  }
+  ms_status status = ms_path_join(parent, key, length, out, error);
+  if (status != MS_OK || state->ended) return status;
+  ms_path_release(slot->parent);
+  ms_path_release(slot->path);
+  slot->parent = ms_path_retain(parent);
+  slot->path = ms_path_retain(*out);
+  return MS_OK;
+}
+
+void msl_forget_joined(msl_state *state) {
+  for (size_t i = 0; i < MSL_JOINED; i++) {
+    ms_path_release(state->joined[i].parent);
+    ms_path_release(state->joined[i].path);
+    state->joined[i] = (msl_joined){NULL, NULL};
+  }
+}
+
 typedef struct key_list {
   ms_key keys[MS_DEPTH_MAX];
   char numbers[MS_DEPTH_MAX][MSL_NUMBER_BYTES];

@@ -547,7 +547,8 @@ static int proxy_newindex(lua_State *L) {
   aim(L, self, &write);
   ms_status status = read_operand(L, self, &write, &operand, &error);
   if (status == MS_OK && write.key != NULL) {
-    status = ms_path_join(self->path, write.key, write.length, &path, &error);
+    status = msl_join_path(self->share->state, self->path, write.key, write.length, &path,
+                           &error);
   }
   if (status == MS_OK) {
     status = msl_stamp_now(&operand, self->share->share, &single.wall_ms);

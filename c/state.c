@@ -215,6 +215,7 @@ static int state_gc(lua_State *L) {
   }
   state->runtime = NULL;
   state->ended = true;
+  msl_forget_joined(state);
   msl_log_free(state->log);
   state->log = NULL;
   return 0;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "node.h"
+
 enum { TRIE_BUCKETS_FIRST = 16 };
 
 static size_t key_length(const ms_value *key) {
@@ -15,13 +17,15 @@ static size_t key_length(const ms_value *key) {
 }
 
 static uint32_t child_hash(const msi_path_trie_node *parent, const ms_value *key) {
-  const char *bytes = "";
-  size_t length = 0;
-  ms_status status = ms_value_to_string(key, &bytes, &length);
-  (void)status;
-  MSI_ASSERT(status == MS_OK);
-  uint32_t hash = msi_string_hash(bytes, length);
+  uint32_t hash = msi_string_value_hash(key); /* keys are strings */
   return (hash ^ (parent->hash * UINT32_C(0x9e3779b1))) * UINT32_C(0x85ebca6b);
+}
+
+static bool same_key(const ms_value *a, const ms_value *b) {
+  if (a == b) return true;
+  const msi_string *left = msi_as_string(a), *right = msi_as_string(b);
+  return left->length == right->length &&
+         memcmp(left->bytes, right->bytes, left->length) == 0;
 }
 
 /* ----- the list by age */
@@ -110,7 +114,7 @@ static msi_path_trie_node *table_find(const msi_path_trie *trie,
   if (trie->bucket_count == 0) return NULL;
   for (msi_path_trie_node *node = *bucket_of(trie, hash); node != NULL;
        node = node->chain) {
-    if (node->hash == hash && node->parent == parent && ms_value_equal(node->key, key)) {
+    if (node->hash == hash && node->parent == parent && same_key(node->key, key)) {
       return node;
     }
   }

@@ -97,6 +97,7 @@ static void share_fini(ms_share *share) {
   msi_receipts_fini(&share->receipts);
   ms_receipt_release(share->transacted);
   msi_notices_fini(&share->notices);
+  msi_recent_fini(&share->recent);
   msi_gather_fini(&share->gather);
   ms_value_release(share->config.defaults);
   if (share->dir != NULL) msi_alloc_free(alloc, share->dir, strlen(share->dir) + 1);

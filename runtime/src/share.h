@@ -11,6 +11,7 @@
 #include "draft.h"
 #include "gather.h"
 #include "notice.h"
+#include "recent.h"
 #include "station.h"
 #include "view.h"
 
@@ -103,6 +104,7 @@ struct ms_share {
   ms_receipt *transacted;      /* retained; of the last transaction, NULL: none yet */
   uint64_t draft_changes;      /* of batches, counted: part of the view's number */
   ms_view_watch *watches;
+  msi_recent recent;
   uint64_t breaks; /* of the mailbox, as far as the view took them */
   uint64_t sync_token;
   ms_share_info last; /* what msi_replica_inspect said last; kept after close */

@@ -230,8 +230,17 @@ static bool is_steady(const path_node *node, const msi_op *op, int64_t position,
          (uint64_t)position < ms_value_count(committed) - node->removes;
 }
 
+/* Is there any position that it goes by? */
+static bool has_position(const msi_op *op) {
+  for (uint32_t i = 0; i <= op->path->count; i++) {
+    if (position_in(op, i) >= 0) return true;
+  }
+  return false;
+}
+
 /* Does it go by a position that hangs on what is pending? */
 static bool is_moved(const msi_view *view, const msi_op *op) {
+  if (!has_position(op)) return false;
   const msi_path_trie_node *node = view->paths.root;
   const ms_value *committed = view->committed;
   bool is_replaced = false;

@@ -342,7 +342,12 @@ ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write, ms_upd
 ms_status ms_share_write(ms_share *share, const ms_write *write, ms_receipt **receipt,
                          ms_error *error) {
   ms_update *update = NULL;
-  ms_status status = msi_write_compile(share->runtime->alloc, write, &update, error);
+  ms_status status = msi_recent_build(&share->recent, write, &update);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  if (update == NULL) {
+    status = msi_write_compile(share->runtime->alloc, write, &update, error);
+    if (status == MS_OK) msi_recent_note(&share->recent, write, update);
+  }
   return submit_taken(share, status, update, write->wall_ms, receipt, error);
 }
 
