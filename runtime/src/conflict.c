@@ -275,7 +275,7 @@ static bool op_depends(const msi_path_trie *trie, const ms_update *update,
   if (op->code == MSI_CODE_SET || op->code == MSI_CODE_UNSET) {
     return node->below > base && goes_by_index(update, op);
   }
-  bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+  bool is_beyond = op->code == MSI_CODE_MARK && op->operand != ms_value_bool(false);
   if (op->class_ == MSI_CLASS_GUARD && !is_beyond) return node->exact > base;
   return node->below > base;
 }

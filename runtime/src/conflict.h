@@ -18,7 +18,9 @@
  *   $pull, $pullAll              x                    x                                 x
  *
  *   (1) when the index was at or above the committed length   (2) $pop only; by index as in (1)
- *   (3) as (1): what the writer has pending may come out otherwise than its view shows
+ *   (3) as (1): what the writer has pending may come out otherwise than its view shows. Where it had
+ *   something pending without effect in its view, be it that it failed there or that it is a
+ *   transaction, its own operations move, pull and append like those of others
  *
  * "Moves" is $pop, $push with $position, $slice or $sort, and removing at an index. "Replaced" is
  * $set, $unset, $rename, $currentDate, $min and $max at the array or above it; who replaces is settled

@@ -66,7 +66,12 @@ static msi_position position_of(const msi_op *op) {
 
 /* A mark of a position behind the committed elements. */
 static bool is_beyond(const msi_op *op) {
-  return op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+  return op->code == MSI_CODE_MARK && op->operand != ms_value_bool(false);
+}
+
+/* ... of a writer who had something pending of which nobody knew whether it would have an effect. */
+static bool is_doubtful(const msi_op *op) {
+  return op->code == MSI_CODE_MARK && op->operand == ms_value_null();
 }
 
 static void note_kind(msi_conflicts *conflicts, msi_op_node *node, msi_position kind,
@@ -97,6 +102,7 @@ typedef struct question {
   const msi_conflicts *conflicts;
   const msi_patch *patch;
   const msi_op *op;
+  bool asks_own;  /* the writer's own count, too */
   msi_stamp best; /* the newest that moved what the operation goes by */
 } question;
 
@@ -104,7 +110,8 @@ typedef struct question {
 static void ask(question *self, const msi_stamps *all) {
   for (int i = 0; i < 2; i++) {
     const msi_stamp *one = &all->top[i];
-    if (one->version <= self->patch->base || one->origin == self->patch->origin) continue;
+    if (one->version <= self->patch->base) continue;
+    if (one->origin == self->patch->origin && !self->asks_own) continue;
     if (one->version > self->best.version) self->best = *one;
   }
 }
@@ -139,6 +146,7 @@ static const msi_op_node *ask_above(question *self, bool asks_turns) {
 /* Goes into the array at its path by position. */
 static void ask_mark(question *self) {
   bool beyond = is_beyond(self->op);
+  self->asks_own = is_doubtful(self->op);
   const msi_op_node *node = ask_above(self, beyond);
   if (node == NULL) return;
   ask_kind(self, node, MSI_POSITION_MOVE);

@@ -6,7 +6,9 @@
  * whether the element was committed or one of the writer's own, still pending, whose
  * position hangs on what others append. The host knows neither, so the writer says both.
  * The same holds for every position in an array that the writer itself has moved or
- * replaced without having heard of the host: in the patch, or before it.
+ * replaced without having heard of the host: in the patch, or before it. And where
+ * something pending has no effect in the writer's view, not even the writer knows whether
+ * it will have moved the elements: the mark says that, too.
  */
 #include "builder.h"
 
@@ -24,6 +26,7 @@ typedef struct marker {
   size_t found;
   size_t looks;
   bool counts_only;
+  bool is_doubtful;
 } marker;
 
 /* The value at one more key, NULL where there is none. */
@@ -48,6 +51,12 @@ static bool is_known(const marker *self, const msi_op *op, size_t count) {
          same_keys(self->last, op, count);
 }
 
+/* What the mark says. */
+static const ms_value *mark_operand(const marker *self, bool is_beyond) {
+  if (is_beyond && self->is_doubtful) return ms_value_null();
+  return ms_value_bool(is_beyond);
+}
+
 /* The array at the first `count` keys of the operation's path. */
 static ms_status add(marker *self, const msi_op *op, size_t count, bool is_beyond) {
   bool known = is_known(self, op, count);
@@ -56,7 +65,7 @@ static ms_status add(marker *self, const msi_op *op, size_t count, bool is_beyon
   if (known && !self->counts_only && is_beyond) {
     msi_op *mark = &msi_builder_ops(&self->builder)[self->builder.op_count - 1];
     ms_value_release(mark->operand);
-    mark->operand = ms_value_bool(true);
+    mark->operand = mark_operand(self, true);
   }
   if (known) return MS_OK;
   self->found++;
@@ -65,7 +74,7 @@ static ms_status add(marker *self, const msi_op *op, size_t count, bool is_beyon
   ms_status st = msi_path_from_segments(self->alloc, op->path->segments, count, &path);
   if (st != MS_OK) return st;
   msi_op *mark = msi_builder_add(&self->builder, MSI_CODE_MARK, path);
-  mark->operand = ms_value_bool(is_beyond);
+  mark->operand = mark_operand(self, is_beyond);
   return msi_op_check(self->alloc, mark, NULL);
 }
 
@@ -206,12 +215,13 @@ static ms_status build(marker *self, const ms_update *update, size_t count,
 
 ms_status msi_update_mark(const ms_alloc *alloc, const ms_update *update,
                           const ms_value *committed, const ms_value *before,
-                          const ms_value *after, ms_update **out) {
+                          const ms_value *after, bool is_doubtful, ms_update **out) {
   marker self = {.alloc = msi_alloc_resolve(alloc),
                  .update = update,
                  .committed = committed,
                  .before = before,
                  .after = after,
+                 .is_doubtful = is_doubtful,
                  .counts_only = true};
   ms_status st = mark_ops(&self, update);
   MSI_ASSERT(st == MS_OK); /* counting needs no memory */

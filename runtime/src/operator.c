@@ -355,8 +355,9 @@ static ms_status where_check(const ms_alloc *alloc, msi_op *op, ms_error *error)
 static ms_status mark_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
   (void)alloc;
   if (op->selection != NULL) return fail_positional(op, error);
-  return ms_value_type(op->operand) == MS_BOOL ? MS_OK
-                                               : bad_operand(op, "a boolean", error);
+  ms_type type = ms_value_type(op->operand);
+  return type == MS_BOOL || type == MS_NULL ? MS_OK
+                                            : bad_operand(op, "a boolean or null", error);
 }
 
 /* -------------------------------------------------------------------- table */

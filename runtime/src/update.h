@@ -61,7 +61,8 @@ typedef enum msi_code {
   /* Says of the array at its path that another operation goes into it by position, so that
    * it meets what moves the elements; operand: whether that position may hang on what was
    * pending, be it an own element behind the committed ones or one that an own patch had
-   * moved (see msi_update_mark). Changes nothing. */
+   * moved (see msi_update_mark); null: it does, and something pending had no effect in the
+   * view that may yet come to life. Changes nothing. */
   MSI_CODE_MARK = 20
 } msi_code;
 
@@ -133,11 +134,13 @@ MS_CHECKED ms_status msi_update_remove(const ms_alloc *alloc, const ms_path *pat
  * With a mark for every array that an operation goes into by position (a group before the
  * others), or retained where there is none. `before` is the document that the update was
  * applied to, `after` what came of it, `committed` the writer's document without what is
- * pending (NULL: none). MS_ELIMIT, MS_ENOMEM.
+ * pending (NULL: none). `is_doubtful`: some of what is pending had no effect in `before`, and
+ * may have one at the host. MS_ELIMIT, MS_ENOMEM.
  */
 MS_CHECKED ms_status msi_update_mark(const ms_alloc *alloc, const ms_update *update,
                                      const ms_value *committed, const ms_value *before,
-                                     const ms_value *after, ms_update **out);
+                                     const ms_value *after, bool is_doubtful,
+                                     ms_update **out);
 /* The groups of all updates, in order. MS_ELIMIT (more than MS_PATCH_MAX bytes),
  * MS_ENOMEM. */
 MS_CHECKED ms_status msi_update_concat(const ms_alloc *alloc,

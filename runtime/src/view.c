@@ -203,6 +203,13 @@ static bool update_overlaps(const ms_update *update, const msi_op *op) {
   return false;
 }
 
+static bool has_condition(const ms_update *update) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (update->ops[i].code == MSI_CODE_WHERE) return true;
+  }
+  return false;
+}
+
 /* The position in the array at the first `count` keys that the operation goes by, -1: none. */
 static int64_t position_in(const msi_op *op, uint32_t count) {
   int64_t position = -1;
@@ -270,6 +277,20 @@ static bool is_unsteady(const msi_view *view, const ms_update *update) {
     for (size_t k = view->first; k < view->end && view->dormant_count > 0; k++) {
       const pending *item = &view->items[k];
       if (item->is_dormant && update_overlaps(item->update, op)) return true;
+    }
+  }
+  return false;
+}
+
+/* Does something that is pending touch the same places, without effect in the view? It may have one at
+ * the host. Where a condition is the reason the host knows that without being told. */
+static bool is_doubtful(const msi_view *view, const ms_update *update) {
+  for (size_t k = view->first; k < view->end && view->dormant_count > 0; k++) {
+    const pending *item = &view->items[k];
+    if (!item->is_dormant || (has_condition(item->update) && !item->is_hidden)) continue;
+    for (uint32_t i = 0; i < update->op_count; i++) {
+      const msi_op *op = &update->ops[i];
+      if (op->class_ != MSI_CLASS_GUARD && update_overlaps(item->update, op)) return true;
     }
   }
   return false;
@@ -394,8 +415,8 @@ ms_status msi_view_try(const msi_view *view, const ms_update *update, int64_t wa
     return status;
   }
   if (status == MS_OK) {
-    status =
-        msi_update_mark(view->alloc, update, committed, view->root, after, &made.update);
+    status = msi_update_mark(view->alloc, update, committed, view->root, after,
+                             is_doubtful(view, update), &made.update);
   }
   ms_value_release(after);
   if (status != MS_OK) {

@@ -72,7 +72,7 @@ static inline bool scan_turns(const msi_op *theirs, bool is_conditional,
                               const ms_path *array) {
   if (theirs->class_ == MSI_CLASS_GUARD && theirs->code != MSI_CODE_MARK) return false;
   bool is_beyond =
-      theirs->code == MSI_CODE_MARK && theirs->operand == ms_value_bool(true);
+      theirs->code == MSI_CODE_MARK && theirs->operand != ms_value_bool(false);
   return (is_conditional || theirs->selection != NULL || is_beyond) &&
          msi_path_begins(theirs->path, array);
 }
@@ -87,7 +87,7 @@ static inline bool scan_has_condition(const ms_update *update) {
 /* Is `other` a patch with a condition, the writer's own among them, that may have been without effect
  * in the view? */
 static inline bool scan_turned(const msi_op *op, const ms_update *other) {
-  if (op->code != MSI_CODE_MARK || op->operand != ms_value_bool(true) ||
+  if (op->code != MSI_CODE_MARK || op->operand == ms_value_bool(false) ||
       !scan_has_condition(other)) {
     return false;
   }
@@ -107,6 +107,11 @@ static inline bool scan_meets_new_list(const ms_update *update, const msi_op *op
          op->path->segments[list->count].index >= 0 && !scan_is_marked(update, list);
 }
 
+/* Does it meet what its own writer did, too? */
+static inline bool scan_is_doubtful(const msi_op *op) {
+  return op->code == MSI_CODE_MARK && op->operand == ms_value_null();
+}
+
 /* Does an operation of `update` go by positions that `theirs`, which came in between, may have moved?
  * Whatever the timestamps. */
 static inline bool scan_moved(const ms_update *update, const msi_op *op,
@@ -116,7 +121,7 @@ static inline bool scan_moved(const ms_update *update, const msi_op *op,
   bool they_append = theirs->selection == NULL && scan_appends(theirs);
   if (theirs->class_ == MSI_CLASS_GUARD && theirs->code != MSI_CODE_MARK) return false;
   if (op->code == MSI_CODE_MARK) {
-    bool is_beyond = op->operand == ms_value_bool(true);
+    bool is_beyond = op->operand != ms_value_bool(false);
     if (is_beyond && scan_turns(theirs, false, op->path)) return true;
     return scan_unseats(theirs, op->path) || (same && they_move) ||
            (same && they_append && is_beyond);

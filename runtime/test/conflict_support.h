@@ -133,8 +133,10 @@ static inline const ms_value *json(const char *text) {
   return value;
 }
 
-/* As a writer submits it whose document, committed and in view, is `document`. */
-static inline ms_update *marked(const char *text, const char *document) {
+/* Of a writer whose view is `document`, committed too unless it is in doubt: then something pending has no
+ * effect in it. */
+static inline ms_update *marked_if(const char *text, const char *document,
+                                   bool is_doubtful) {
   const ms_value *source = json(text), *seen = json(document),
                  *filters = json("[{\"x\": 1}]");
   ms_update *update = NULL, *out = NULL;
@@ -142,12 +144,19 @@ static inline ms_update *marked(const char *text, const char *document) {
   ms_update_options_init(&options);
   if (strstr(text, "$[x]") != NULL) options.array_filters = filters;
   assert_int_equal(ms_update_parse(NULL, source, &options, &update, NULL), MS_OK);
-  assert_int_equal(msi_update_mark(NULL, update, seen, seen, seen, &out), MS_OK);
+  assert_int_equal(msi_update_mark(NULL, update, is_doubtful ? NULL : seen, seen, seen,
+                                   is_doubtful, &out),
+                   MS_OK);
   ms_update_release(update);
   ms_value_release(filters);
   ms_value_release(seen);
   ms_value_release(source);
   return out;
+}
+
+/* As a writer submits it whose document, committed and in view, is `document`. */
+static inline ms_update *marked(const char *text, const char *document) {
+  return marked_if(text, document, false);
 }
 
 #define LISTS "{\"l\": [{\"t\": [1, 2]}, {\"t\": [3]}], \"a\": {\"b\": [1]}}"

@@ -227,7 +227,7 @@ static inline void mst_fuzz_same_result(const ms_value *a, const ms_value *b) {
 static inline void mst_fuzz_mark(const ms_update *update, const ms_value *root,
                                  const ms_value *result) {
   ms_update *marked = NULL;
-  ms_status st = msi_update_mark(NULL, update, root, root, result, &marked);
+  ms_status st = msi_update_mark(NULL, update, root, root, result, false, &marked);
   MUST(st == MS_OK || st == MS_ELIMIT);
   if (st != MS_OK) return;
   ms_update *decoded = NULL;

@@ -214,7 +214,8 @@ static ms_update *random_edit(model *m) {
       "{\"$set\": {\"e.0\": 1}}",
       "{\"$push\": {\"e\": 1}}",
   };
-  return marked(texts[sim_random_below(&m->random, sizeof texts / sizeof *texts)], LISTS);
+  const char *text = texts[sim_random_below(&m->random, sizeof texts / sizeof *texts)];
+  return marked_if(text, LISTS, sim_random_chance(&m->random, 200000));
 }
 
 static ms_update *random_update(model *m) {
@@ -245,7 +246,8 @@ static const msi_entry *scan_positions(const model *m, const msi_patch *patch,
   const msi_entry *newest = NULL;
   for (size_t i = (size_t)patch->base; i < m->count; i++) {
     const msi_entry *entry = &m->entries[i];
-    if (entry->kind != MSI_ENTRY_PATCH || entry->patch.origin == patch->origin) continue;
+    if (entry->kind != MSI_ENTRY_PATCH) continue;
+    if (entry->patch.origin == patch->origin && !scan_is_doubtful(op)) continue;
     for (uint32_t k = 0; k < m->updates[i]->op_count; k++) {
       if (scan_moved(patch->update, op, &m->updates[i]->ops[k])) newest = entry;
     }
@@ -288,7 +290,7 @@ static bool scan_depends(const model *m, const msi_patch *patch, const msi_op *o
           !scan_goes_by_index(patch->update, op)) {
         continue;
       }
-      bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+      bool is_beyond = op->code == MSI_CODE_MARK && op->operand != ms_value_bool(false);
       if (at_or_above && !equal && op->class_ == MSI_CLASS_GUARD && !is_beyond) continue;
       return true;
     }

@@ -104,6 +104,40 @@ static void test_positional_operations_meet_edits_of_inner_arrays(void **state) 
   assert_false(moved("{\"$pop\": {\"l\": 1}}", "{\"$inc\": {\"l.$[].n\": 1}}"));
 }
 
+static void test_in_doubt_a_position_meets_what_its_own_writer_did(void **state) {
+  (void)state;
+  static const char *const moves[] = {
+      "{\"$push\": {\"l\": 1}}",
+      "{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 0}}}",
+      "{\"$pop\": {\"l\": 1}}",
+      "{\"$pull\": {\"l\": 1}}",
+      "{\"$set\": {\"l\": []}}",
+      "{\"$set\": {\"l.2\": 1}}",
+      "{\"$push\": {\"l.$[].t\": 1}}"};
+  const char *edit = "{\"$set\": {\"l.0.n\": 1}}";
+  for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+    msi_conflicts *conflicts = conflicts_of();
+    note(conflicts, accepted(1, 10, 0, 100, marked(moves[i], LISTS)));
+    assert_int_equal(status_of(conflicts, 10, 0, 200, marked(edit, LISTS)), MS_OK);
+    assert_int_equal(status_of(conflicts, 10, 0, 200, marked_if(edit, LISTS, true)),
+                     MS_ECONFLICT);
+    assert_int_equal(status_of(conflicts, 10, 1, 200, marked_if(edit, LISTS, true)),
+                     MS_OK);
+    msi_conflicts_free(conflicts);
+  }
+}
+
+static void test_in_doubt_other_places_are_left_alone(void **state) {
+  (void)state;
+  msi_conflicts *conflicts = conflicts_of();
+  note(conflicts, accepted(1, 10, 0, 100, marked("{\"$push\": {\"a.b\": 1}}", LISTS)));
+  note(conflicts, accepted(2, 10, 0, 101, marked("{\"$set\": {\"l.0.n\": 1}}", LISTS)));
+  assert_int_equal(status_of(conflicts, 10, 0, 200,
+                             marked_if("{\"$set\": {\"l.0.n\": 2}}", LISTS, true)),
+                   MS_OK);
+  msi_conflicts_free(conflicts);
+}
+
 /* A patch with a condition, marked by a writer whose document is LISTS. */
 static ms_update *conditional(const char *text) {
   const ms_value *document = json("{}"), *where = json("{\"a\": {\"$exists\": true}}");
@@ -272,6 +306,8 @@ static void test_what_was_evicted_is_told_by_snapshots(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_in_doubt_a_position_meets_what_its_own_writer_did),
+      cmocka_unit_test(test_in_doubt_other_places_are_left_alone),
       cmocka_unit_test(test_what_moves_positions_meets_writes_to_an_index),
       cmocka_unit_test(test_what_moves_positions_meets_its_like_but_pulls_commute),
       cmocka_unit_test(test_replacing_an_array_meets_what_goes_by_position),

@@ -28,7 +28,8 @@ static ms_update *mark(ms_update *update, const char *committed_text,
   ms_error error;
   if (ms_update_apply(update, before, 1, &after, &error) != MS_OK)
     fail_msg("%s", error.message);
-  assert_int_equal(msi_update_mark(NULL, update, committed, before, after, &out), MS_OK);
+  assert_int_equal(msi_update_mark(NULL, update, committed, before, after, false, &out),
+                   MS_OK);
   ms_update_release(update);
   ms_value_release(committed);
   ms_value_release(before);
@@ -137,6 +138,26 @@ static void test_batch_that_moves_elements_is_not_sure_of_later_positions(void *
   assert_marks("{\"$pop\": {\"l\": 1}}", "");
 }
 
+static void test_doubt_shows_where_a_position_is_not_sure(void **state) {
+  (void)state;
+  ms_update *update = mst_update("{\"$inc\": {\"l.1\": 1, \"m.2\": 1}}"), *out = NULL,
+            *copy = NULL;
+  const ms_value *committed = mst_json("{\"l\": [1], \"m\": [1, 2, 3]}"),
+                 *view = mst_json("{\"l\": [1, 2], \"m\": [1, 2, 3]}");
+  ms_error error;
+  assert_int_equal(msi_update_mark(NULL, update, committed, view, view, true, &out),
+                   MS_OK);
+  assert_int_equal(msi_update_decode(NULL, out->wire, out->wire_bytes, &copy, &error),
+                   MS_OK);
+  assert_ptr_equal(copy->ops[0].operand, ms_value_null());
+  assert_ptr_equal(copy->ops[1].operand, ms_value_bool(false));
+  ms_value_release(view);
+  ms_value_release(committed);
+  ms_update_release(copy);
+  ms_update_release(out);
+  ms_update_release(update);
+}
+
 static void test_marked_update_does_the_same_and_survives_the_wire(void **state) {
   (void)state;
   ms_update *update =
@@ -167,8 +188,8 @@ static void test_update_without_positions_is_the_same_one(void **state) {
   (void)state;
   ms_update *update = mst_update("{\"$set\": {\"p.7\": 1}}"), *out = NULL;
   const ms_value *document = mst_json(DOCUMENT);
-  assert_int_equal(msi_update_mark(NULL, update, document, document, document, &out),
-                   MS_OK);
+  assert_int_equal(
+      msi_update_mark(NULL, update, document, document, document, false, &out), MS_OK);
   assert_ptr_equal(out, update);
   ms_update_release(out);
   ms_update_release(update);
@@ -199,7 +220,8 @@ static void test_want_of_memory_leaves_nothing_behind(void **state) {
     ms_update *out = NULL;
     failing_alloc_init(&memory);
     failing_alloc_fail_at(&memory, n);
-    status = msi_update_mark(&memory.alloc, update, document, document, document, &out);
+    status =
+        msi_update_mark(&memory.alloc, update, document, document, document, false, &out);
     if (status == MS_OK) ms_update_release(out);
     assert_true(status == MS_OK || status == MS_ENOMEM);
     assert_true(n < 1000);
@@ -211,6 +233,7 @@ static void test_want_of_memory_leaves_nothing_behind(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_doubt_shows_where_a_position_is_not_sure),
       cmocka_unit_test(test_indexes_of_arrays_are_marked_and_keys_are_not),
       cmocka_unit_test(test_a_pop_meets_a_list_that_its_writer_may_have_pending),
       cmocka_unit_test(test_positions_beyond_the_committed_end_are_told),

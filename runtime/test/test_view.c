@@ -377,6 +377,48 @@ static void test_positions_on_top_of_a_dormant_patch_are_told(void **state) {
   assert_false(is_unsure("{\"$set\": {\"k\": 1}}", "{\"m\": 7}", edit));
 }
 
+/* What the mark of an edit says that is written on top of a pending patch. */
+static const ms_value *mark_on_top(fixture *f, const char *text) {
+  msi_view_trial trial;
+  ms_update *update = parse(text);
+  assert_int_equal(msi_view_try(f->view, update, 5, &trial, NULL), MS_OK);
+  const ms_value *operand = trial.update->ops[0].operand; /* a boolean or null */
+  assert_int_equal(trial.update->ops[0].code, MSI_CODE_MARK);
+  msi_view_trial_fini(&trial);
+  ms_update_release(update);
+  return operand;
+}
+
+static void test_positions_on_top_of_what_may_come_to_life_are_in_doubt(void **state) {
+  (void)state;
+  static const char edit[] = "{\"$inc\": {\"l.1.n\": 1}}";
+  static const char batch[] = "[{\"$inc\": {\"g\": 1}}, "
+                              "{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 0}}}]";
+  fixture f;
+  setup(&f, "{\"g\": 1, \"l\": [{\"n\": 1}, {\"n\": 2}], \"m\": [1, 2]}");
+  assert_true(write_own(&f, parse(batch)));
+  assert_ptr_equal(mark_on_top(&f, edit), ms_value_bool(false));
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"g\": \"text\"}}")));
+  assert_ptr_equal(mark_on_top(&f, edit), ms_value_null());
+  assert_ptr_equal(mark_on_top(&f, "{\"$set\": {\"m.0\": 1}}"), ms_value_bool(false));
+  assert_true(write_foreign(&f, parse("{\"$set\": {\"g\": 0}}")));
+  assert_ptr_equal(mark_on_top(&f, edit), ms_value_bool(false));
+  decide(&f, true);
+  teardown(&f);
+}
+
+static void test_conditions_alone_leave_no_doubt(void **state) {
+  (void)state;
+  fixture f;
+  setup(&f, "{\"g\": 1, \"l\": [{\"n\": 1}, {\"n\": 2}]}");
+  assert_true(write_own(
+      &f, conditional("{\"$push\": {\"l\": {\"$each\": [1], \"$position\": 0}}}",
+                      "{\"g\": 2}")));
+  assert_ptr_equal(mark_on_top(&f, "{\"$inc\": {\"l.1.n\": 1}}"), ms_value_bool(true));
+  decide(&f, false);
+  teardown(&f);
+}
+
 static void test_dormant_patch_marks_the_lists_that_it_would_begin(void **state) {
   (void)state;
   fixture f;
@@ -611,6 +653,8 @@ int main(void) {
       cmocka_unit_test(test_foreign_write_may_turn_a_pending_condition),
       cmocka_unit_test(test_positions_on_top_of_pending_moves_are_told),
       cmocka_unit_test(test_positions_on_top_of_a_dormant_patch_are_told),
+      cmocka_unit_test(test_positions_on_top_of_what_may_come_to_life_are_in_doubt),
+      cmocka_unit_test(test_conditions_alone_leave_no_doubt),
       cmocka_unit_test(test_dormant_patch_marks_the_lists_that_it_would_begin),
       cmocka_unit_test(test_own_accepted_patch_leaves_the_view_alone),
       cmocka_unit_test(test_rejection_rolls_back_what_was_built_on_it_too),

@@ -64,6 +64,7 @@ typedef enum sim_bug {
   SIM_BUG_ACCEPT_NEVER,       /* a dialled link is never accepted */
   SIM_BUG_MARKS_NONE,         /* writers do not say where they go in by position */
   SIM_BUG_MARKS_BELOW,        /* ... and call every position committed */
+  SIM_BUG_MARKS_SURE,         /* ... and do not say that something pending is in doubt */
   SIM_BUG_MOVES_COMMUTE,      /* what moves elements is refused by nothing */
   SIM_BUG_PULLS_FIGHT,        /* $pull is refused because of another $pull */
   SIM_BUG_SNAPSHOT_POSITIONS, /* snapshots do not say who moved what */
@@ -220,6 +221,7 @@ typedef struct sim_weather {
   unsigned keys;              /* how many places the owners write to */
   bool replaces;              /* also whole documents */
   uint32_t language;          /* chance that a write uses all of the update language */
+  uint32_t doubtful;          /* ... that it hangs on what others do to one place */
   size_t index_nodes;         /* of the conflict index; 0: as many as there are */
   uint64_t host_timeout_ns;
 } sim_weather;
@@ -349,7 +351,6 @@ typedef struct sim_receipt {
   sim_group *group;
   ms_update *asked;  /* retained; as the program made it */
   int64_t *sights;   /* ids of elements, one for each operation of `asked` */
-  bool is_unclear;   /* see sim_check_stuck */
   ms_update *update; /* retained; as it was submitted */
   int64_t wall_ms;
   ms_receipt_state state;
@@ -442,8 +443,7 @@ struct sim_world {
   uint32_t strikes_left[SIM_SITE_COUNT]; /* of the plan */
   unsigned writes_left;
   uint64_t writes, markers, elements; /* made so far */
-  bool
-      lists_unclear; /* an unclear patch has hit another element: what follows says little */
+  uint64_t writer;                    /* of the write under way: which process */
   sim_proc *procs[SIM_PROCS_MAX];
   int proc_count;
   sim_conn **conns;
@@ -586,6 +586,8 @@ const ms_value *sim_list_find(const ms_value *document, unsigned list);
 int64_t sim_list_id(const ms_value *list, int64_t index);
 /* A random update of one list, which goes by what `document` shows. */
 ms_update *sim_list_update(sim_world *sim, const ms_value *document);
+/* A new element before all others. */
+ms_update *sim_list_front(sim_world *sim);
 
 /* ----- sim_sight.c */
 /* Notes in the receipt what the writer sees; before the patch is submitted. */
@@ -629,9 +631,6 @@ void sim_check_sent(sim_proc *proc, const uint8_t *data, size_t bytes);
 void sim_check_proc(sim_proc *proc);
 /* The view against committed and pending, computed again. */
 void sim_check_view(sim_proc *proc);
-/* Does something pending not apply to the view, though its condition holds? If it then applies to the
- * host's document, nobody knew, and what its writer wrote behind it may go by other positions. */
-bool sim_check_stuck(const sim_proc *proc);
 /* Everything has settled? NULL, or what is missing. */
 const char *sim_check_quiet(sim_world *sim, char *buffer, size_t bytes);
 void sim_check_end(sim_world *sim);

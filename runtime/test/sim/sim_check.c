@@ -85,7 +85,7 @@ static bool hangs_on(const ms_update *update, const msi_op *op,
         !scan_goes_by_index(update, op)) {
       continue;
     }
-    bool is_beyond = op->code == MSI_CODE_MARK && op->operand == ms_value_bool(true);
+    bool is_beyond = op->code == MSI_CODE_MARK && op->operand != ms_value_bool(false);
     if (above && !equal && op->class_ == MSI_CLASS_GUARD && !is_beyond) continue;
     return true;
   }
@@ -104,7 +104,8 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
     for (uint64_t v = patch->base + 1; v < version; v++) {
       const sim_version *other = &group->versions[v - 1];
       const msi_patch *theirs = &other->entry.patch;
-      if (other->entry.kind == MSI_ENTRY_PATCH && theirs->origin != patch->origin &&
+      bool counts = theirs->origin != patch->origin || scan_is_doubtful(op);
+      if (other->entry.kind == MSI_ENTRY_PATCH && counts &&
           loses_to_update(patch, update, op, same, theirs, other->update)) {
         return v;
       }
@@ -450,37 +451,26 @@ void sim_check_proc(sim_proc *proc) {
   }
 }
 
-/* The committed document with everything pending, retained; `stuck` counts what does not apply. */
-static const ms_value *replay(const sim_proc *proc, size_t *stuck) {
+/* The committed document with everything pending that applies, retained. */
+static const ms_value *replay(const sim_proc *proc) {
   const ms_value *root =
       ms_value_retain(sim_check_root(proc->view_group, msi_view_version(proc->view)));
-  *stuck = 0;
   for (size_t i = proc->settled_count; root != NULL && i < proc->receipt_count; i++) {
     const ms_value *next = NULL;
     const sim_receipt *receipt = &proc->receipts[i];
-    ms_status status =
-        ms_update_apply(receipt->update, root, receipt->wall_ms, &next, NULL);
-    if (status != MS_OK && status != MS_ECONDITION) ++*stuck;
-    if (status != MS_OK) continue;
+    if (ms_update_apply(receipt->update, root, receipt->wall_ms, &next, NULL) != MS_OK)
+      continue;
     ms_value_release(root);
     root = next;
   }
   return root;
 }
 
-bool sim_check_stuck(const sim_proc *proc) {
-  size_t stuck = 0;
-  if (proc->view_group == NULL || proc->settled_count == proc->receipt_count)
-    return false;
-  ms_value_release(replay(proc, &stuck));
-  return stuck > 0;
-}
-
 void sim_check_view(sim_proc *proc) {
   sim_world *sim = proc->sim;
   if (sim->report->failed || proc->view_group == NULL) return;
-  size_t pending = proc->receipt_count - proc->settled_count, stuck = 0;
-  const ms_value *root = replay(proc, &stuck);
+  size_t pending = proc->receipt_count - proc->settled_count;
+  const ms_value *root = replay(proc);
   if (pending != msi_view_pending(proc->view)) {
     sim_fail(sim, "peer %d: the view holds %zu pending patches, not %zu", proc->index,
              msi_view_pending(proc->view), pending);

@@ -161,10 +161,13 @@ static bool leaves_out(const sim_world *sim, const msi_op *op, bool is_dormant) 
 
 static void copy_op(const sim_world *sim, msi_builder *builder, const msi_op *from) {
   bool is_below = from->code == MSI_CODE_MARK && sim->options.bug == SIM_BUG_MARKS_BELOW;
+  bool is_sure = from->code == MSI_CODE_MARK && from->operand == ms_value_null() &&
+                 sim->options.bug == SIM_BUG_MARKS_SURE;
   msi_op *op = msi_builder_add(builder, from->code, ms_path_retain(from->path));
   op->class_ = from->class_;
   op->selection = msi_selection_retain(from->selection);
-  op->operand = is_below ? ms_value_bool(false) : ms_value_retain(from->operand);
+  op->operand =
+      is_below || is_sure ? ms_value_bool(is_sure) : ms_value_retain(from->operand);
   op->query = ms_query_retain(from->query);
   op->target = ms_path_retain(from->target);
 }
@@ -173,8 +176,8 @@ ms_update *sim_fault_update(const sim_world *sim, ms_update *update, bool is_dor
   sim_bug bug = sim->options.bug;
   ms_update *changed = NULL;
   ms_error error = {MS_OK, ""};
-  if (bug != SIM_BUG_MARKS_NONE && bug != SIM_BUG_MARKS_BELOW &&
-      bug != SIM_BUG_CONDITION_VIEW) {
+  if (bug != SIM_BUG_MARKS_NONE && bug != SIM_BUG_MARKS_SURE &&
+      bug != SIM_BUG_MARKS_BELOW && bug != SIM_BUG_CONDITION_VIEW) {
     return ms_update_retain(update);
   }
   msi_builder builder;

@@ -262,6 +262,14 @@ static ms_update *replacing(const subject *self) {
   return sim_program_parse(sim, text, NULL);
 }
 
+ms_update *sim_list_front(sim_world *sim) {
+  char element[ELEMENT_BYTES], text[256];
+  snprintf(text, sizeof text,
+           "{\"$push\": {\"q.%u\": {\"$each\": [%s], \"$position\": 0}}}",
+           sim_program_key(sim) % SIM_LISTS, new_element(sim, element));
+  return sim_program_parse(sim, text, NULL);
+}
+
 ms_update *sim_list_update(sim_world *sim, const ms_value *document) {
   subject self = {.sim = sim};
   self.list = sim_program_key(sim) % SIM_LISTS;

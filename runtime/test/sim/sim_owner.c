@@ -201,7 +201,6 @@ static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
   uint64_t number = 0;
   bool is_dormant = trial->is_dormant;
   if (sim->options.bug == SIM_BUG_DORMANT_SHOWN) trial->is_dormant = false;
-  bool is_unclear = sim_check_stuck(proc);
   proc->receipts = sim_grow(proc->receipts, &proc->receipt_capacity, proc->receipt_count,
                             sizeof *proc->receipts);
   /* Noted before: a host decides inside the call. */
@@ -209,7 +208,6 @@ static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
   *receipt = (sim_receipt){.number = proc->receipt_count,
                            .base = msi_view_version(proc->view),
                            .group = proc->group,
-                           .is_unclear = is_unclear,
                            .asked = ms_update_retain(asked),
                            .update = ms_update_retain(trial->update),
                            .wall_ms = wall_ms,
@@ -273,6 +271,7 @@ enum { MARKERS_EACH = 8, ELEMENTS_EACH = 16 };
 static void write_one(sim_proc *proc, const sim_decision *made) {
   sim_world *sim = proc->sim;
   sim_dice(sim, SIM_DICE_WRITE, made->proc, made->a, made->b);
+  sim->writer = made->proc;
   sim->markers = made->ns * MARKERS_EACH;
   sim->elements = made->ns * ELEMENTS_EACH;
   sim_decided(sim, made);

@@ -5,6 +5,7 @@
  *   k<i>      scalars at the top           o.k<i>    values, objects {x, y} now and then, o as a whole
  *   n.c<i>    counters, only $inc          l.<i>     lists of numbers
  *   q.<i>     lists of objects: sim_list.c f.*       places that only commute: sim_fold.c
+ *   g         a number or a text: whoever counts there while it is a text writes without effect
  *
  * A part of the writes uses all of the update language: every operator, batches, and conditions that
  * hold or do not hold in the document that the writer sees.
@@ -284,6 +285,7 @@ static ms_update *rich_part(sim_world *sim, const ms_value *view) {
 }
 
 /* Each part of a batch goes by what those before it have made. */
+/* Each part of a batch goes by what those before have made. */
 static ms_update *rich_update(sim_world *sim, const ms_value *view) {
   ms_update *parts[4] = {NULL}, *update = NULL;
   const ms_value *draft = ms_value_retain(view);
@@ -310,7 +312,29 @@ static ms_update *rich_update(sim_world *sim, const ms_value *view) {
   return update;
 }
 
+/* Something is done to a list if "g" is a number when its turn comes, which its writer cannot know; and
+ * something else on top of that. The first process only makes it a number and a text. */
+static ms_update *doubtful(sim_world *sim, const ms_value *view) {
+  uint64_t kind = sim_random_below(&sim->random, 10);
+  if (sim->writer == 0) {
+    return sim_program_parse(
+        sim, kind < 5 ? "{\"$set\": {\"g\": 0}}" : "{\"$set\": {\"g\": \"-\"}}", NULL);
+  }
+  if (kind < 6) return sim_list_update(sim, view);
+  ms_update *parts[2] = {sim_program_parse(sim, "{\"$inc\": {\"g\": 1}}", NULL),
+                         kind < 8 ? sim_list_front(sim) : sim_list_update(sim, view)};
+  ms_update *update = NULL;
+  if (!sim->report->failed &&
+      msi_update_concat(&sim->alloc, (const ms_update *const *)parts, 2, &update) !=
+          MS_OK) {
+    abort();
+  }
+  for (size_t i = 0; i < 2; i++) ms_update_release(parts[i]);
+  return update;
+}
+
 ms_update *sim_program_update(sim_world *sim, const ms_value *view) {
+  if (sim_chance(sim, sim->weather.doubtful)) return doubtful(sim, view);
   if (sim->weather.index_nodes > 0 && sim_chance(sim, 100000)) return flood(sim);
   if (sim_chance(sim, sim->weather.language)) return rich_update(sim, view);
   return plain_update(sim);

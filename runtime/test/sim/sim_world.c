@@ -350,6 +350,17 @@ static void weather_of_hangs(sim_weather *w) {
   w->host_timeout_ns = 1000 * SIM_MS;
 }
 
+/* Much is written on top of what may or may not come to life. */
+static void weather_of_doubt(sim_weather *w) {
+  w->doubtful = 950000;
+  w->keys = 2;
+  w->link_delay_ns = 30 * SIM_MS;
+  w->poll_delay_ns = 5 * SIM_MS;
+  w->procs = 2;
+  w->births = 1;
+  w->writes = 120;
+}
+
 static void weather_make(sim_world *sim) {
   sim_weather *w = &sim->weather;
   sim_random *random = &sim->random;
@@ -379,6 +390,7 @@ static void weather_make(sim_world *sim) {
   w->keys = (unsigned)sim_random_between(random, 1, 6);
   w->replaces = sim_chance(sim, 200000);
   w->language = (uint32_t)PICK(sim, 0, 200000, 500000, 900000);
+  if (sim_chance(sim, 100000)) weather_of_doubt(w);
   w->index_nodes = sim_chance(sim, 100000) ? MSI_CONFLICT_NODES_LEAST : 0;
   w->host_timeout_ns = PICK(sim, 1000 * SIM_MS, 2000 * SIM_MS);
   if (sim_chance(sim, 180000)) weather_of_hangs(w);
@@ -512,6 +524,7 @@ const char *sim_bug_name(sim_bug bug) {
       [SIM_BUG_ACCEPT_NEVER] = "accept-never",
       [SIM_BUG_MARKS_NONE] = "marks-none",
       [SIM_BUG_MARKS_BELOW] = "marks-below",
+      [SIM_BUG_MARKS_SURE] = "marks-sure",
       [SIM_BUG_MOVES_COMMUTE] = "moves-commute",
       [SIM_BUG_PULLS_FIGHT] = "pulls-fight",
       [SIM_BUG_SNAPSHOT_POSITIONS] = "snapshot-positions",
