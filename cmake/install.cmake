@@ -1,4 +1,4 @@
-# What `make install` puts where, and the mirror of it in the build tree.
+# What `make install` puts where.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/memshare)
@@ -9,30 +9,31 @@ file(RELATIVE_PATH MEMSHARE_PC_PREFIX /${pkgconfig_dir} /)
 string(REGEX REPLACE "/$" "" MEMSHARE_PC_PREFIX "${MEMSHARE_PC_PREFIX}")
 configure_file(memshare.pc.in memshare.pc @ONLY)
 configure_package_config_file(cmake/memshareConfig.cmake.in memshareConfig.cmake
-  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+  INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(memshareConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 
-install(TARGETS memshare_shared memshare_static
+set(libraries memshare_shared memshare_static)
+if(TARGET memshare_lua)
+  list(APPEND libraries memshare_lua)
+endif()
+install(TARGETS ${libraries} EXPORT memshareTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES runtime/include/memshare.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT memshareTargets NAMESPACE memshare:: DESTINATION ${package_dir})
+install(FILES runtime/include/memshare.h runtime/include/memshare.hpp
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/memshare.pc DESTINATION ${pkgconfig_dir})
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/memshareConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/memshareConfigVersion.cmake DESTINATION ${package_dir})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 if(TARGET memshare_core)
-  set_target_properties(memshare_core PROPERTIES
-    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${MEMSHARE_LUA_LIBRARIES}/memshare)
-  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/${MEMSHARE_LUA_MODULES} ${CMAKE_BINARY_DIR}/bin)
-  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/lua/memshare
-    ${CMAKE_BINARY_DIR}/${MEMSHARE_LUA_MODULES}/memshare SYMBOLIC)
-  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/bin/memshare ${CMAKE_BINARY_DIR}/bin/memshare
-    SYMBOLIC)
   install(TARGETS memshare_core LIBRARY DESTINATION ${MEMSHARE_LUA_LIBRARIES}/memshare)
   install(DIRECTORY lua/memshare DESTINATION ${MEMSHARE_LUA_MODULES} FILES_MATCHING PATTERN "*.lua")
   install(FILES c/memshare_lua.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   install(PROGRAMS bin/memshare DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
-if(TARGET memshare_lua)
-  install(TARGETS memshare_lua ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES docs/man/memshare.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES completions/memshare
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 endif()
