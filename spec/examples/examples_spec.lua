@@ -210,6 +210,21 @@ describe("the example", function()
     assert.equal(50, counted)
   end)
 
+  it("bank.lua keeps its money while one of three tellers is killed", function()
+    local stage <close> = example.stage()
+    local first = stage:start(nil, "run", "examples/bank.lua", "100000")
+    local others = {}
+    for i = 1, 2 do others[i] = stage:start(nil, "run", "examples/bank.lua", "400") end
+    example.wait_end(others[1])
+    first:kill "SIGKILL"
+    local out = example.wait_end(others[2])
+    for _, text in ipairs { others[1].out, out } do
+      local done, declined = text:match "(%d+) transfers done, (%d+) declined"
+      assert.equal(400, done + declined)
+      assert.matches("in all: 400\n$", text)
+    end
+  end)
+
   it("frameloop shares its table between C++, its script and another process", function()
     local stage <close> = example.stage()
     local program = example.build .. "/examples/frameloop"
