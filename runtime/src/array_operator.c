@@ -51,7 +51,7 @@ ms_type msi_target_array_type(const msi_target *target) {
 static ms_status distinct(const ms_alloc *alloc, const ms_value *list,
                           const ms_value **out) {
   msi_value_set *set;
-  ms_status st = msi_value_set_new(alloc, list, &set);
+  ms_status st = msi_value_set_new(alloc, list, &MSI_METER_ENDLESS, &set);
   if (st != MS_OK) return st;
   size_t count = ms_value_count(list);
   if (set->count == count) {
@@ -94,12 +94,19 @@ ms_status msi_add_to_set_compile(const ms_alloc *alloc, const ms_value *given, m
   return st;
 }
 
+static ms_status fail_set(const msi_op *op, ms_status st, ms_error *error) {
+  char text[MSI_PRINT_BYTES];
+  if (st != MS_ELIMIT) return msi_fail(error, st, "%s", ms_status_text(st));
+  return msi_fail(error, st, "%s: \"%s\" has too many values: more than %d steps",
+                  msi_op_name(op), msi_op_print(op, text, sizeof text), MS_STEPS_MAX);
+}
+
 ms_status msi_add_to_set_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
   if (ms_value_type(op->operand) != MS_ARRAY) {
     return msi_op_bad_operand(op, op->operand, "an array of elements", error);
   }
   ms_status st = msi_query_new_set(alloc, op->operand, &op->query);
-  if (st != MS_OK) return msi_fail(error, st, "%s", ms_status_text(st));
+  if (st != MS_OK) return fail_set(op, st, error);
   if (msi_query_set(op->query)->count == ms_value_count(op->operand)) return MS_OK;
   return msi_fail(error, MS_EARGUMENT, "$addToSet: the elements are not different");
 }
@@ -221,7 +228,7 @@ ms_status msi_pull_all_check(const ms_alloc *alloc, msi_op *op, ms_error *error)
     return msi_op_bad_operand(op, op->operand, "an array of values", error);
   }
   ms_status st = msi_query_new_set(alloc, op->operand, &op->query);
-  return st == MS_OK ? st : msi_fail(error, st, "%s", ms_status_text(st));
+  return st == MS_OK ? st : fail_set(op, st, error);
 }
 
 ms_status msi_pull_apply(const msi_target *target, msi_outcome *out, ms_error *error) {

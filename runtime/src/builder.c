@@ -24,6 +24,7 @@ static size_t head_bytes(size_t op_count) {
 ms_status msi_builder_init(msi_builder *self, const ms_alloc *alloc, size_t op_max,
                            uint64_t wire_bytes, ms_error *error) {
   memset(self, 0, sizeof *self);
+  self->meter = MSI_METER_FULL;
   msi_buffer_init(&self->block, msi_alloc_resolve(alloc));
   /* An operation takes more than two bytes on the wire, and is at most two of these. */
   if (op_max > MS_PATCH_MAX) return msi_builder_fail_bytes(error);
@@ -240,6 +241,42 @@ static bool is_on_wire(const msi_op *op) {
   return !msi_operator_by_code(op->code)->is_local;
 }
 
+/* ---------------------------------------------------------------- steps */
+
+/* The filter of a key counts once where operations with it stand together. */
+static bool is_new_filter(const msi_op *before, const msi_op *op, uint32_t at) {
+  const msi_selection *selection = op->selection;
+  if (selection->selectors[at].filter == NULL) return false;
+  return before == NULL || before->selection == NULL || before->group != op->group ||
+         at >= before->selection->count ||
+         before->selection->selectors[at].filter != selection->selectors[at].filter;
+}
+
+/* By what is on the wire alone, so that everybody counts the same. */
+ms_status msi_builder_charge(msi_builder *self, size_t index, ms_error *error) {
+  const msi_op *ops = msi_builder_ops(self), *op = &ops[index], *before = NULL;
+  while (before == NULL && index > 0) {
+    if (is_on_wire(&ops[--index])) before = &ops[index];
+  }
+  uint64_t steps = op->query == NULL ? 0 : op->query->steps;
+  for (uint32_t i = 0; op->selection != NULL && i < op->selection->count; i++) {
+    if (is_new_filter(before, op, i)) steps += op->selection->selectors[i].filter->steps;
+  }
+  if (steps == 0 || msi_meter_take(&self->meter, steps)) return MS_OK;
+  return msi_fail(error, MS_ELIMIT, "the queries of the update take more than %d steps",
+                  MS_STEPS_MAX);
+}
+
+ms_status msi_builder_charge_all(msi_builder *self, ms_error *error) {
+  ms_status st = MS_OK;
+  for (size_t i = 0; i < self->op_count && st == MS_OK; i++) {
+    if (is_on_wire(&msi_builder_ops(self)[i])) st = msi_builder_charge(self, i, error);
+  }
+  return st;
+}
+
+/* ------------------------------------------------------------------ packing */
+
 static ms_status pack_op(msi_buffer *out, const msi_op *op) {
   ms_status st = msi_pack_array(out, op->selection == NULL ? 3 : 4);
   if (st == MS_OK) st = msi_pack_int(out, op->code);
@@ -304,7 +341,9 @@ ms_status msi_builder_finish(msi_builder *self, ms_update **out, ms_error *error
     bytes += ms_value_bytes(msi_builder_ops(self)[i].operand);
   }
   if (bytes > MS_PATCH_MAX) return msi_builder_fail_bytes(error);
-  ms_status st = builder_pack(self);
+  ms_status st = msi_builder_charge_all(self, error);
+  if (st != MS_OK) return st;
+  st = builder_pack(self);
   if (st != MS_OK) return msi_builder_fail(error, st);
   if (msi_builder_wire_bytes(self) > MS_PATCH_MAX) return msi_builder_fail_bytes(error);
   *out = msi_builder_take(self);

@@ -22,6 +22,7 @@ typedef struct msi_builder {
   size_t op_count; /* begun: each may be half filled */
   uint32_t group_count;
   size_t group_at; /* the first operation of the group under way */
+  msi_meter meter; /* what compiling its queries may take together */
 } msi_builder;
 
 /* Fills *error with the status' own text and returns it. */
@@ -46,6 +47,10 @@ msi_op *msi_builder_add(msi_builder *self, msi_code code, ms_path *path);
  * target of a $rename. given: NULL where the row ignores it. */
 MS_CHECKED ms_status msi_builder_compile(msi_builder *self, msi_op *op,
                                          const ms_value *given, ms_error *error);
+/* Takes the steps that compiling the queries of an operation, or of all of them, took: those
+ * before it stand in the order of the wire. MS_ELIMIT. */
+MS_CHECKED ms_status msi_builder_charge(msi_builder *self, size_t index, ms_error *error);
+MS_CHECKED ms_status msi_builder_charge_all(msi_builder *self, ms_error *error);
 /* Adds the operation for the target of a $rename that was checked. */
 MS_CHECKED ms_status msi_builder_add_target(msi_builder *self, const msi_op *rename,
                                             ms_error *error);

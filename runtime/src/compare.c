@@ -171,7 +171,8 @@ static void find_difference(const comparison *self, const ms_value *object,
   if (ms_value_count(object) == 0) return;
   ms_cursor_init(&cursor, object);
   while (msi_cursor_next_key(&cursor, &key, &value)) {
-    if (found->key != NULL && msi_compare_strings(key, found->key) >= 0) continue;
+    bool is_late = found->key != NULL && msi_compare_strings(key, found->key) >= 0;
+    if (is_late && !self->is_quick) continue;
     const ms_value *theirs = msi_object_get(other, key);
     int order = 0;
     if (theirs != NULL) {
@@ -179,7 +180,7 @@ static void find_difference(const comparison *self, const ms_value *object,
       order = compare_at(self, value, theirs, level);
       if (order == 0) continue;
     }
-    *found = (difference){key, order};
+    if (!is_late) *found = (difference){key, order};
   }
 }
 
@@ -225,7 +226,7 @@ static int compare_objects(const comparison *self, const ms_value *a, const ms_v
 
 static int compare_at(const comparison *self, const ms_value *a, const ms_value *b,
                       size_t level) {
-  if (a == b || !msi_meter_take(self->meter, 1)) return 0;
+  if (!msi_meter_take(self->meter, 1) || (a == b && !self->is_quick)) return 0;
   int order = rank_of(a) - rank_of(b);
   if (order != 0) return order;
   switch (ms_value_type(a)) {

@@ -23,7 +23,8 @@ int msi_compare_metered(const ms_value *a, const ms_value *b, msi_meter *meter);
 /* Does msi_compare() call them equal? Costs no more than the smaller one. */
 bool msi_compare_equal(const ms_value *a, const ms_value *b, msi_meter *meter);
 /* Another total order with the same equality. What has fewer elements, keys or bytes comes
- * first, so that a large container costs only beside one that is as large. */
+ * first, so that a large container costs only beside one that is as large. It takes the same
+ * steps whatever the order of keys is in which a peer holds an object. */
 int msi_compare_quick(const ms_value *a, const ms_value *b, msi_meter *meter);
 /* Where values of this type stand among the others; the same for integers and floats, and
  * for objects and the empty table. */

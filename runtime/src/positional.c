@@ -51,6 +51,7 @@ static ms_status filters_add(msi_filters *self, size_t at, const ms_value *docum
 
 static ms_status filters_fill(msi_filters *self, const ms_value *given, ms_error *error) {
   bool is_wire = ms_value_type(given) == MS_OBJECT;
+  msi_meter meter = MSI_METER_FULL;
   ms_status st = MS_OK;
   ms_cursor cursor;
   const char *key;
@@ -63,6 +64,10 @@ static ms_status filters_fill(msi_filters *self, const ms_value *given, ms_error
     MSI_ASSERT(more);
     (void)more;
     st = filters_add(self, at, document, name, error);
+    if (st == MS_OK && !msi_meter_take(&meter, self->items[at]->steps)) {
+      st = msi_fail(error, MS_ELIMIT, "the array filters take more than %d steps",
+                    MS_STEPS_MAX);
+    }
   }
   return st;
 }

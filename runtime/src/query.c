@@ -57,6 +57,7 @@ static ms_status query_new(msi_query_parser *self, const ms_value *source,
 static ms_status query_finish(msi_query_parser *self, ms_status st, ms_query *query,
                               ms_query **out) {
   query->id = self->id;
+  query->steps = MSI_METER_FULL.left - self->meter.left;
   if (st == MS_OK) {
     *out = query;
   } else {
@@ -88,8 +89,10 @@ static ms_status parse_whole(msi_query_parser *self, const ms_value *document,
 }
 
 static msi_query_parser parser_of(const ms_alloc *alloc, ms_error *error) {
-  return (msi_query_parser){
-      .alloc = msi_alloc_resolve(alloc), .error = error, .left = MS_QUERY_MAX};
+  return (msi_query_parser){.alloc = msi_alloc_resolve(alloc),
+                            .error = error,
+                            .meter = MSI_METER_FULL,
+                            .left = MS_QUERY_MAX};
 }
 
 ms_status ms_query_parse(const ms_alloc *alloc, const ms_value *document, ms_query **out,
@@ -133,7 +136,7 @@ ms_status msi_query_new_set(const ms_alloc *alloc, const ms_value *list, ms_quer
   if (st != MS_OK) return st;
   msi_query_place element = {MSI_REACH_VALUE, NULL, NULL, 0};
   st = msi_query_add_at(&self, MSI_CONDITION_IN, &element, &query->root, &made);
-  if (st == MS_OK) st = msi_value_set_new(self.alloc, list, &made->set);
+  if (st == MS_OK) st = msi_value_set_new(self.alloc, list, &self.meter, &made->set);
   return query_finish(&self, st, query, out);
 }
 

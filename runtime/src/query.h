@@ -73,6 +73,7 @@ struct ms_query {
   bool objects_only;      /* holds for nothing but objects */
   const ms_value *source; /* retained */
   const ms_value *id;     /* array filters: retained; else NULL */
+  uint64_t steps;         /* that compiling took; the same for everybody */
   msi_condition root;     /* AND */
 };
 

@@ -116,7 +116,7 @@ static ms_status parse_in(msi_query_parser *self, const char *name,
   ms_status st = check_list(self, name, at, operand);
   if (st == MS_OK) st = msi_query_add_at(self, MSI_CONDITION_IN, at, parent, &made);
   if (st != MS_OK) return st;
-  st = msi_value_set_new(self->alloc, operand, &made->set);
+  st = msi_value_set_new(self->alloc, operand, &self->meter, &made->set);
   return st == MS_OK ? st : msi_query_fail(self, st);
 }
 

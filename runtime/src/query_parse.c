@@ -9,9 +9,15 @@
 
 #include <string.h>
 
+/* Of making a condition with its path. */
+enum { CONDITION_STEPS = 32 };
+
 /* ----------------------------------------------------------------- failures */
 
 ms_status(msi_query_fail)(msi_query_parser *self, ms_status st) {
+  if (st == MS_ELIMIT) {
+    return msi_fail(self->error, st, "a query takes more than %d steps", MS_STEPS_MAX);
+  }
   return msi_fail(self->error, st, "%s", ms_status_text(st));
 }
 
@@ -30,6 +36,8 @@ ms_status msi_query_add(msi_query_parser *self, msi_condition_kind kind,
     return msi_fail(self->error, MS_ELIMIT, "a query of more than %d conditions",
                     MS_QUERY_MAX);
   }
+  if (!msi_meter_take(&self->meter, CONDITION_STEPS))
+    return msi_query_fail(self, MS_ELIMIT);
   msi_condition *made = MSI_NEW(self->alloc, msi_condition);
   if (made == NULL) return msi_query_fail(self, MS_ENOMEM);
   self->left--;

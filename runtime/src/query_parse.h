@@ -18,6 +18,7 @@ typedef struct msi_query_place {
 typedef struct msi_query_parser {
   const ms_alloc *alloc;
   ms_error *error;
+  msi_meter meter;    /* what compiling may take */
   size_t left;        /* conditions that may still be made */
   bool is_filter;     /* the first key of each path names the element */
   const ms_value *id; /* what it was so far; retained */

@@ -87,6 +87,7 @@ static ms_status decode_op(decoder *self, size_t *index) {
                         self->error);
   if (st == MS_OK && count == 4) st = decode_selection(self, op);
   if (st == MS_OK) st = msi_op_check(self->alloc, op, self->error);
+  if (st == MS_OK) st = msi_builder_charge(&self->builder, *index, self->error);
   if (st == MS_OK && code == MSI_CODE_RENAME) {
     st = msi_builder_add_target(&self->builder, op, self->error);
   }

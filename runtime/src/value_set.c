@@ -12,10 +12,9 @@ typedef struct item {
   const ms_value *value;
 } item;
 
+/* ud: the meter. */
 static int item_order(void *ud, const void *a, const void *b) {
-  (void)ud;
-  return msi_compare_quick(((const item *)a)->value, ((const item *)b)->value,
-                           &MSI_METER_ENDLESS);
+  return msi_compare_quick(((const item *)a)->value, ((const item *)b)->value, ud);
 }
 
 static size_t set_bytes(size_t count) {
@@ -28,12 +27,13 @@ static bool is_empty_array(const ms_value *value) {
 
 /* Of `count` sorted items; equal ones stand together, the first of the list in front. */
 static ms_status set_fill(const ms_alloc *alloc, const item *items, const void **sorted,
-                          size_t count, msi_value_set **out) {
+                          size_t count, msi_meter *meter, msi_value_set **out) {
   size_t distinct = 0;
   for (size_t i = 0; i < count; i++) {
-    if (distinct > 0 && item_order(NULL, sorted[distinct - 1], sorted[i]) == 0) continue;
+    if (distinct > 0 && item_order(meter, sorted[distinct - 1], sorted[i]) == 0) continue;
     sorted[distinct++] = sorted[i];
   }
+  if (msi_meter_is_out(meter)) return MS_ELIMIT;
   msi_value_set *set = msi_alloc_zero(alloc, set_bytes(distinct));
   if (set == NULL) return MS_ENOMEM;
   const ms_value **values = (const ms_value **)(void *)(set + 1);
@@ -49,10 +49,19 @@ static ms_status set_fill(const ms_alloc *alloc, const item *items, const void *
   return MS_OK;
 }
 
-ms_status msi_value_set_new(const ms_alloc *alloc, const ms_value *list,
+/* About half of the items are compared once for each doubling, sorted or not. What cannot do
+ * with the steps that are left need not begin. */
+static uint64_t least_steps(size_t count) {
+  uint64_t levels = 0;
+  while (count >> levels > 1) levels++;
+  return count / 2 * levels;
+}
+
+ms_status msi_value_set_new(const ms_alloc *alloc, const ms_value *list, msi_meter *meter,
                             msi_value_set **out) {
   alloc = msi_alloc_resolve(alloc);
   size_t count = ms_value_count(list);
+  if (least_steps(count) > meter->left) return MS_ELIMIT;
   size_t bytes = count * (sizeof(item) + 2 * sizeof(const void *)) + 1;
   item *items = msi_alloc_get(alloc, bytes);
   if (items == NULL) return MS_ENOMEM;
@@ -70,8 +79,8 @@ ms_status msi_value_set_new(const ms_alloc *alloc, const ms_value *list,
     has_table = has_table || ms_value_type(value) == MS_EMPTY;
     has_array = has_array || is_empty_array(value);
   }
-  msi_sort(sorted, sorted + count, count, item_order, NULL);
-  ms_status st = set_fill(alloc, items, sorted, count, out);
+  msi_sort(sorted, sorted + count, count, item_order, meter);
+  ms_status st = set_fill(alloc, items, sorted, count, meter, out);
   msi_alloc_free(alloc, items, bytes);
   if (st != MS_OK) return st;
   (*out)->has_null = has_null;

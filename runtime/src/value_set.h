@@ -16,9 +16,10 @@ typedef struct msi_value_set {
   const uint32_t *indexes; /* where each stands in the list, the first time */
 } msi_value_set;
 
-/* list: an array or the empty table; it must outlive the set. MS_ENOMEM. */
+/* list: an array or the empty table; it must outlive the set. Takes steps: MS_ELIMIT when they
+ * run out; MS_ENOMEM. */
 MS_CHECKED ms_status msi_value_set_new(const ms_alloc *alloc, const ms_value *list,
-                                       msi_value_set **out);
+                                       msi_meter *meter, msi_value_set **out);
 void msi_value_set_free(msi_value_set *set); /* accepts NULL */
 /* Its place among the values, SIZE_MAX when it is not there. Takes steps. */
 size_t msi_value_set_find(const msi_value_set *set, const ms_value *value,

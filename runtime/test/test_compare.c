@@ -229,7 +229,7 @@ static void test_sort_is_stable(void **state) {
 
 static msi_value_set *set_of(const ms_value *list) {
   msi_value_set *set = NULL;
-  assert_int_equal(msi_value_set_new(NULL, list, &set), MS_OK);
+  assert_int_equal(msi_value_set_new(NULL, list, &MSI_METER_ENDLESS, &set), MS_OK);
   return set;
 }
 

@@ -192,6 +192,59 @@ static void test_what_was_accepted_is_applied_without_a_limit(void **state) {
   assert_int_equal(decide(&unlimited, document, update), MS_OK);
 }
 
+/* {"$nor": [{"a": 0}, ...]} */
+static const ms_value *make_conditions(int count) {
+  const ms_value *list = make_array();
+  while (count-- > 0) append(&list, make_pair("a", make_int(0)));
+  return make_pair("$nor", list);
+}
+
+/* Each is a condition of its own, together they are too much: for the writer as for whoever gets
+ * it. */
+static void test_queries_of_one_patch_are_limited_together(void **state) {
+  (void)state;
+  enum { COUNT = 10 };
+  ms_update *updates[COUNT], *joined = NULL;
+  msi_buffer wire;
+  msi_buffer_init(&wire, msi_alloc_resolve(NULL));
+  ms_status st = msi_pack_array(&wire, COUNT);
+  for (size_t i = 0; i < COUNT; i++) {
+    updates[i] = compile(make_object(), make_conditions(32000));
+    assert_int_equal(
+        msi_buffer_append(&wire, updates[i]->wire + 1, updates[i]->wire_bytes - 2),
+        MS_OK); /* without the count of groups and the empty last one */
+  }
+  assert_int_equal(st, MS_OK);
+  assert_int_equal(
+      msi_update_concat(NULL, (const ms_update *const *)updates, COUNT, &joined),
+      MS_ELIMIT);
+  ms_error error = {MS_OK, ""};
+  assert_int_equal(msi_update_decode(NULL, wire.data, wire.length, &joined, &error),
+                   MS_ELIMIT);
+  assert_string_equal(error.message,
+                      "the queries of the update take more than 16777216 steps");
+  assert_null(joined);
+  for (size_t i = 0; i < COUNT; i++) ms_update_release(updates[i]);
+  msi_buffer_fini(&wire);
+}
+
+static void test_sets_of_too_many_values_are_refused(void **state) {
+  (void)state;
+  const char *const operands[] = {"$pullAll", "$addToSet", "$pull"};
+  for (size_t i = 0; i < 3; i++) {
+    const ms_value *list = make_array();
+    for (int64_t k = 0; k < 1500000; k++) append(&list, make_int(k * 7919 % 1500007));
+    if (i > 0) list = make_pair(i == 1 ? "$each" : "$in", list);
+    const ms_value *document = make_pair(operands[i], make_pair("a", list));
+    ms_update *update = NULL;
+    ms_error error = {MS_OK, ""};
+    assert_int_equal(ms_update_parse(NULL, document, NULL, &update, &error), MS_ELIMIT);
+    assert_non_null(strstr(error.message, "more than 16777216 steps"));
+    assert_null(update);
+    ms_value_release(document);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conditions_on_long_lists_are_limited),
@@ -199,6 +252,8 @@ int main(void) {
       cmocka_unit_test(test_operations_on_all_elements_are_limited),
       cmocka_unit_test(test_sorting_is_limited),
       cmocka_unit_test(test_sets_of_unequal_values_are_cheap),
+      cmocka_unit_test(test_queries_of_one_patch_are_limited_together),
+      cmocka_unit_test(test_sets_of_too_many_values_are_refused),
       cmocka_unit_test(test_large_lists_are_within_the_limit),
       cmocka_unit_test(test_what_was_accepted_is_applied_without_a_limit),
   };
