@@ -2,15 +2,8 @@
  * Transactions: a function reads and writes a draft, and the host accepts what it wrote only if nothing
  * that it read has changed. Owner side.
  *
- * The draft is the view: the committed document with the own patches that are not decided yet. The host
- * compares with entries of others above the base, and takes own ones for what the view showed. So where an
- * own patch may come out otherwise than the view shows, what that hangs on counts as read, too:
- *
- *   $set $unset $inc ...    nothing else: it comes out as shown, or is rejected, which the host knows
- *   lists, $rename, $min    the whole path of the operation, and where a $rename takes from
- *   dormant                 the whole document: it may yet apply
- *
- * From the newest of them to the oldest, since what is read for one may hang on those before it.
+ * The draft is the view: the committed document with the own patches that are not decided yet. What these
+ * hang on counts as read, too (view_reads.c).
  *
  * What was written shows in the view once it is accepted. Before that, on top of what others have changed
  * meanwhile, it would show what no order of the transactions makes. So nothing of an own transaction is
@@ -225,69 +218,16 @@ ms_status ms_transaction_unset(ms_transaction *transaction, const char *path,
   return write_at(transaction, path, MS_OP_UNSET, ms_value_null(), error);
 }
 
-/* ---------------------------------------------------- what own patches hang on */
-
-/* Does it come out as the view shows it wherever it is accepted? RENAME says it for RENAME_TO. */
-static bool is_plain(const msi_op *op) {
-  if (op->selection != NULL) return false;
-  switch (op->code) {
-    case MSI_CODE_SET:
-    case MSI_CODE_UNSET:
-    case MSI_CODE_CURRENT_DATE:
-    case MSI_CODE_INC:
-    case MSI_CODE_MUL:
-    case MSI_CODE_BIT:
-    case MSI_CODE_SET_ON_INSERT:
-    case MSI_CODE_RENAME_TO: return true;
-    default: return op->class_ == MSI_CLASS_GUARD;
-  }
-}
-
-static ms_status widen_by_op(msi_read_set *reads, const msi_op *op) {
-  if (is_plain(op)) return MS_OK;
-  bool overlaps = msi_read_set_overlaps(reads, op->path);
-  if (op->code != MSI_CODE_RENAME) return overlaps ? add_whole(reads, op->path) : MS_OK;
-  if (!overlaps && !msi_read_set_overlaps(reads, op->target)) return MS_OK;
-  ms_status status = add_whole(reads, op->path);
-  return status == MS_OK ? add_whole(reads, op->target) : status;
-}
-
-static ms_status widen_by_update(msi_read_set *reads, const ms_update *update) {
-  ms_status status = MS_OK;
-  for (uint32_t i = update->op_count; i > 0 && status == MS_OK; i--) {
-    status = widen_by_op(reads, &update->ops[i - 1]);
-  }
-  return status;
-}
-
-static ms_status widen_by_dormant(msi_read_set *reads, const ms_update *update) {
-  for (uint32_t i = 0; i < update->op_count; i++) {
-    const msi_op *op = &update->ops[i];
-    if (op->class_ == MSI_CLASS_GUARD || !msi_read_set_overlaps(reads, op->path))
-      continue;
-    return msi_read_set_add(reads, NULL, 0, MSI_READ_WHOLE);
-  }
-  return MS_OK;
-}
-
-static ms_status widen(ms_transaction *self) {
-  msi_read_set *reads = &self->reads;
-  const msi_view *view = self->share->view;
-  ms_status status = MS_OK;
-  if (reads->is_empty) return MS_OK;
-  for (size_t i = self->draft.count; i > 0 && status == MS_OK; i--) {
-    status = widen_by_update(reads, self->draft.updates[i - 1]);
-  }
-  for (size_t i = msi_view_pending(view); i > 0 && status == MS_OK; i--) {
-    bool is_dormant = false;
-    const ms_update *update = msi_view_pending_at(view, i - 1, &is_dormant);
-    status =
-        is_dormant ? widen_by_dormant(reads, update) : widen_by_update(reads, update);
-  }
-  return status;
-}
-
 /* ---------------------------------------------------------------- committing */
+
+/* What the draft's own writes hang on, and then what is under way. */
+static ms_status widen(ms_transaction *self) {
+  ms_status status = MS_OK;
+  for (size_t k = self->draft.count; k > 0 && status == MS_OK; k--) {
+    status = msi_reads_widen(&self->reads, self->draft.updates[k - 1]);
+  }
+  return status == MS_OK ? msi_view_widen_reads(self->share->view, &self->reads) : status;
+}
 
 /* A condition that always holds. Patches with one may be shown without effect, which later own ones that
  * go by positions reckon with (conflict.h, "turned"). */

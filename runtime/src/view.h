@@ -79,4 +79,11 @@ bool msi_view_replays(const msi_view *view, uint64_t self, const msi_delivery *d
 MS_CHECKED ms_status msi_view_take(msi_view *view, uint64_t self,
                                    const msi_delivery *delivery, msi_view_step *out);
 
+/* ----- view_reads.c: what transactions hang on. MS_ENOMEM. */
+
+/* What an update that was applied before the reading may make otherwise than it did. */
+MS_CHECKED ms_status msi_reads_widen(msi_read_set *reads, const ms_update *update);
+/* The same for everything that is pending. */
+MS_CHECKED ms_status msi_view_widen_reads(const msi_view *view, msi_read_set *reads);
+
 #endif

@@ -10,6 +10,7 @@
  *   sim_program.c  random updates, to places of all kinds
  *   sim_list.c     random updates of lists, whose elements have ids that are never used twice
  *   sim_sight.c    what a writer saw where it goes by position, and what the host finds there
+ *   sim_transaction.c  what was read for a write, and what the host finds there
  *   sim_fold.c     what the accepted ones of operators that commute add up to
  *   sim_fault.c    wrong versions of a few functions of the library
  *   sim_check.c    the one history there may be, and what must hold of everybody
@@ -79,6 +80,8 @@ typedef enum sim_bug {
   SIM_BUG_REJECTION_LOST,   /* a snapshot does not say which patches were rejected */
   SIM_BUG_DEPENDENT_LIVES,  /* what was written on top of a rejected patch stands */
   SIM_BUG_TICK_BLAMED,      /* late ticks count as punctual ones */
+  SIM_BUG_READS_UNCHECKED,  /* nobody looks whether what a transaction read has changed */
+  SIM_BUG_READS_REJECTED,   /* who read what an own rejected patch wrote stands */
   SIM_BUG_DORMANT_SHOWN, /* the view takes a patch whose condition does not hold as applied */
   SIM_BUG_TOLERATED,     /* from here on: what the protocol has to stand */
   SIM_BUG_LINK_TWICE = SIM_BUG_TOLERATED, /* a link delivers a frame twice */
@@ -321,6 +324,7 @@ typedef struct sim_version {
   size_t bytes;
   msi_entry entry;
   ms_update *update;    /* retained; of the patch, also of a rejected one */
+  bool was_hidden;      /* it is a transaction */
   const ms_value *root; /* retained; after it */
 } sim_version;
 
@@ -349,9 +353,10 @@ enum { SIM_SIGHT_ANY = -1, SIM_SIGHT_NOTHING = 0 }; /* by no position; no elemen
 typedef struct sim_receipt {
   uint64_t number, base;
   sim_group *group;
-  ms_update *asked;  /* retained; as the program made it */
-  int64_t *sights;   /* ids of elements, one for each operation of `asked` */
-  ms_update *update; /* retained; as it was submitted */
+  ms_update *asked;            /* retained; as the program made it */
+  int64_t *sights;             /* ids of elements, one for each operation of `asked` */
+  ms_update *update;           /* retained; as it was submitted */
+  struct sim_reading *reading; /* owned; of a transaction, else NULL */
   int64_t wall_ms;
   ms_receipt_state state;
   uint64_t version;
@@ -605,6 +610,25 @@ bool sim_sight_holds(const sim_receipt *receipt, const ms_value *before);
 void sim_fold_clause(sim_world *sim, char *out, size_t bytes);
 /* At the end: every such place holds what the accepted operations make. */
 void sim_fold_check(sim_world *sim, const sim_group *group);
+
+/* ----- sim_transaction.c */
+
+typedef struct sim_reading sim_reading;
+/* Shall this write be a transaction? */
+bool sim_transaction_wanted(sim_world *sim, const sim_proc *proc);
+/* Reads here and there in the view. */
+sim_reading *sim_transaction_read(sim_world *sim, const sim_proc *proc);
+void sim_transaction_free(sim_reading *reading); /* accepts NULL */
+/* Borrowed; NULL of NULL. */
+msi_reads *sim_transaction_reads(const sim_reading *reading);
+/* As a transaction submits it. The update is taken. */
+ms_update *sim_transaction_update(sim_world *sim, ms_update *update);
+/* It was accepted on this document. */
+void sim_transaction_check(sim_world *sim, const sim_receipt *receipt, uint64_t version,
+                           const ms_value *before);
+/* Do the reads (may be NULL) hang on what a rejected update was to write? */
+bool sim_transaction_hangs_on(const msi_reads *reads, const ms_update *rejected);
+void sim_transaction_print(const sim_reading *reading);
 
 /* ----- sim_fault.c */
 /* The process calls into the library from here on. */

@@ -92,6 +92,24 @@ static bool hangs_on(const ms_update *update, const msi_op *op,
   return false;
 }
 
+/* The version of what has changed what the patch's transaction read, 0: nothing. */
+static uint64_t reads_lose_to(const sim_group *group, const msi_patch *patch,
+                              uint64_t version) {
+  for (uint64_t v = patch->base + 1; v < version; v++) {
+    const sim_version *other = &group->versions[v - 1];
+    const msi_patch *theirs = &other->entry.patch;
+    if (other->entry.kind == MSI_ENTRY_PATCH &&
+        scan_reads_changed(patch->reads, patch->origin, other->update, theirs->origin)) {
+      return v;
+    }
+    if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
+        !other->was_hidden && sim_transaction_hangs_on(patch->reads, other->update)) {
+      return v;
+    }
+  }
+  return 0;
+}
+
 /* The version of what the patch loses to, 0: nothing. */
 static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
                          const ms_update *update, uint64_t version) {
@@ -113,7 +131,7 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
         return v;
       }
       if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
-          hangs_on(update, op, other->update)) {
+          !other->was_hidden && hangs_on(update, op, other->update)) {
         return v;
       }
     }
@@ -161,7 +179,10 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
                         const sim_receipt *receipt, const ms_value *before) {
   sim_world *sim = proc->sim;
   const msi_entry *entry = &made->entry;
-  uint64_t winner = loses_to(group, &entry->patch, made->update, entry->version);
+  msi_patch asked = entry->patch;
+  asked.reads = sim_transaction_reads(receipt->reading);
+  uint64_t winner = reads_lose_to(group, &asked, entry->version);
+  if (winner == 0) winner = loses_to(group, &asked, made->update, entry->version);
   ms_error error = {MS_OK, ""};
   const ms_value *after = NULL;
   ms_status status =
@@ -169,6 +190,7 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
   check_timestamp(proc, group, &entry->patch);
   if (entry->kind == MSI_ENTRY_PATCH) {
     sim_sight_check(sim, receipt, entry->version, before);
+    sim_transaction_check(sim, receipt, entry->version, before);
     if (winner != 0) {
       sim_fail(sim, "version %llu was accepted, but loses to %llu", ULL(entry->version),
                ULL(winner));
@@ -276,6 +298,7 @@ static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data
     } else {
       if (sim->options.trace) sim_sight_print(receipt);
       made->update = ms_update_retain(receipt->update);
+      made->was_hidden = receipt->reading != NULL;
       check_patch(proc, group, made, receipt, before);
     }
   }
@@ -458,6 +481,7 @@ static const ms_value *replay(const sim_proc *proc) {
   for (size_t i = proc->settled_count; root != NULL && i < proc->receipt_count; i++) {
     const ms_value *next = NULL;
     const sim_receipt *receipt = &proc->receipts[i];
+    if (receipt->reading != NULL) continue; /* hidden */
     if (ms_update_apply(receipt->update, root, receipt->wall_ms, &next, NULL) != MS_OK)
       continue;
     ms_value_release(root);

@@ -151,6 +151,29 @@ void sim_fault_takeover(const sim_proc *proc) {
   }
 }
 
+/* ----- transactions */
+
+bool __real_msi_reads_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
+                               msi_conflict *out);
+bool __wrap_msi_reads_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
+                               msi_conflict *out);
+const ms_path *__real_msi_reads_depend(const msi_reads *reads,
+                                       const msi_path_trie *rejected, uint64_t base);
+const ms_path *__wrap_msi_reads_depend(const msi_reads *reads,
+                                       const msi_path_trie *rejected, uint64_t base);
+
+bool __wrap_msi_reads_conflict(const msi_conflicts *conflicts, const msi_patch *patch,
+                               msi_conflict *out) {
+  if (current_bug == SIM_BUG_READS_UNCHECKED) return false;
+  return __real_msi_reads_conflict(conflicts, patch, out);
+}
+
+const ms_path *__wrap_msi_reads_depend(const msi_reads *reads,
+                                       const msi_path_trie *rejected, uint64_t base) {
+  if (current_bug == SIM_BUG_READS_REJECTED) return NULL;
+  return __real_msi_reads_depend(reads, rejected, base);
+}
+
 /* ----- writers */
 
 static bool leaves_out(const sim_world *sim, const msi_op *op, bool is_dormant) {

@@ -190,13 +190,28 @@ static void read_own_write(sim_proc *proc, const sim_receipt *receipt) {
 }
 
 static void receipt_fini(sim_receipt *receipt) {
+  sim_transaction_free(receipt->reading);
   ms_update_release(receipt->asked);
   ms_update_release(receipt->update);
   free(receipt->sights);
 }
 
+static ms_status submit_to_replica(sim_proc *proc, const sim_receipt *receipt,
+                                   const msi_view_trial *trial, uint64_t *number) {
+  msi_reads *reads = sim_transaction_reads(receipt->reading);
+  uint64_t now = sim_clock(proc);
+  if (reads != NULL) {
+    return msi_replica_transact(proc->replica, now, receipt->base, receipt->wall_ms,
+                                trial->update, reads, number);
+  }
+  return msi_replica_submit(proc->replica, now, receipt->base, receipt->wall_ms,
+                            trial->update, msi_view_root(proc->view),
+                            trial->is_dormant ? NULL : trial->root, number);
+}
+
+/* The reading (NULL: no transaction) is taken. */
 static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
-                   int64_t wall_ms) {
+                   sim_reading *reading, int64_t wall_ms) {
   sim_world *sim = proc->sim;
   uint64_t number = 0;
   bool is_dormant = trial->is_dormant;
@@ -210,6 +225,7 @@ static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
                            .group = proc->group,
                            .asked = ms_update_retain(asked),
                            .update = ms_update_retain(trial->update),
+                           .reading = reading,
                            .wall_ms = wall_ms,
                            .state = MS_PENDING};
   sim_sight_record(sim, receipt, msi_view_root(proc->view));
@@ -217,11 +233,10 @@ static void submit(sim_proc *proc, ms_update *asked, msi_view_trial *trial,
            (unsigned long long)receipt->number, (unsigned long long)receipt->base,
            is_dormant ? ", where its condition does not hold" : "");
   if (sim->options.story) sim_sight_print(receipt);
+  if (sim->options.story || sim->options.trace) sim_transaction_print(reading);
   if (msi_view_reserve(proc->view) != MS_OK) abort();
   if (!sim_enter(proc)) return;
-  ms_status status = msi_replica_submit(proc->replica, sim_clock(proc), receipt->base,
-                                        wall_ms, trial->update, msi_view_root(proc->view),
-                                        trial->is_dormant ? NULL : trial->root, &number);
+  ms_status status = submit_to_replica(proc, receipt, trial, &number);
   receipt = &proc->receipts[proc->receipt_count - 1];
   if (status == MS_OK && number != receipt->number) {
     sim_fail(sim, "peer %d: number %llu after %zu", proc->index,
@@ -268,6 +283,22 @@ static bool can_write(const sim_proc *proc) {
 /* The number of a write gives it numbers of its own for values and elements. */
 enum { MARKERS_EACH = 8, ELEMENTS_EACH = 16 };
 
+/* Reads, too: the view does not show what it writes before it is accepted. */
+static void write_transaction(sim_proc *proc, ms_update *update) {
+  sim_world *sim = proc->sim;
+  int64_t wall_ms = proc->port.wall_ms(proc);
+  msi_view_trial trial;
+  sim_reading *reading = sim_transaction_read(sim, proc);
+  update = sim_transaction_update(sim, update);
+  if (msi_view_try_hidden(proc->view, update, wall_ms, &trial, NULL) == MS_OK) {
+    submit(proc, update, &trial, reading, wall_ms);
+    msi_view_trial_fini(&trial);
+  } else {
+    sim_transaction_free(reading);
+  }
+  ms_update_release(update);
+}
+
 static void write_one(sim_proc *proc, const sim_decision *made) {
   sim_world *sim = proc->sim;
   sim_dice(sim, SIM_DICE_WRITE, made->proc, made->a, made->b);
@@ -278,6 +309,10 @@ static void write_one(sim_proc *proc, const sim_decision *made) {
   ms_update *update = sim_program_update(sim, msi_view_root(proc->view));
   if (update == NULL) return;
   if (sim->elements > (made->ns + 1) * ELEMENTS_EACH) abort();
+  if (sim_transaction_wanted(sim, proc)) {
+    write_transaction(proc, update);
+    return;
+  }
   int64_t wall_ms = proc->port.wall_ms(proc);
   msi_view_trial trial;
   ms_error error = {MS_OK, ""};
@@ -285,7 +320,7 @@ static void write_one(sim_proc *proc, const sim_decision *made) {
     ms_update *written = sim_fault_update(sim, trial.update, trial.is_dormant);
     ms_update_release(trial.update);
     trial.update = written;
-    submit(proc, update, &trial, wall_ms);
+    submit(proc, update, &trial, NULL, wall_ms);
     msi_view_trial_fini(&trial);
   }
   ms_update_release(update);

@@ -530,6 +530,8 @@ const char *sim_bug_name(sim_bug bug) {
       [SIM_BUG_SNAPSHOT_POSITIONS] = "snapshot-positions",
       [SIM_BUG_POSITION_FLOOR] = "position-floor",
       [SIM_BUG_CONDITION_VIEW] = "condition-view",
+      [SIM_BUG_READS_UNCHECKED] = "reads-unchecked",
+      [SIM_BUG_READS_REJECTED] = "reads-rejected",
       [SIM_BUG_SEND_FIRST] = "send-first",
       [SIM_BUG_LOG_EARLY] = "log-early",
       [SIM_BUG_DEDUPE_NONE] = "dedupe-none",
