@@ -345,8 +345,9 @@ MS_API MS_CHECKED ms_status ms_update_apply(const ms_update *update, const ms_va
  */
 typedef struct ms_query ms_query;
 
-/* MS_EARGUMENT, MS_ELIMIT (deeper than MS_DEPTH_MAX, more than MS_QUERY_MAX conditions), MS_ENOMEM.
- * out is retained. Thread: any. */
+/* MS_EARGUMENT, MS_ELIMIT (deeper than MS_DEPTH_MAX, more than MS_QUERY_MAX conditions, or so many
+ * values in a list that putting them in order takes more than MS_STEPS_MAX steps), MS_ENOMEM. out is
+ * retained. Thread: any. */
 MS_API MS_CHECKED ms_status ms_query_parse(const ms_alloc *alloc,
                                            const ms_value *document, ms_query **out,
                                            ms_error *error);
