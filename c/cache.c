@@ -50,6 +50,16 @@ enum {
 
 /* ------------------------------------------------------------ taking back */
 
+/* A proxy of the share has no cache any more. */
+static void count_one_less(msl_share *share) {
+  share->state->cached_proxies--;
+  if (--share->cached_proxies > 0) return;
+  share->state->cached_entries -= share->cached_entries;
+  share->cached_entries = 0;
+  share->cache_epoch++;
+  if (share->share != NULL) ms_share_unwatch_view(share->share, &share->watch);
+}
+
 /* The common metatable for the proxy on top of the janitor's stack. */
 static void demote(lua_State *J, msl_state *state) {
   lua_getmetatable(J, -1);
@@ -68,12 +78,7 @@ static void demote(lua_State *J, msl_state *state) {
   }
   lua_pushvalue(J, COMMON);
   lua_setmetatable(J, -2);
-  state->cached_proxies--;
-  if (--share->cached_proxies > 0) return;
-  state->cached_entries -= share->cached_entries;
-  share->cached_entries = 0;
-  share->cache_epoch++;
-  if (share->share != NULL) ms_share_unwatch_view(share->share, &share->watch);
+  count_one_less(share);
 }
 
 /* Does the metatable of the proxy on top of the janitor's stack say so? */
@@ -104,8 +109,12 @@ void msl_cache_clear(msl_share *share) {
   if (share->cached_proxies > 0) demote_those(share->state, &share_key, share);
 }
 
-void msl_cache_drop(msl_state *state, const bool *used) {
-  if (*used) demote_those(state, &used_key, used);
+void msl_cache_drop(msl_share *share, bool *used) {
+  if (*used) demote_those(share->state, &used_key, used);
+  if (!*used) return;
+  /* It was not among the owners: the collector had taken it, with its cache, from there. */
+  *used = false;
+  count_one_less(share);
 }
 
 /* An ms_view_watch. */
@@ -122,7 +131,8 @@ static bool view_changed(void *ud, bool by_write) {
     share->patience = (uint8_t)(share->patience * 2);
   }
   msl_cache_clear(share);
-  return false;
+  /* Those that the collector has taken from the owners count until their finalizer runs. */
+  return share->cached_proxies > 0;
 }
 
 /* ---------------------------------------------------------------- filling */

@@ -357,7 +357,7 @@ void msl_cache_open_share(msl_share *share);
 /* All caches of a share go. Cannot raise. */
 void msl_cache_clear(msl_share *share);
 /* The cache of the place with this flag goes, if it has one. Cannot raise. */
-void msl_cache_drop(msl_state *state, const bool *used);
+void msl_cache_drop(msl_share *share, bool *used);
 /* Is the metatable on top of the stack that of proxies, or a proxy's own? */
 bool msl_is_proxy_metatable(lua_State *L, const msl_state *state);
 /* Counts a read of a key of a place: was it read often enough to be cached? */

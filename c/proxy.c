@@ -68,8 +68,7 @@ static int place_gc(lua_State *L) {
   place *self = lua_touserdata(L, 1);
   ms_path *path = self->path;
   const ms_value *value = self->share == NULL ? self->value : NULL;
-  if (self->share != NULL && self->has_cache)
-    msl_cache_drop(self->share->state, &self->has_cache);
+  if (self->share != NULL) msl_cache_drop(self->share, &self->has_cache);
   /* A finalizer of the script may still read it: it shows nothing from now on. */
   self->share = NULL;
   self->path = NULL;

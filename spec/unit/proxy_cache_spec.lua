@@ -199,6 +199,44 @@ describe("a proxy that is read repeatedly", function()
     assert.equal(1, here.data.o.deep.x)
   end)
 
+  it("stays exact while others are collected", function()
+    local here <close> = alone.open { n = 0, o = { x = 1 }, p = { x = 1 } }
+    local data, share = here.data, here.share
+    for round = 1, 20 do
+      read(data.o, "x")
+      if round % 2 == 0 then read(data.p, "x") end
+      collectgarbage "stop"
+      read(data.o, "x")
+      collectgarbage() -- the proxies go, what they held goes one after the other
+      share:set("n", round)
+      assert.equal(round, read(data, "n"))
+      if round % 3 == 0 then collectgarbage() end
+      share:set("n", -round)
+      assert.equal(-round, data.n)
+      collectgarbage "restart"
+    end
+  end)
+
+  it("stays exact when the view changes before finalizers have run", function()
+    local here <close> = alone.open { n = 0, o = { x = 1 } }
+    local data, share = here.data, here.share
+    local seen = {}
+    for round = 1, 20 do
+      read(data.o, "x")
+      -- Runs before or after the finalizer of that proxy: in the order of making, the last one first.
+      setmetatable({}, { __gc = function()
+        share:set("n", round)
+        seen[#seen + 1] = read(data, "n")
+        share:set("n", -round)
+        seen[#seen + 1] = data.n
+      end })
+      collectgarbage()
+      collectgarbage()
+    end
+    for i = 1, #seen, 2 do assert.equal(seen[i], -seen[i + 1]) end
+    assert.equal(40, #seen)
+  end)
+
   it("gives way where there are too many of them", function()
     local here <close> = alone.open {}
     local rows = {}
