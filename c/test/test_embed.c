@@ -478,6 +478,20 @@ static void test_proxies_and_callbacks_survive_a_lua_without_memory(void **test_
         "assert(share:replace { at = core.timestamp(), keep = core.copy(share.data.keep) "
         "})\n"
         "assert(share.data.at > 0)");
+  run(L, "share.data.t = { list = { 'a' }, n = 0 }");
+  sweep(L, &food,
+        "local before = share.data.t.n\n"
+        "local list, n = share:transaction(function(draft)\n"
+        "  local t = draft.t\n"
+        "  for key, value in pairs(t) do assert(key and value) end\n"
+        "  t.n = t.n + #t.list\n"
+        "  t.at = core.timestamp()\n"
+        "  assert(core.insert(t.list, { at = core.timestamp() }))\n"
+        "  core.remove(t.list, #t.list)\n"
+        "  return core.copy(t.list), t.n\n"
+        "end, { retries = 3 })\n"
+        "assert(list, n)\n"
+        "assert(#list == 1 and n == before + 1 and share.data.t.n == n)");
   run(L, "share.data.t = { n = 0 }\n"
          "share:on('**', function(new, old, path, change) heard = path end)"
          "share.data.t.n = core.inc(1)");
