@@ -223,7 +223,7 @@ describe("a proxy that is read repeatedly", function()
     local seen = {}
     for round = 1, 20 do
       read(data.o, "x")
-      -- Runs before or after the finalizer of that proxy: in the order of making, the last one first.
+      -- Runs before or after the finalizer of that proxy: the last one made comes first.
       setmetatable({}, { __gc = function()
         share:set("n", round)
         seen[#seen + 1] = read(data, "n")
