@@ -140,6 +140,7 @@ static bool set_has_room(const msi_read_set *set, size_t nodes, size_t bytes) {
 
 static void node_raise(msi_read_set *set, msi_path_trie_node *node, msi_read_kind kind) {
   read_node *read = (read_node *)node;
+  MSI_ASSERT(read != NULL);
   if (kind > read->kind) read->kind = kind;
   set->is_empty = false;
 }
