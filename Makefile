@@ -9,7 +9,7 @@ SEEDS ?= 20000
 DURATION ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: setup build test demo bench install format lint sim soak fuzz clean
+.PHONY: setup build test demo bench install docs format lint sim soak fuzz clean
 
 setup:
 	@scripts/setup build test
@@ -37,6 +37,11 @@ bench: build
 install: | $(BUILD)/build.ninja
 	@cmake --build $(BUILD) -j $(JOBS)
 	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+# A reference of the Lua API, made from its annotations.
+docs:
+	@scripts/setup docs
+	@scripts/reference $(BUILD)
 
 format:
 	@scripts/setup lint

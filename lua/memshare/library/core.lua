@@ -160,12 +160,14 @@ function core.equal(a, b) end
 ---@return string
 function core.path(proxy) end
 
+---The value of JSON text: arrays are marked, so that `[]` stays apart from `{}`.
 ---@param text string
 ---@return any value
 ---@return string? message
 ---@return string? code
 function core.from_json(text) end
 
+---The JSON text of a value or a proxy, its keys in byte order.
 ---@param value any
 ---@param options? { pretty: boolean?, lossless: boolean? } lossless keeps `{}` apart from objects
 ---@return string? text
@@ -241,6 +243,7 @@ function core.attach(module) end
 ---script by an error outside of it. The third one kills.
 function core.catch_signals() end
 
+---What `catch_signals` has caught.
 ---@return "SIGINT" | "SIGTERM" | nil name of the signal caught, once
 function core.caught_signal() end
 
@@ -304,6 +307,7 @@ function Receipt:wait(timeout) end
 ---@return string? code
 function Share:patch(update, options) end
 
+---Write a value, or apply an operator; containers that are missing are made.
 ---@param path memshare.Path
 ---@param value any or an operator such as `memshare.max(5)`
 ---@return memshare.Receipt? receipt
@@ -311,12 +315,14 @@ function Share:patch(update, options) end
 ---@return string? code
 function Share:set(path, value) end
 
+---Remove what is at a path; nothing there is no mistake.
 ---@param path memshare.Path
 ---@return memshare.Receipt? receipt
 ---@return string? message
 ---@return string? code
 function Share:unset(path) end
 
+---Add to the number at a path; what is not there counts as 0.
 ---@param path memshare.Path
 ---@param by? number (1)
 ---@return memshare.Receipt? receipt
@@ -425,6 +431,7 @@ function Share:on_reject(fn) end
 ---@field version integer
 ---@field pending integer own patches that are not settled
 
+---Hear of changes of state, term or host.
 ---@param fn fun(state: string, status: memshare.Status)
 ---@return memshare.Subscription
 function Share:on_status(fn) end
@@ -449,9 +456,11 @@ function Share:sync(timeout) end
 ---@return boolean more
 function Share:poll(timeout, budget) end
 
+---The descriptor to wait for, as cqueues asks for it; `memshare.fd()` is the same.
 ---@return integer fd
 function Share:pollfd() end
 
+---What to wait for on the descriptor, as cqueues asks for it.
 ---@return "r"
 function Share:events() end
 
@@ -459,16 +468,20 @@ function Share:events() end
 ---@return number?
 function Share:timeout() end
 
+---The share's state, and a table that says more.
 ---@return string state
 ---@return memshare.Status status
 function Share:status() end
 
+---The version that the view shows.
 ---@return integer
 function Share:version() end
 
+---Is this peer the host?
 ---@return boolean
 function Share:is_host() end
 
+---Counters since the share was opened.
 ---@return table<string, integer>
 function Share:stats() end
 
@@ -482,6 +495,7 @@ function Share:stats() end
 ---@field readonly boolean
 ---@field can_host boolean
 
+---All peers of the share, as every replica knows them.
 ---@return memshare.Peer[]? peers
 ---@return string? message
 ---@return string? code
