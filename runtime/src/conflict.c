@@ -358,8 +358,8 @@ static bool has_condition(const ms_update *update) {
 }
 
 static void note_op(msi_conflicts *conflicts, msi_op_node *ops, const msi_op *op,
-                    const msi_stamp *one, bool is_conditional) {
-  msi_positions_note(conflicts, ops, op, one, is_conditional);
+                    const msi_stamp *one, bool is_open) {
+  msi_positions_note(conflicts, ops, op, one, is_open);
   if (op->code == MSI_CODE_MARK) return;
   bool appends = (op->code == MSI_CODE_PUSH || op->code == MSI_CODE_ADD_TO_SET) &&
                  op->selection == NULL;
@@ -387,7 +387,10 @@ static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
     ms_status status = trie_reach(&conflicts->trie, op->path, conflicts->nodes_max,
                                   evict_ops, conflicts, &node);
     if (status == MS_OK) {
-      note_op(conflicts, (msi_op_node *)node, op, &one, is_conditional);
+      msi_op_node *ops = (msi_op_node *)node;
+      bool is_open =
+          is_conditional || msi_positions_are_open(conflicts, ops, op, &entry->patch);
+      note_op(conflicts, ops, op, &one, is_open);
     } else {
       msi_stamps_note(&conflicts->floor, &one);
       msi_stamps_note_version(&conflicts->position_floor, is_conditional ? &turn : &one);

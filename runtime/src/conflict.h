@@ -28,7 +28,8 @@
  * writer has pending another thing than its view shows: operations with positional keys at the array (a
  * $pull or $sort may see them), writes to an index at or above the committed length (they append), and
  * patches with a condition, at the array or above it; those of the same writer, too, since its view may
- * have shown them without effect. That a path goes in by index, and where, is what the writer's marks
+ * have shown them without effect. So may its view have shown another effect of $addToSet and of operations
+ * with positional keys, where others had written at or below their array: these count, too. That a path goes in by index, and where, is what the writer's marks
  * say (update.h). Operations with positional keys count as moving, replacing and appending in every
  * array inside the elements of theirs; one that itself goes by positions in there meets whatever was
  * written at or below its array. "list.0" without a mark, since there was no list, meets what may

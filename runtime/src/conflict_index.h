@@ -87,10 +87,14 @@ void msi_stamps_note_version(msi_stamps *all, const msi_stamp *one);
 
 /* ----- conflict_position.c */
 
-/* What is noted of an operation besides its timestamp; the nodes on its path exist. is_conditional: its
- * patch has a condition. */
+/* What is noted of an operation besides its timestamp; the nodes on its path exist. is_open: its own
+ * writer, too, may have thought that it does something else. */
 void msi_positions_note(msi_conflicts *conflicts, msi_op_node *node, const msi_op *op,
-                        const msi_stamp *one, bool is_conditional);
+                        const msi_stamp *one, bool is_open);
+/* Does the operation go by what it finds in an array, and have others written there since its writer
+ * looked? Before it is noted. */
+bool msi_positions_are_open(const msi_conflicts *conflicts, const msi_op_node *node,
+                            const msi_op *op, const msi_patch *patch);
 /* The positions of a node, made where there are none. MS_ENOMEM. */
 MS_CHECKED ms_status msi_positions_reach(msi_conflicts *conflicts, msi_op_node *node);
 void msi_positions_free(msi_conflicts *conflicts, msi_op_node *node);

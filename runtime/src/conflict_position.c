@@ -84,15 +84,31 @@ static void note_kind(msi_conflicts *conflicts, msi_op_node *node, msi_position 
 }
 
 void msi_positions_note(msi_conflicts *conflicts, msi_op_node *node, const msi_op *op,
-                        const msi_stamp *one, bool is_conditional) {
+                        const msi_stamp *one, bool is_open) {
   msi_position kind = position_of(op);
   if (op->selection == NULL && replaces(op))
     msi_stamps_note_version(&node->replaced, one);
   if (kind != MSI_POSITION_COUNT) note_kind(conflicts, node, kind, one);
-  if (op->selection == NULL && !is_conditional && !is_beyond(op)) return;
+  if (op->selection == NULL && !is_open && !is_beyond(op)) return;
+  note_kind(conflicts, node, MSI_POSITION_TURN, one);
+  if (!is_open) return;
   msi_stamp turn = *one;
-  if (is_conditional) turn.origin = 0; /* its writer, too, may have thought otherwise */
+  turn.origin = 0; /* as nobody's, so that its writer meets it, too */
   note_kind(conflicts, node, MSI_POSITION_TURN, &turn);
+}
+
+static bool is_unseen(const msi_stamps *all, const msi_patch *patch) {
+  for (int i = 0; i < 2; i++) {
+    if (all->top[i].version > patch->base && all->top[i].origin != patch->origin)
+      return true;
+  }
+  return false;
+}
+
+bool msi_positions_are_open(const msi_conflicts *conflicts, const msi_op_node *node,
+                            const msi_op *op, const msi_patch *patch) {
+  if (op->code != MSI_CODE_ADD_TO_SET && op->selection == NULL) return false;
+  return is_unseen(&node->touched, patch) || is_unseen(&conflicts->position_floor, patch);
 }
 
 /* ----- asking */

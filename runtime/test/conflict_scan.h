@@ -107,6 +107,28 @@ static inline bool scan_meets_new_list(const ms_update *update, const msi_op *op
          op->path->segments[list->count].index >= 0 && !scan_is_marked(update, list);
 }
 
+/* Does the operation of a patch go by what it finds, and has `other`, which its writer had not seen,
+ * written there? */
+static inline bool scan_opens(const msi_op *op, const ms_update *other) {
+  if (op->class_ == MSI_CLASS_GUARD ||
+      (op->code != MSI_CODE_ADD_TO_SET && op->selection == NULL)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < other->op_count; i++) {
+    if (other->ops[i].class_ != MSI_CLASS_GUARD &&
+        msi_path_begins(op->path, other->ops[i].path)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Does a mark in doubt about what is pending meet the operation, whoever wrote it, once it is open? */
+static inline bool scan_meets_open(const msi_op *op, const msi_op *theirs) {
+  return op->code == MSI_CODE_MARK && op->operand != ms_value_bool(false) &&
+         scan_turns(theirs, true, op->path);
+}
+
 /* Does it meet what its own writer did, too? */
 static inline bool scan_is_doubtful(const msi_op *op) {
   return op->code == MSI_CODE_MARK && op->operand == ms_value_null();

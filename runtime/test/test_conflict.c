@@ -240,6 +240,23 @@ static bool beats(uint64_t timestamp, uint64_t origin, const msi_patch *patch) {
                                        : origin > patch->origin;
 }
 
+/* Is one of the operations of version `v` open, and met by this one? */
+static bool scan_open(const model *m, size_t v, const msi_op *op) {
+  const msi_patch *theirs = &m->entries[v].patch;
+  for (uint32_t k = 0; k < m->updates[v]->op_count; k++) {
+    const msi_op *open = &m->updates[v]->ops[k];
+    if (!scan_meets_open(op, open)) continue;
+    for (size_t i = (size_t)theirs->base; i < v; i++) {
+      const msi_entry *entry = &m->entries[i];
+      if (entry->kind == MSI_ENTRY_PATCH && entry->patch.origin != theirs->origin &&
+          scan_opens(open, m->updates[i])) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 /* The newest of the foreign patches that moved what the operation goes by. */
 static const msi_entry *scan_positions(const model *m, const msi_patch *patch,
                                        const msi_op *op) {
@@ -247,6 +264,7 @@ static const msi_entry *scan_positions(const model *m, const msi_patch *patch,
   for (size_t i = (size_t)patch->base; i < m->count; i++) {
     const msi_entry *entry = &m->entries[i];
     if (entry->kind != MSI_ENTRY_PATCH) continue;
+    if (scan_open(m, i, op)) newest = entry;
     if (entry->patch.origin == patch->origin && !scan_is_doubtful(op)) continue;
     for (uint32_t k = 0; k < m->updates[i]->op_count; k++) {
       if (scan_moved(patch->update, op, &m->updates[i]->ops[k])) newest = entry;
@@ -304,9 +322,10 @@ static msi_conflict scan(const model *m, const msi_patch *patch) {
     const msi_op *op = &patch->update->ops[i];
     const msi_entry *winner = scan_op(m, patch, op);
     if (winner == NULL) continue;
+    bool is_own = winner->patch.origin == patch->origin && !scan_is_doubtful(op);
     return (msi_conflict){.status = MS_ECONFLICT,
                           .path = op->path,
-                          .winner = winner->patch.origin,
+                          .winner = is_own ? 0 : winner->patch.origin,
                           .winner_version = winner->version,
                           .winner_wall_ms = winner->patch.wall_ms};
   }

@@ -138,6 +138,40 @@ static void test_in_doubt_other_places_are_left_alone(void **state) {
   msi_conflicts_free(conflicts);
 }
 
+/* A writer adds to a set in a list, then goes by a position behind the committed elements. Others wrote
+ * there in between: the writer may have seen that the element was added, or that it was there already. */
+static void test_a_set_in_a_list_may_come_out_otherwise_for_its_own_writer(void **state) {
+  (void)state;
+  static const char *const theirs[] = {"{\"$set\": {\"l.0.n\": 1}}",
+                                       "{\"$inc\": {\"l.$[].n\": 1}}",
+                                       "{\"$set\": {\"k\": 1}}"};
+  static const char *const own[] = {"{\"$addToSet\": {\"l\": {\"n\": 1}}}",
+                                    "{\"$push\": {\"l\": {\"n\": 1}}}"};
+  for (int i = 0; i < 3; i++) {
+    for (int k = 0; k < 2; k++) {
+      msi_conflicts *conflicts = conflicts_of();
+      note(conflicts, accepted(1, 11, 0, 100, marked(theirs[i], LISTS)));
+      note(conflicts, accepted(2, 10, 0, 101, marked(own[k], LISTS)));
+      bool is_open = i == 0 && k == 0;
+      if (i != 1) { /* that meets positions by itself */
+        assert_int_equal(
+            status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"l.3\": 1}}", LISTS)),
+            is_open ? MS_ECONFLICT : MS_OK);
+      }
+      assert_int_equal(
+          status_of(conflicts, 10, 1, 200, marked("{\"$set\": {\"l.3\": 1}}", LISTS)),
+          k == 0 && i < 2 ? MS_ECONFLICT : MS_OK);
+      assert_int_equal(
+          status_of(conflicts, 10, 0, 200, marked("{\"$set\": {\"a.b.3\": 1}}", LISTS)),
+          MS_OK);
+      assert_int_equal(
+          status_of(conflicts, 10, 2, 200, marked("{\"$set\": {\"l.3\": 1}}", LISTS)),
+          MS_OK);
+      msi_conflicts_free(conflicts);
+    }
+  }
+}
+
 /* A patch with a condition, marked by a writer whose document is LISTS. */
 static ms_update *conditional(const char *text) {
   const ms_value *document = json("{}"), *where = json("{\"a\": {\"$exists\": true}}");
@@ -308,6 +342,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_in_doubt_a_position_meets_what_its_own_writer_did),
       cmocka_unit_test(test_in_doubt_other_places_are_left_alone),
+      cmocka_unit_test(test_a_set_in_a_list_may_come_out_otherwise_for_its_own_writer),
       cmocka_unit_test(test_what_moves_positions_meets_writes_to_an_index),
       cmocka_unit_test(test_what_moves_positions_meets_its_like_but_pulls_commute),
       cmocka_unit_test(test_replacing_an_array_meets_what_goes_by_position),

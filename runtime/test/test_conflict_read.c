@@ -186,11 +186,28 @@ static ms_update *random_update(uint32_t *state) {
   return marked(text, dice(state, 2) == 0 ? LISTS : "{}");
 }
 
+/* Did an operation of version `v` above the path go by what it found, and others had written there? */
+static bool scan_open(const msi_entry *entries, uint64_t v, const ms_path *path) {
+  const msi_patch *theirs = &entries[v].patch;
+  for (uint32_t k = 0; k < theirs->update->op_count; k++) {
+    const msi_op *op = &theirs->update->ops[k];
+    if (!scan_strictly_begins(op->path, path)) continue;
+    for (uint64_t w = theirs->base + 1; w < v; w++) {
+      const msi_patch *other = &entries[w].patch;
+      if (other->origin != theirs->origin && scan_opens(op, other->update)) return true;
+    }
+  }
+  return false;
+}
+
 static bool scan_any(const msi_entry *entries, uint64_t version, const msi_patch *patch) {
   for (uint64_t v = patch->base + 1; v < version; v++) {
     const msi_patch *theirs = &entries[v].patch;
     if (scan_reads_changed(patch->reads, patch->origin, theirs->update, theirs->origin))
       return true;
+    for (size_t i = 0; i < patch->reads->count; i++) {
+      if (scan_open(entries, v, patch->reads->paths[i])) return true;
+    }
   }
   return false;
 }

@@ -92,6 +92,42 @@ static bool hangs_on(const ms_update *update, const msi_op *op,
   return false;
 }
 
+/* Did the operation of version `v` go by what others had written since its writer looked? */
+static bool is_open(const sim_group *group, uint64_t v, const msi_op *op) {
+  const msi_patch *theirs = &group->versions[v - 1].entry.patch;
+  for (uint64_t w = theirs->base + 1; w < v; w++) {
+    const sim_version *other = &group->versions[w - 1];
+    if (other->entry.kind == MSI_ENTRY_PATCH &&
+        other->entry.patch.origin != theirs->origin && scan_opens(op, other->update)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Does the operation meet one of version `v` that came out as not even its writer could know? */
+static bool meets_open(const sim_group *group, uint64_t v, const msi_op *op) {
+  const ms_update *theirs = group->versions[v - 1].update;
+  for (uint32_t k = 0; k < theirs->op_count; k++) {
+    if (scan_meets_open(op, &theirs->ops[k]) && is_open(group, v, &theirs->ops[k]))
+      return true;
+  }
+  return false;
+}
+
+/* The same of what was read inside of the array. */
+static bool reads_meet_open(const sim_group *group, uint64_t v, const msi_reads *reads) {
+  const ms_update *theirs = group->versions[v - 1].update;
+  for (size_t i = 0; reads != NULL && i < reads->count; i++) {
+    for (uint32_t k = 0; k < theirs->op_count; k++) {
+      const msi_op *op = &theirs->ops[k];
+      if (scan_strictly_begins(op->path, reads->paths[i]) && is_open(group, v, op))
+        return true;
+    }
+  }
+  return false;
+}
+
 /* The version of what has changed what the patch's transaction read, 0: nothing. */
 static uint64_t reads_lose_to(const sim_group *group, const msi_patch *patch,
                               uint64_t version) {
@@ -99,7 +135,8 @@ static uint64_t reads_lose_to(const sim_group *group, const msi_patch *patch,
     const sim_version *other = &group->versions[v - 1];
     const msi_patch *theirs = &other->entry.patch;
     if (other->entry.kind == MSI_ENTRY_PATCH &&
-        scan_reads_changed(patch->reads, patch->origin, other->update, theirs->origin)) {
+        (scan_reads_changed(patch->reads, patch->origin, other->update, theirs->origin) ||
+         reads_meet_open(group, v, patch->reads))) {
       return v;
     }
     if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
@@ -127,7 +164,8 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
           loses_to_update(patch, update, op, same, theirs, other->update)) {
         return v;
       }
-      if (other->entry.kind == MSI_ENTRY_PATCH && scan_turned(op, other->update)) {
+      if (other->entry.kind == MSI_ENTRY_PATCH &&
+          (scan_turned(op, other->update) || meets_open(group, v, op))) {
         return v;
       }
       if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
