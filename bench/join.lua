@@ -1,5 +1,5 @@
--- What 100,000 keys cost: the time to join, and memory next to a plain table with the same keys. Memory
--- is what a process allocated; the mapped log, a file of 67 MB, is not counted.
+-- What 100,000 keys cost: the time to join, and memory next to a plain table with the same keys.
+-- Memory is what a process allocated; the mapped log, a file of 67 MB, is not counted.
 local cluster = require "spec.support.cluster"
 
 local KEYS <const> = 100000
