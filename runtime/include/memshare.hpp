@@ -9,8 +9,8 @@
  * what they own when they are destroyed. value, path, update, query, receipt are counted: a copy is one
  * more reference. Destroy subscriptions, batches, transactions, receipts and shares before their
  * runtime, and the first three before their share: members and locals that are declared in this order
- * do so by themselves. A moved-from or default-made object is empty: it may be destroyed and assigned
- * to, nothing else.
+ * do so by themselves. A moved-from or default-made value is nothing; other objects in that state may be
+ * destroyed and assigned to, nothing else.
  *
  * Failure. What can fail returns an ms_status or an empty std::optional, and takes an ms_error, which
  * may be null, for the reason.
@@ -24,7 +24,9 @@
  * its own subscription or timer.
  *
  * Text. std::string_view everywhere; paths and names with a NUL inside are MS_EPATH and MS_EARGUMENT.
- * Memory comes from the runtime's ms_alloc or, for values, paths and updates made here, from realloc.
+ *
+ * Memory. The runtime's ms_alloc serves what belongs to it. Values, paths, updates and queries that are
+ * made here come from realloc(), callbacks and texts above 255 bytes from operator new.
  */
 #ifndef MEMSHARE_HPP
 #define MEMSHARE_HPP
@@ -341,20 +343,7 @@ public:
    * INT64_MAX), std::length_error (a string above UINT32_MAX bytes). */
   template <typename T, typename = std::enable_if_t<detail::is_plain_v<T>>>
   value(const T &plain) {
-    ms_status status = MS_OK;
-    if constexpr (std::is_same_v<T, bool>) {
-      raw_ = ms_value_bool(plain);
-    } else if constexpr (std::is_integral_v<T>) {
-      if (!detail::fits_int64(plain)) detail::raise(std::out_of_range("memshare::value"));
-      status = ms_value_new_int(nullptr, static_cast<std::int64_t>(plain), &raw_);
-    } else if constexpr (std::is_floating_point_v<T>) {
-      status = ms_value_new_double(nullptr, static_cast<double>(plain), &raw_);
-    } else {
-      const std::string_view text(plain);
-      const char *bytes = text.data() == nullptr ? "" : text.data();
-      status = ms_value_new_string(nullptr, bytes, text.size(), &raw_);
-    }
-    check(status);
+    check(make(plain, &raw_));
   }
   value(const value &other) noexcept : view(ms_value_retain(other.raw_)) {}
   value(value &&other) noexcept : view(std::exchange(other.raw_, nullptr)) {}
@@ -364,6 +353,15 @@ public:
   }
   ~value() { ms_value_release(raw_); }
 
+  /* The same without exceptions: MS_ENOMEM, MS_EARGUMENT (an integer above INT64_MAX), MS_ELIMIT. */
+  template <typename T>
+  [[nodiscard]] static ms_status make(const T &plain, value *out) noexcept {
+    static_assert(detail::is_plain_v<T>);
+    const ms_value *made = nullptr;
+    const ms_status status = make(plain, &made);
+    if (status == MS_OK) *out = take(made);
+    return status;
+  }
   /* `raw` is taken. */
   static value take(const ms_value *raw) noexcept {
     value made;
@@ -449,9 +447,25 @@ private:
   static const char *bytes_of(std::string_view text) noexcept {
     return text.data() == nullptr ? "" : text.data();
   }
+  template <typename T>
+  static ms_status make(const T &plain, const ms_value **out) noexcept {
+    if constexpr (std::is_same_v<T, bool>) {
+      *out = ms_value_bool(plain);
+      return MS_OK;
+    } else if constexpr (std::is_integral_v<T>) {
+      if (!detail::fits_int64(plain)) return MS_EARGUMENT;
+      return ms_value_new_int(nullptr, static_cast<std::int64_t>(plain), out);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      return ms_value_new_double(nullptr, static_cast<double>(plain), out);
+    } else {
+      const std::string_view text(plain);
+      return ms_value_new_string(nullptr, bytes_of(text), text.size(), out);
+    }
+  }
   static void check(ms_status status) {
     if (status == MS_OK) return;
     if (status == MS_ENOMEM) detail::raise(std::bad_alloc());
+    if (status == MS_EARGUMENT) detail::raise(std::out_of_range("memshare::value"));
     detail::raise(std::length_error("memshare::value"));
   }
 };
@@ -689,11 +703,14 @@ public:
     if (!written) return detail::fail(MS_EARGUMENT, error);
     return ms_transaction_set(raw_, text.bytes(), written.native(), error);
   }
-  /* Numbers, bool, text. Throws as the constructor of value. */
+  /* Numbers, bool, text; MS_EARGUMENT: an integer above INT64_MAX. */
   template <typename T, typename = std::enable_if_t<detail::is_plain_v<T>>>
   [[nodiscard]] ms_status set(std::string_view path, const T &plain,
-                              ms_error *error = nullptr) {
-    return set(path, static_cast<view>(value(plain)), error);
+                              ms_error *error = nullptr) noexcept {
+    value written;
+    const ms_status status = value::make(plain, &written);
+    if (status != MS_OK) return detail::fail(status, error);
+    return set(path, static_cast<view>(written), error);
   }
   [[nodiscard]] ms_status unset(std::string_view path,
                                 ms_error *error = nullptr) noexcept {

@@ -91,6 +91,10 @@ void test_integers_that_the_type_cannot_hold_are_not_there() {
     threw = true;
   }
   CHECK(threw);
+  value kept = 1;
+  CHECK(value::make(std::numeric_limits<std::uint64_t>::max(), &kept) == MS_EARGUMENT);
+  CHECK(kept.as<int>() == 1 && value::make("two", &kept) == MS_OK);
+  CHECK(kept.as<std::string_view>() == "two");
 }
 
 void test_containers_are_built_walked_and_changed() {
@@ -367,6 +371,7 @@ void test_transactions_commit_what_they_wrote_or_nothing() {
     auto dropped = share.begin_transaction();
     CHECK(dropped && dropped->set("ada", 1000) == MS_OK && dropped->writes() == 1);
     CHECK(dropped->root()["ada"].as<int>() == 1000);
+    CHECK(dropped->set("ada", std::numeric_limits<std::uint64_t>::max()) == MS_EARGUMENT);
   }
   CHECK(share.get<int>("ada") == 3);
   memshare::receipt receipt;
