@@ -25,8 +25,9 @@
 #define ULL(number) ((unsigned long long)(number))
 
 enum { SHRINK_SECONDS = 20, SHRINK_RUNS = 20000, SHRINKS_AT_ALL = 3 };
-/* Of --shrinks: runs for each bug, decisions that are left at most, and which part of all on the average. */
-enum { SHRINK_RUNS_TESTED = 1500, SHRUNK_MOST = 48, SHRUNK_PART = 5 };
+/* Of --shrinks: runs for each bug, how many decisions are few whatever there were, and which part of all is
+ * left on the average. */
+enum { SHRINK_RUNS_TESTED = 1500, SHRUNK_FEW = 12, SHRUNK_PART = 4 };
 
 static int usage(void) {
   fputs("usage: sim --seeds A..B [--for S] [--bug NAME] [--go-on] | "
@@ -203,7 +204,7 @@ static bool shrinks_well(sim_bug bug, uint64_t most, size_t *before, size_t *aft
     fails = again.failed && again.kind == report.kind;
   }
   size_t left = shrunk.plan.count;
-  bool small = left <= SHRUNK_MOST;
+  bool small = left <= SHRUNK_FEW || left < shrunk.before;
   printf("%-20s seed %llu: %zu decisions, shrunk to %zu in %zu runs%s%s\n",
          sim_bug_name(bug), ULL(options.seed), shrunk.before, left, shrunk.runs,
          fails ? "" : ": THEY DO NOT FAIL", small ? "" : ": TOO MANY");
