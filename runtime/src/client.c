@@ -123,10 +123,14 @@ static uint64_t submit_base(const msi_replica *self, uint64_t base) {
 }
 
 /* What the owner gave is in `given`; the rest is filled in here. */
+ms_status msi_replica_prepare(msi_replica *replica, const ms_update *update) {
+  ms_status st = submit_check(replica, update);
+  return st == MS_OK ? msi_pending_reserve(&replica->pending) : st;
+}
+
 static ms_status submit_fill(msi_replica *replica, uint64_t now, const msi_patch *given,
                              msi_patch *out) {
-  ms_status st = submit_check(replica, given->update);
-  if (st == MS_OK) st = msi_pending_reserve(&replica->pending);
+  ms_status st = msi_replica_prepare(replica, given->update);
   if (st != MS_OK) return st;
   *out = *given;
   out->origin = replica->peer;

@@ -203,6 +203,9 @@ MS_CHECKED ms_status msi_replica_submit(msi_replica *replica, uint64_t now, uint
 MS_CHECKED ms_status msi_replica_submit_later(msi_replica *replica, uint64_t now,
                                               uint64_t base, int64_t wall_ms,
                                               ms_update *update, uint64_t *number);
+/* Room for one more patch: a host takes this one next, whatever submit_later is called with. Statuses as of
+ * msi_replica_submit(). */
+MS_CHECKED ms_status msi_replica_prepare(msi_replica *replica, const ms_update *update);
 bool msi_replica_is_host(const msi_replica *replica);
 /* A host decides what it was given so. */
 void msi_replica_drain(msi_replica *replica, uint64_t now);

@@ -562,21 +562,34 @@ static bool station_may_wait(const msi_station *station, uint64_t now) {
                                        station->later_count < LATER_MAX);
 }
 
+bool msi_station_takes_later(msi_station *station, const ms_update *update) {
+  return msi_replica_is_host(station->replica) &&
+         station_may_wait(station, uv_hrtime()) &&
+         msi_replica_prepare(station->replica, update) == MS_OK;
+}
+
+ms_status msi_station_submit_later(msi_station *station, uint64_t base, int64_t wall_ms,
+                                   ms_update *update, uint64_t *number,
+                                   msi_departure *departure) {
+  uint64_t now = uv_hrtime();
+  station->submitted_at = now;
+  ms_status status =
+      msi_replica_submit_later(station->replica, now, base, wall_ms, update, number);
+  if (status == MS_OK && station->later_count++ == 0) station->later_since = now;
+  *departure = MSI_DEPART_DEFERRED;
+  return status;
+}
+
 ms_status msi_station_submit(msi_station *station, uint64_t base, int64_t wall_ms,
                              ms_update *update, const ms_value *root_before,
                              const ms_value *root_after, uint64_t *number,
                              msi_departure *departure) {
-  uint64_t now = uv_hrtime();
-  bool may_wait = station_may_wait(station, now);
-  station->submitted_at = now;
-  if (may_wait && msi_replica_is_host(station->replica)) {
-    ms_status status =
-        msi_replica_submit_later(station->replica, now, base, wall_ms, update, number);
-    if (status == MS_OK && station->later_count++ == 0) station->later_since = now;
-    *departure = MSI_DEPART_DEFERRED;
-    return status;
+  if (msi_station_takes_later(station, update)) {
+    return msi_station_submit_later(station, base, wall_ms, update, number, departure);
   }
+  uint64_t now = uv_hrtime();
   uint64_t due = station->timer_due;
+  station->submitted_at = now;
   msi_station_decide(station);
   ms_status status = msi_replica_submit(station->replica, now, base, wall_ms, update,
                                         root_before, root_after, number);

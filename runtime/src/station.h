@@ -48,6 +48,12 @@ MS_CHECKED ms_status msi_station_transact(msi_station *station, uint64_t base,
                                           int64_t wall_ms, ms_update *update,
                                           msi_reads *reads, uint64_t *number,
                                           msi_departure *departure);
+/* Is it one of many patches of a host in a row, that will be taken for sure? Then, in the same visit,
+ * msi_station_submit_later does without roots. */
+bool msi_station_takes_later(msi_station *station, const ms_update *update);
+MS_CHECKED ms_status msi_station_submit_later(msi_station *station, uint64_t base,
+                                              int64_t wall_ms, ms_update *update,
+                                              uint64_t *number, msi_departure *departure);
 MS_CHECKED ms_status msi_station_sync(msi_station *station, uint64_t token);
 /* Decides what a host wrote in a row and was left for later. */
 void msi_station_decide(msi_station *station);

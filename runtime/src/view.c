@@ -437,6 +437,21 @@ ms_status msi_view_try_hidden(const msi_view *view, const ms_update *update,
   return MS_OK;
 }
 
+bool msi_view_is_plain(const ms_update *update) {
+  if (update->op_count == 0 || update->op_count > 2) return false;
+  const msi_op *op = &update->ops[update->op_count - 1];
+  if (update->op_count == 2 && update->ops[0].class_ != MSI_CLASS_GUARD) return false;
+  return op->code == MSI_CODE_SET && op->selection == NULL && !has_position(op);
+}
+
+ms_status msi_view_change(msi_view *view, const ms_update *update, int64_t wall_ms,
+                          ms_error *error) {
+  msi_apply context = {view->alloc, wall_ms, view->document_bytes_max};
+  ms_status status = msi_update_change(&context, update, &view->root, error);
+  if (status == MS_OK) view->number++;
+  return status;
+}
+
 void msi_view_trial_fini(msi_view_trial *trial) {
   ms_update_release(trial->update);
   ms_value_release(trial->root);

@@ -51,6 +51,12 @@ MS_CHECKED ms_status msi_view_try_hidden(const msi_view *view, const ms_update *
                                          int64_t wall_ms, msi_view_trial *out,
                                          ms_error *error);
 void msi_view_trial_fini(msi_view_trial *trial);
+/* May msi_view_change take it: one $set at a place without positions, without conditions? */
+bool msi_view_is_plain(const ms_update *update);
+/* Apply a plain update to the view for good, in place as far as nobody else holds it: for who knows that
+ * nothing will refuse the patch, and adds it at once. A failure leaves the view as it was. */
+MS_CHECKED ms_status msi_view_change(msi_view *view, const ms_update *update,
+                                     int64_t wall_ms, ms_error *error);
 /* Room for one more pending patch, so that msi_view_add cannot fail. */
 MS_CHECKED ms_status msi_view_reserve(msi_view *view);
 /* After the replica took it: the patch becomes pending, its root the view. */

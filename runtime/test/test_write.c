@@ -379,6 +379,44 @@ static void test_host_decides_its_writes_in_a_row_at_the_next_poll(void **state)
   ms_receipt_release(last);
 }
 
+/* Views that somebody holds stay what they are, however the writes in a row change the live one. */
+static void test_writes_in_a_row_leave_held_views_alone(void **state) {
+  ms_share *host = peer_open(*state);
+  ms_error error;
+  const ms_value *held[64];
+  const ms_value *document =
+      json("{\"n\": 0, \"o\": {\"p\": {\"n\": 0}, \"q\": {\"n\": 0}}}");
+  assert_int_equal(ms_share_replace(host, document, NULL, &error), MS_OK);
+  ms_value_release(document);
+  uint64_t number = ms_share_view_number(host);
+  for (int i = 1; i < 64 * 8; i++) {
+    set(host, "n", i);
+    set(host, "o.p.n", i);
+    if (i % 3 == 0) set(host, "o.q.n", i);
+    assert_true(ms_share_view_number(host) > number);
+    number = ms_share_view_number(host);
+    if (i % 8 == 0) held[i / 8] = ms_share_root(host);
+    if (i == 300) {
+      assert_int_equal(ms_runtime_poll(ms_share_runtime(host), 0, 0, NULL), MS_OK);
+    }
+    assert_int_equal(ms_share_set_int(host, "n.x", 1), MS_EPATH);
+    assert_int_equal(int_at(host, "n"), i);
+  }
+  for (int i = 1; i < 64; i++) {
+    char text[80];
+    snprintf(text, sizeof text,
+             "{\"n\": %d, \"o\": {\"p\": {\"n\": %d}, \"q\": {\"n\": %d}}}", i * 8, i * 8,
+             i * 8 / 3 * 3);
+    const ms_value *wanted = json(text);
+    assert_true(ms_value_equal(held[i], wanted));
+    assert_true(msi_value_check(held[i]));
+    ms_value_release(wanted);
+    ms_value_release(held[i]);
+  }
+  assert_int_equal(ms_share_flush(host, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(int_at(host, "o.p.n"), 64 * 8 - 1);
+}
+
 static void test_host_writes_in_a_row_survive_its_leaving_at_once(void **state) {
   ms_share *host = peer_open(*state);
   ms_share *share = peer_open(*state);
@@ -674,6 +712,7 @@ int main(void) {
       SCENE_TEST(test_watch_hears_of_every_change_of_what_reads_return),
       SCENE_TEST(test_host_writes_in_a_row_reach_others_while_it_is_away),
       SCENE_TEST(test_host_decides_its_writes_in_a_row_at_the_next_poll),
+      SCENE_TEST(test_writes_in_a_row_leave_held_views_alone),
       SCENE_TEST(test_host_writes_in_a_row_survive_its_leaving_at_once),
       SCENE_TEST(test_batch_outlives_its_share_without_effect),
       SCENE_TEST(test_batch_that_is_too_large_stays_open),
