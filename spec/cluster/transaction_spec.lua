@@ -16,7 +16,7 @@ local TELLER <const> = [[
   done, runs, looks, wrong, goal = 0, 0, 0, {}, math.huge
   local function look(where)
     local sum = 0
-    for _, account in pairs(memshare.copy(data.accounts)) do
+    for _, account in pairs(data.accounts) do
       sum = sum + account.gold
       if account.gold < 0 then wrong[#wrong + 1] = where .. ": overdrawn" end
     end
