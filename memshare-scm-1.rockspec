@@ -57,6 +57,7 @@ build = {
         "runtime/src/driver.c",
         "runtime/src/mailbox.c", "runtime/src/station.c", "runtime/src/receipt.c",
         "runtime/src/notice.c", "runtime/src/gather.c", "runtime/src/runtime.c", "runtime/src/timer.c",
+        "runtime/src/round.c",
         "runtime/src/recent.c", "runtime/src/view_watch.c",
         "runtime/src/draft.c", "runtime/src/share.c", "runtime/src/mail.c",
         "runtime/src/batch.c", "runtime/src/transaction.c", "runtime/src/write.c",

@@ -58,6 +58,7 @@ typedef struct msl_state {
   int timer_count; /* timers that are armed */
   int task_count;  /* tasks that are not over: see task.c */
   struct msl_task *waiting, *ready, **ready_end;
+  ms_round *round; /* tells when to look at them; NULL: there were none yet */
   const void *
       array_mark; /* addresses of the metatables of memshare.array{}, memshare.object{} */
   const void *object_mark; /* and of proxies */

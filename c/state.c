@@ -208,6 +208,8 @@ static int state_gc(lua_State *L) {
     ms_share_free(node->share);
     free(node);
   }
+  ms_round_close(state->round);
+  state->round = NULL;
   if (state->owns_runtime) {
     msl_signal_runtime(NULL);
     msl_log_set_runtime(state->log, NULL);

@@ -80,31 +80,39 @@ static void forget(lua_State *L, msl_task *task) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, task);
 }
 
-/* At the end of the Lua state: until then the registry holds it. */
+/* At the end of the Lua state, before that of its runtime: until then the registry holds it. */
 static int task_gc(lua_State *L) {
   msl_task *task = lua_touserdata(L, 1);
   if (task->state == NULL) return 0;
-  task->timer = NULL; /* the runtime is gone */
-  unlink_task(task);
+  end_wait(task);
   task->state = NULL;
   return 0;
 }
 
 /* ------------------------------------------------------------------ running */
 
-/* The error on top of the task's stack goes to memshare.on_error, with where it was raised. */
-static void report(lua_State *L, lua_State *thread) {
-  lua_xmove(thread, L, 1);
-  const char *message = luaL_tolstring(L, -1, NULL);
-  luaL_traceback(L, thread, message, 0);
+/* Arguments: the error of a task, and its thread, which is as the error left it. */
+static int report(lua_State *L) {
+  lua_State *thread = lua_touserdata(L, 2);
+  luaL_traceback(L, thread, luaL_tolstring(L, 1, NULL), 0);
   msl_push_module_field(L, "on_error");
   if (lua_isnil(L, -1)) {
     lua_warning(L, "memshare: ", 1);
     lua_warning(L, lua_tostring(L, -2), 0);
-    return;
+    return 0;
   }
   lua_pushvalue(L, -2);
-  (void)lua_pcall(L, 1, 0, 0); /* what reporting raises is lost */
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* Ends a task whose function has raised. What reporting raises is lost. */
+static void fail_task(lua_State *L, lua_State *thread) {
+  lua_pushcfunction(L, report);
+  lua_xmove(thread, L, 1);
+  lua_pushlightuserdata(L, thread);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  (void)lua_resetthread(thread);
 }
 
 static void give_way(msl_task *task) {
@@ -115,36 +123,22 @@ static void give_way(msl_task *task) {
   ms_runtime_wake(task->state->runtime);
 }
 
-/* Arguments: the task, and how many values on its stack it is resumed with. */
-static int resume_task(lua_State *L) {
-  msl_task *task = lua_touserdata(L, 1);
+/* Resumes it with `count` values of its stack. False: no memory to begin with. Cannot raise. */
+static bool run_task(lua_State *L, msl_task *task, int count) {
   lua_State *thread = task->thread;
-  int count = (int)lua_tointeger(L, 2), results = 0;
-  luaL_checkstack(L, 10, NULL);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, task); /* holds it */
+  int results = 0;
+  if (!lua_checkstack(L, 8)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, task); /* holds it, and the thread */
   int status = lua_resume(thread, L, count, &results);
-  if (task->state == NULL) return 0;
   if (status == LUA_YIELD) {
     lua_pop(thread, results);
     if (!task->is_waiting) give_way(task); /* by coroutine.yield() */
-    return 0;
+  } else {
+    forget(L, task);
+    if (status != LUA_OK) fail_task(L, thread);
   }
-  forget(L, task);
-  if (status == LUA_OK) return 0;
-  report(L, thread);
-  (void)lua_resetthread(thread);
-  return 0;
-}
-
-/* Without memory for the call itself the task is lost. Cannot raise. */
-static void run_task(lua_State *L, msl_task *task, int count) {
-  if (lua_checkstack(L, 6)) {
-    lua_pushcfunction(L, resume_task);
-    lua_pushlightuserdata(L, task);
-    lua_pushinteger(L, count);
-    if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
-    lua_pop(L, 1);
-  }
+  lua_pop(L, 1);
+  return true;
 }
 
 /* Has somebody else ended the coroutine? */
@@ -170,8 +164,9 @@ static void on_round(void *ud) {
     end_wait(task);
     if (is_over(task)) {
       forget(state->callback, task);
-    } else {
-      run_task(state->callback, task, 0);
+    } else if (!run_task(state->callback, task, 0)) {
+      give_way(task);
+      return;
     }
   }
 }
@@ -257,16 +252,18 @@ static int module_go(lua_State *L) {
   int count = lua_gettop(L);
   luaL_checkstack(L, 12, NULL);
   if (msl_need_runtime(L, state, &error) != MS_OK) return msl_raise_error(L, &error);
-  ms_runtime_on_round(state->runtime, on_round, state);
-  msl_task *task = push_task(L, state);
-  if (!lua_checkstack(task->thread, count + 2)) {
-    forget(L, task);
-    return msl_raise(L, MS_ENOMEM, "out of memory");
+  if (state->round == NULL) {
+    ms_status status =
+        ms_runtime_on_round(state->runtime, on_round, state, &state->round);
+    if (status != MS_OK) msl_raise(L, status, "go: %s", ms_status_text(status));
   }
+  msl_task *task = push_task(L, state);
+  bool has_room = lua_checkstack(task->thread, count + 2);
   lua_insert(L, 1);
-  lua_xmove(L, task->thread, count);
-  run_task(L, task, count - 1);
-  return 1;
+  if (has_room) lua_xmove(L, task->thread, count);
+  if (has_room && run_task(L, task, count - 1)) return 1;
+  forget(L, task);
+  return msl_raise(L, MS_ENOMEM, "go: out of memory");
 }
 
 void msl_open_task(lua_State *L, msl_state *state) {

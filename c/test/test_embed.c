@@ -216,6 +216,39 @@ static void test_two_states_share_one_share(void **test_state) {
   close_world(&w);
 }
 
+static void test_polls_of_the_program_resume_tasks_of_all_states(void **test_state) {
+  (void)test_state;
+  world w;
+  open_world(&w);
+  lua_State *states[2];
+  for (int i = 0; i < 2; i++) {
+    states[i] = open_lua(w.shares[0]);
+    run(states[i], "local core = require 'memshare.core'\n"
+                   "core.go(function()\n"
+                   "  core.sleep(0.001)\n"
+                   "  coroutine.yield()\n"
+                   "  assert(share:inc('n'):wait(10))\n"
+                   "  assert(share:wait_for('n', function(n) return n == 2 end, 10))\n"
+                   "  done = true\n"
+                   "end)\n"
+                   "core.go(function() share:wait_for('never', nil, 1000) end)\n"
+                   "core.go(function() core.sleep(1000) end)");
+  }
+  poll_until(&w, states[0], "done");
+  poll_until(&w, states[1], "done");
+  /* One ends with tasks that wait; the others go on. */
+  lua_close(states[0]);
+  run(states[1], "done = false\n"
+                 "require 'memshare.core'.go(function()\n"
+                 "  require 'memshare.core'.sleep(0.001)\n"
+                 "  done = true\n"
+                 "end)");
+  poll_until(&w, states[1], "done");
+  lua_close(states[1]);
+  assert_int_equal(ms_runtime_poll(w.runtimes[0], 0, 0, NULL), MS_OK);
+  close_world(&w);
+}
+
 static void test_a_lua_state_that_ends_waits_for_its_patches(void **test_state) {
   (void)test_state;
   world w;
@@ -492,6 +525,25 @@ static void test_proxies_and_callbacks_survive_a_lua_without_memory(void **test_
         "end, { retries = 3 })\n"
         "assert(list, n)\n"
         "assert(#list == 1 and n == before + 1 and share.data.t.n == n)");
+  run(L, "share.data.t = { n = 0 }");
+  sweep(L, &food,
+        "local done, message\n"
+        "local task = core.go(function(...)\n"
+        "  local ok\n"
+        "  ok, message = pcall(function(...)\n"
+        "    core.sleep(0)\n"
+        "    assert(select('#', ...) == 2)\n"
+        "    assert(share:inc('t.n'):wait(5))\n"
+        "    assert(share:wait_for({ 't', 'n' }, function(n) return n > 0 end, 5))\n"
+        "    assert(share:flush(5) and share:sync(5))\n"
+        "  end, ...)\n"
+        "  done = ok\n"
+        "end, 1, 2)\n"
+        "for _ = 1, 10000 do\n"
+        "  if coroutine.status(task) == 'dead' then break end\n"
+        "  core.poll(0.01)\n"
+        "end\n"
+        "assert(done, message)");
   run(L, "share.data.t = { n = 0 }\n"
          "share:on('**', function(new, old, path, change) heard = path end)"
          "share.data.t.n = core.inc(1)");
@@ -515,6 +567,7 @@ int main(void) {
       cmocka_unit_test(test_the_module_in_that_state_uses_the_runtime_of_the_program),
       cmocka_unit_test(test_errors_of_callbacks_stay_in_lua),
       cmocka_unit_test(test_two_states_share_one_share),
+      cmocka_unit_test(test_polls_of_the_program_resume_tasks_of_all_states),
       cmocka_unit_test(test_a_lua_state_that_ends_waits_for_its_patches),
       cmocka_unit_test(test_finalizers_of_a_script_may_use_what_is_gone),
       cmocka_unit_test(test_a_rejection_reaches_handler_receipt_and_view),

@@ -405,10 +405,14 @@ MS_API MS_CHECKED ms_status ms_runtime_wait(ms_runtime *runtime, int timeout_ms,
 /*
  * Call fn whenever a poll, or a round of a call that waits, has run its callbacks: what waits for
  * several things, such as a coroutine, looks there whether it may go on. Unlike a callback it may
- * poll; then it is called again inside. One per runtime; NULL: none.
+ * poll; then it is called again inside. MS_ENOMEM, MS_EARGUMENT, MS_ECLOSED, MS_EWRONGTHREAD.
  */
+typedef struct ms_round ms_round;
 typedef void (*ms_round_fn)(void *ud);
-MS_API void ms_runtime_on_round(ms_runtime *runtime, ms_round_fn fn, void *ud);
+MS_API MS_CHECKED ms_status ms_runtime_on_round(ms_runtime *runtime, ms_round_fn fn,
+                                                void *ud, ms_round **out);
+/* fn is not called any more. Ends with the runtime at the latest. Accepts NULL. */
+MS_API void ms_round_close(ms_round *round);
 /* Makes a waiting ms_runtime_poll() return. Thread: any; also safe in a signal handler. */
 MS_API void ms_runtime_wake(ms_runtime *runtime);
 /* A descriptor that polls readable when ms_runtime_poll(runtime, 0, ...) has something to do. */

@@ -141,6 +141,7 @@ void ms_runtime_close(ms_runtime *runtime) {
     ms_share_free(share);
   }
   msi_timers_fini(runtime);
+  msi_rounds_fini(runtime);
   msi_driver_free(runtime->driver);
   msi_grave_fini(&runtime->grave);
   munmap((void *)(uintptr_t)runtime->alive, (size_t)sysconf(_SC_PAGESIZE));
@@ -234,8 +235,8 @@ static void runtime_show_work(ms_runtime *runtime) {
 
 void msi_runtime_fetch(ms_runtime *runtime, uint64_t deadline) {
   runtime_turn(runtime, deadline, TURN_FOR_MAIL);
-  runtime->woken |=
-      runtime->on_round != NULL; /* what settles now is looked for in rounds */
+  /* Who looks after rounds is to see what has settled. */
+  runtime->woken |= runtime->rounds != NULL;
   runtime_show_work(runtime);
 }
 
@@ -298,7 +299,7 @@ static bool runtime_tell(ms_runtime *runtime, uint64_t budget_end) {
   runtime_tell_all(runtime, budget_end);
   runtime->polling = false;
   runtime_sweep(runtime);
-  if (runtime->on_round != NULL) runtime->on_round(runtime->on_round_ud);
+  msi_rounds_tell(runtime);
   return !runtime_has_work(runtime);
 }
 
@@ -337,12 +338,6 @@ ms_status ms_runtime_wait(ms_runtime *runtime, int timeout_ms, ms_done_fn done,
   if (status != MS_OK) return status;
   if (done == NULL) return MS_EARGUMENT;
   return msi_runtime_wait(runtime, timeout_ms, done, ud);
-}
-
-void ms_runtime_on_round(ms_runtime *runtime, ms_round_fn fn, void *ud) {
-  if (msi_runtime_guard(runtime) != MS_OK) return;
-  runtime->on_round = fn;
-  runtime->on_round_ud = ud;
 }
 
 void ms_runtime_wake(ms_runtime *runtime) { msi_driver_wake(runtime->driver); }

@@ -35,13 +35,13 @@ struct ms_runtime {
   char program[64];
   ms_share *shares;
   msi_timers timers;
-  uint32_t batches;     /* open ones, and transactions: no polling meanwhile */
-  uint32_t round;       /* of telling, counted: each begins with another share */
-  bool polling;         /* inside a poll: callbacks may not poll */
-  bool sweep_due;       /* callbacks closed or freed something */
-  bool woken;           /* a wake that is still to end a poll */
-  ms_round_fn on_round; /* NULL: nobody */
-  void *on_round_ud;
+  uint32_t batches; /* open ones, and transactions: no polling meanwhile */
+  uint32_t round;   /* of telling, counted: each begins with another share */
+  bool polling;     /* inside a poll: callbacks may not poll */
+  bool sweep_due;   /* callbacks closed or freed something */
+  bool woken;       /* a wake that is still to end a poll */
+  ms_round *rounds;
+  unsigned round_depth; /* of telling them, nested */
 };
 
 typedef enum msi_phase { MSI_PHASE_NEW, MSI_PHASE_STARTED, MSI_PHASE_CLOSED } msi_phase;
@@ -184,6 +184,10 @@ void msi_share_tell_gathered(ms_share *share);
 void msi_share_close_subs(ms_share *share);
 /* Frees subscriptions that were closed while callbacks ran. */
 void msi_share_sweep_subs(ms_share *share);
+
+/* round.c: callbacks have run. */
+void msi_rounds_tell(ms_runtime *runtime);
+void msi_rounds_fini(ms_runtime *runtime);
 
 /* timer.c: run what is due. */
 void msi_timers_run(ms_runtime *runtime);

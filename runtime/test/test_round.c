@@ -19,6 +19,12 @@ static void on_round(void *ud) {
   assert_int_equal(ms_runtime_poll(self->runtime, 0, 0, NULL), MS_OK);
 }
 
+static ms_round *tell(counter *self) {
+  ms_round *round = NULL;
+  assert_int_equal(ms_runtime_on_round(self->runtime, on_round, self, &round), MS_OK);
+  return round;
+}
+
 static void on_change(void *ud, const ms_change *change) {
   (void)change;
   ((counter *)ud)->calls++;
@@ -40,12 +46,13 @@ static void test_round_is_told_after_the_callbacks_of_a_poll(void **state) {
   ms_share *share = peer_open(self);
   counter all = {.runtime = self->runtimes[0]};
   sub_on(share, "n", 0, on_change, &all);
-  ms_runtime_on_round(all.runtime, on_round, &all);
+  ms_round *round = tell(&all);
   set(share, 1);
   assert_int_equal(ms_runtime_poll(all.runtime, 0, 0, NULL), MS_OK);
   assert_int_equal(all.rounds, 1);
   assert_int_equal(all.calls_seen, 1);
-  ms_runtime_on_round(all.runtime, NULL, NULL);
+  ms_round_close(round);
+  ms_round_close(NULL);
   assert_int_equal(ms_runtime_poll(all.runtime, 0, 0, NULL), MS_OK);
   assert_int_equal(all.rounds, 1);
 }
@@ -55,7 +62,7 @@ static void test_round_is_told_in_calls_that_wait(void **state) {
   ms_share *share = peer_open(self);
   counter all = {.runtime = self->runtimes[0]};
   ms_error error;
-  ms_runtime_on_round(all.runtime, on_round, &all);
+  tell(&all);
   assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
   int synced = all.rounds;
   assert_true(synced > 0);
@@ -72,12 +79,50 @@ static void test_round_may_poll_and_is_told_of_that_as_well(void **state) {
   ms_share *share = peer_open(self);
   counter all = {.runtime = self->runtimes[0], .nested = 3};
   ms_error error;
-  ms_runtime_on_round(all.runtime, on_round, &all);
+  tell(&all);
   set(share, 1);
   assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
   assert_int_equal(ms_runtime_poll(all.runtime, 0, 0, NULL), MS_OK);
   assert_int_equal(all.nested, 0);
   assert_true(all.rounds >= 4);
+}
+
+/* Closes itself and another one, while a poll inside is told as well. */
+typedef struct closer {
+  ms_runtime *runtime;
+  ms_round *own, *other;
+  int calls;
+} closer;
+
+static void close_both(void *ud) {
+  closer *self = ud;
+  if (++self->calls == 1) {
+    assert_int_equal(ms_runtime_poll(self->runtime, 0, 0, NULL), MS_OK);
+    return;
+  }
+  ms_round_close(self->own);
+  ms_round_close(self->other);
+  self->own = self->other = NULL;
+}
+
+static void test_rounds_may_be_closed_while_they_are_told(void **state) {
+  scene *self = *state;
+  counter first = {.runtime = self->runtimes[0] = runtime_make(self)};
+  self->count = 1;
+  closer all = {.runtime = first.runtime};
+  all.other = tell(&first);
+  assert_int_equal(ms_runtime_on_round(all.runtime, close_both, &all, &all.own), MS_OK);
+  counter last = {.runtime = first.runtime};
+  tell(&last);
+  assert_int_equal(ms_runtime_poll(all.runtime, 0, 0, NULL), MS_OK);
+  assert_int_equal(all.calls, 2);
+  assert_int_equal(first.rounds, 0);
+  assert_int_equal(last.rounds, 2);
+  assert_int_equal(ms_runtime_poll(all.runtime, 0, 0, NULL), MS_OK);
+  assert_int_equal(all.calls, 2);
+  assert_int_equal(last.rounds, 3);
+  ms_round *none = NULL;
+  assert_int_equal(ms_runtime_on_round(all.runtime, NULL, NULL, &none), MS_EARGUMENT);
 }
 
 static void again(void *ud) {
@@ -90,7 +135,7 @@ static void test_wait_polls_until_it_is_done(void **state) {
   scene *self = *state;
   counter all = {.runtime = self->runtimes[0] = runtime_make(self)};
   self->count = 1;
-  ms_runtime_on_round(all.runtime, on_round, &all);
+  tell(&all);
   again(&all); /* something to do in each round */
   assert_int_equal(ms_runtime_wait(all.runtime, PATIENCE_MS, has_ten_rounds, &all),
                    MS_OK);
@@ -154,6 +199,7 @@ int main(void) {
       SCENE_TEST(test_round_is_told_after_the_callbacks_of_a_poll),
       SCENE_TEST(test_round_is_told_in_calls_that_wait),
       SCENE_TEST(test_round_may_poll_and_is_told_of_that_as_well),
+      SCENE_TEST(test_rounds_may_be_closed_while_they_are_told),
       SCENE_TEST(test_wait_polls_until_it_is_done),
       SCENE_TEST(test_wait_is_busy_inside_callbacks),
       SCENE_TEST(test_sync_can_be_begun_and_looked_for_later),
