@@ -41,7 +41,72 @@ local TELLER <const> = [[
     return done < goal
   end)]]
 
+-- What the function of a transaction does, what another process does then, and whether they meet.
+local APPEND <const> = "data.list[#data.list + 1] = 4"
+local MEETINGS <const> = {
+  { "local _ = draft.a", "data.a = 2", true },
+  { "local _ = draft.a", "data.b = 2", false },
+  { "local _ = draft.nobody", "data.nobody = 1", true },
+  { "local _ = draft.nobody", "data.somebody = 1", false },
+  { "draft.a = memshare.inc(1)", "data.a = 2", false },
+  { "local _ = draft.t", "data.t.x = 2", false },
+  { "local _ = draft.t", "data.t = nil", true },
+  { "local _ = draft.t.deep.y", "data.t.deep = { y = 1 }", true },
+  { "local _ = draft.t.deep.y", "data.t.deep.z = 1", false },
+  { "for _ in pairs(draft.t) do end", "data.t.new = 1", true },
+  { "for _ in pairs(draft.t) do end", "data.t.deep.y = 2", true },
+  { "for _ in pairs(draft.t.deep) do end", "data.t.x = 2", false },
+  { "for _ in ipairs(draft.list) do end", APPEND, true },
+  { "local _ = #draft.list", APPEND, true },
+  { "local _ = draft.list[1]", APPEND, false },
+  { "local _ = draft.list[1]", "data.list[1] = 9", true },
+  { "local _ = draft.list[1]", "data.list[2] = 9", false },
+  { "local _ = draft.list[1]", "memshare.remove(data.list, 1)", true },
+  { "local _ = draft.list[9]", APPEND, true },
+  { "memshare.remove(draft.list, 3)", "memshare.insert(data.list, 1, 0)", true },
+  { "memshare.copy(draft.t)", "data.t.deep.y = 2", true },
+  { "memshare.count(draft.t)", "data.t.new = 1", true },
+  { "memshare.to_json(draft)", "data.new = 1", true },
+  { "pcall(function() draft.t.gone.x = 1 end)", "data.t.gone = {}", true },
+}
+
 describe("transactions #cluster", function()
+  it("run again when what they read has changed, and only then", function()
+    local document = [[{
+      a = 1, b = 1, list = { 1, 2, 3 }, t = { x = 1, deep = { y = 1 } }
+    }]]
+    local peers <close> = cluster.start { count = 2, options = PATIENT }
+    local host, client = peers:host(), peers:clients()[1]
+    local go = peers.directory .. "/go"
+    for i, meeting in ipairs(MEETINGS) do
+      local reads, change, counts = table.unpack(meeting)
+      host:eval(("assert(share:replace(%s):wait(10))"):format(document))
+      client:eval "assert(share:sync(10))"
+      local runs = client:start(([[
+        local mark, go = ...
+        local runs = 0
+        assert(share:transaction(function(draft)
+          runs = runs + 1
+          %s
+          draft.result = runs
+          if runs > 1 then return true end
+          io.stderr:write(mark)
+          local file
+          repeat file = io.open(go) until file
+          file:close()
+        end, { timeout = 20 }))
+        return runs]]):format(reads), ("has read %d.\n"):format(i), go)
+      assert.truthy(process.wait(function()
+        return client.process.log:find(("has read %d."):format(i), 1, true)
+      end, 10000))
+      host:eval(change .. " assert(share:flush(10))")
+      assert(io.open(go, "w")):close()
+      assert.equal(counts and 2 or 1, runs:wait(), reads .. " | " .. change)
+      assert(os.remove(go))
+    end
+    peers:settle()
+  end)
+
   it("keep the sum of all accounts while 8 processes move money and the host is killed", function()
     local accounts = {}
     for i = 1, ACCOUNTS do accounts["a" .. i] = { gold = GOLD } end
