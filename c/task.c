@@ -32,33 +32,31 @@ struct msl_task {
 
 /* ------------------------------------------------------------------ lists */
 
-static void unlink_task(msl_task *task) {
+static void unlink_task(msl_state *state, msl_task *task) {
   if (task->link == NULL) return;
   *task->link = task->next;
   if (task->next != NULL) task->next->link = task->link;
-  if (task->state->ready_end == &task->next) task->state->ready_end = task->link;
+  if (state->ready_end == &task->next) state->ready_end = task->link;
   task->next = NULL;
   task->link = NULL;
 }
 
-static void link_waiting(msl_task *task) {
-  msl_state *state = task->state;
+static void link_waiting(msl_state *state, msl_task *task) {
   task->link = &state->waiting;
   task->next = state->waiting;
   if (task->next != NULL) task->next->link = &task->next;
   state->waiting = task;
 }
 
-static void link_ready(msl_task *task) {
-  msl_state *state = task->state;
+static void link_ready(msl_state *state, msl_task *task) {
   if (state->ready == NULL) state->ready_end = &state->ready;
   task->link = state->ready_end;
   *task->link = task;
   state->ready_end = &task->next;
 }
 
-static void end_wait(msl_task *task) {
-  unlink_task(task);
+static void end_wait(msl_state *state, msl_task *task) {
+  unlink_task(state, task);
   ms_timer_close(task->timer);
   task->timer = NULL;
   task->is_waiting = false;
@@ -66,9 +64,10 @@ static void end_wait(msl_task *task) {
 
 /* Its last reference in C goes. Cannot raise. */
 static void forget(lua_State *L, msl_task *task) {
-  if (task->state == NULL) return;
-  end_wait(task);
-  task->state->task_count--;
+  msl_state *state = task->state;
+  if (state == NULL) return;
+  end_wait(state, task);
+  state->task_count--;
   task->state = NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_rawgetp(L, LUA_REGISTRYINDEX, task);
@@ -84,7 +83,7 @@ static void forget(lua_State *L, msl_task *task) {
 static int task_gc(lua_State *L) {
   msl_task *task = lua_touserdata(L, 1);
   if (task->state == NULL) return 0;
-  end_wait(task);
+  end_wait(task->state, task);
   task->state = NULL;
   return 0;
 }
@@ -115,16 +114,16 @@ static void fail_task(lua_State *L, lua_State *thread) {
   (void)lua_resetthread(thread);
 }
 
-static void give_way(msl_task *task) {
+static void give_way(msl_state *state, msl_task *task) {
   task->is_waiting = true;
   task->is_done = NULL;
   task->go_on = NULL;
-  link_waiting(task);
-  ms_runtime_wake(task->state->runtime);
+  link_waiting(state, task);
+  ms_runtime_wake(state->runtime);
 }
 
 /* Resumes it with `count` values of its stack. False: no memory to begin with. Cannot raise. */
-static bool run_task(lua_State *L, msl_task *task, int count) {
+static bool run_task(lua_State *L, msl_state *state, msl_task *task, int count) {
   lua_State *thread = task->thread;
   int results = 0;
   if (!lua_checkstack(L, 8)) return false;
@@ -132,7 +131,7 @@ static bool run_task(lua_State *L, msl_task *task, int count) {
   int status = lua_resume(thread, L, count, &results);
   if (status == LUA_YIELD) {
     lua_pop(thread, results);
-    if (!task->is_waiting) give_way(task); /* by coroutine.yield() */
+    if (!task->is_waiting) give_way(state, task); /* by coroutine.yield() */
   } else {
     forget(L, task);
     if (status != LUA_OK) fail_task(L, thread);
@@ -155,17 +154,17 @@ static void on_round(void *ud) {
       forget(state->callback, task);
     } else if (task->is_done == NULL ? task->timer == NULL
                                      : task->is_done(task->subject)) {
-      unlink_task(task);
-      link_ready(task);
+      unlink_task(state, task);
+      link_ready(state, task);
     }
   }
   while (state->ready != NULL) {
     msl_task *task = state->ready;
-    end_wait(task);
+    end_wait(state, task);
     if (is_over(task)) {
       forget(state->callback, task);
-    } else if (!run_task(state->callback, task, 0)) {
-      give_way(task);
+    } else if (!run_task(state->callback, state, task, 0)) {
+      give_way(state, task);
       return;
     }
   }
@@ -174,8 +173,8 @@ static void on_round(void *ud) {
 static void on_time(void *ud) {
   msl_task *task = ud;
   task->timer = NULL;
-  unlink_task(task);
-  link_ready(task);
+  unlink_task(task->state, task);
+  link_ready(task->state, task);
 }
 
 /* ------------------------------------------------------------------ waiting */
@@ -217,7 +216,7 @@ int msl_yield_until(lua_State *L, msl_state *state, ms_done_fn is_done, void *su
   task->top = lua_gettop(L);
   task->context = context;
   task->go_on = go_on;
-  link_waiting(task);
+  link_waiting(state, task);
   return lua_yieldk(L, 0, (lua_KContext)task, continue_wait);
 }
 
@@ -261,7 +260,7 @@ static int module_go(lua_State *L) {
   bool has_room = lua_checkstack(task->thread, count + 2);
   lua_insert(L, 1);
   if (has_room) lua_xmove(L, task->thread, count);
-  if (has_room && run_task(L, task, count - 1)) return 1;
+  if (has_room && run_task(L, state, task, count - 1)) return 1;
   forget(L, task);
   return msl_raise(L, MS_ENOMEM, "go: out of memory");
 }
