@@ -75,3 +75,47 @@ describe("a hook #cluster", function()
     assert.same({ "older", "newer", "rollback" }, { second.old, second.new, second.kind })
   end)
 end)
+
+describe("a task #cluster", function()
+  it("waits for other processes, in luv's loop, and goes on in order", function()
+    local peers <close> = cluster.start { count = 3, defaults = { turn = 0, seen = {} } }
+    -- Each waits for its turn, which the one before it gives.
+    for number = 1, 3 do
+      peers[number]:eval([[
+        local number = ...
+        memshare.go(function()
+          for turn = number, 30, 3 do
+            assert(share:wait_for("turn", function(now) return now == turn - 1 end, 20))
+            assert(share:push("seen", turn):wait(20))
+            assert(share:set("turn", turn):wait(20))
+          end
+          assert(share:sync(20))
+          finished = true
+        end)]], number)
+    end
+    for number = 1, 3 do assert.is_true(peers[number]:await "finished") end
+    peers:settle()
+    local expected = {}
+    for turn = 1, 30 do expected[turn] = turn end
+    for _, seen in ipairs(peers:each "return memshare.copy(data.seen)") do
+      assert.same(expected, seen)
+    end
+  end)
+
+  it("hears of a host that is gone as everybody else does", function()
+    local peers <close> = cluster.start { count = 3, defaults = { n = 0 } }
+    local host, client = peers:host(), peers:clients()[1]
+    client:eval [[
+      versions = {}
+      memshare.go(function()
+        for n = 1, 200 do
+          versions[n] = assert(share:inc("n"):wait(20))
+          if n == 20 then data.half = true end
+        end
+      end)]]
+    assert.is_true(peers:clients()[2]:await "data.half")
+    host:kill "SIGKILL"
+    assert.is_true(client:await "#versions == 200")
+    assert.equal(200, client:eval "return data.n")
+  end)
+end)
