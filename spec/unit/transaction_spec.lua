@@ -233,6 +233,22 @@ describe("share:transaction", function()
     assert.is_true(math.abs(here.data.when / 1000 - os.time()) < 60)
   end)
 
+  it("goes one after the other in several tasks", function()
+    local here <close> = bank()
+    local done = 0
+    for task = 1, 3 do
+      memshare.go(function()
+        for i = 1, 20 do
+          assert(here.share:transaction(function(draft) draft.a = draft.a + 1 end))
+          if i % 3 == task % 3 then memshare.sleep(0) end
+        end
+        done = done + 1
+      end)
+    end
+    alone.wait(function() return done == 3 end)
+    assert.equal(160, here.data.a)
+  end)
+
   it("says what is wrong with its arguments", function()
     local here <close> = bank()
     local share = here.share
