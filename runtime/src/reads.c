@@ -185,9 +185,10 @@ ms_status msi_read_set_add(msi_read_set *set, const msi_segment *segments, size_
   return MS_OK;
 }
 
-ms_status msi_read_set_note(msi_read_set *set, const ms_path *path,
-                            const ms_value *committed, msi_read_kind kind) {
-  const ms_value *container = committed;
+/* In one document. */
+static ms_status note_in(msi_read_set *set, const ms_path *path, const ms_value *document,
+                         msi_read_kind kind) {
+  const ms_value *container = document;
   for (uint32_t i = 0; i < path->count; i++) {
     const msi_segment *segment = &path->segments[i];
     const ms_value *next =
@@ -201,6 +202,14 @@ ms_status msi_read_set_note(msi_read_set *set, const ms_path *path,
     container = next;
   }
   return msi_read_set_add(set, path->segments, path->count, kind);
+}
+
+ms_status msi_read_set_note(msi_read_set *set, const ms_path *path,
+                            const ms_value *committed, const ms_value *view,
+                            msi_read_kind kind) {
+  ms_status status = note_in(set, path, committed, kind);
+  bool is_there = view != NULL && ms_path_find(path, view) != NULL;
+  return status != MS_OK || is_there ? status : note_in(set, path, view, kind);
 }
 
 bool msi_read_set_overlaps(const msi_read_set *set, const ms_path *path) {

@@ -58,12 +58,14 @@ void msi_read_set_fini(msi_read_set *set);
 MS_CHECKED ms_status msi_read_set_add(msi_read_set *set, const msi_segment *segments,
                                       size_t count, msi_read_kind kind);
 /*
- * What was found, or not found, at the path in a document that is `committed` (NULL: nothing) with own
- * writes on top. Where the committed document has nothing, what is there hangs on what was
- * written: so it is the first missing key that counts; in an array, the array.
+ * What was found, or not found, at the path in `view`: a document that is `committed` with own writes on
+ * top (NULL: nothing). Where the committed document has nothing, what is there hangs on what was
+ * written: so it is the first missing key that counts; in an array, the array. The same where the view
+ * has nothing: others may append to an array that an own write has put there.
  */
 MS_CHECKED ms_status msi_read_set_note(msi_read_set *set, const ms_path *path,
-                                       const ms_value *committed, msi_read_kind kind);
+                                       const ms_value *committed, const ms_value *view,
+                                       msi_read_kind kind);
 /* Is something at, above or below the path in it? */
 bool msi_read_set_overlaps(const msi_read_set *set, const ms_path *path);
 /* *out is retained; NULL when nothing was read. MS_ENOMEM. */

@@ -107,6 +107,7 @@ ms_status ms_transaction_read(ms_transaction *transaction, const ms_path *path,
                (ms_value_type(value) == MS_OBJECT || ms_value_type(value) == MS_ARRAY ||
                 ms_value_type(value) == MS_EMPTY);
   status = msi_read_set_note(&transaction->reads, path, transaction->committed,
+                             msi_view_root(transaction->share->view),
                              holds && !whole ? MSI_READ_EXISTS : MSI_READ_WHOLE);
   if (status != MS_OK) return status;
   if (value == NULL) return MS_ENOENT;

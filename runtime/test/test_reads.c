@@ -73,10 +73,36 @@ static void test_a_container_that_was_walked_through_is_not_named(void **state) 
   msi_read_set_fini(&set);
 }
 
-static void note(msi_read_set *set, const char *text, const ms_value *committed) {
+static void note_on_top(msi_read_set *set, const char *text, const ms_value *committed,
+                        const ms_value *view) {
   ms_path *path = rs_path(NULL, text);
-  assert_int_equal(msi_read_set_note(set, path, committed, MSI_READ_EXISTS), MS_OK);
+  assert_int_equal(msi_read_set_note(set, path, committed, view, MSI_READ_EXISTS), MS_OK);
   ms_path_release(path);
+}
+
+static void note(msi_read_set *set, const char *text, const ms_value *committed) {
+  note_on_top(set, text, committed, committed);
+}
+
+static const ms_value *value_of(const char *text) {
+  const ms_value *value = NULL;
+  assert_int_equal(ms_value_from_json(NULL, text, strlen(text), &value, NULL), MS_OK);
+  return value;
+}
+
+static void test_what_own_writes_took_away_is_missing_too(void **state) {
+  (void)state;
+  const ms_value *committed = value_of("{\"l\": [1, 2], \"o\": {\"k\": 1}}"),
+                 *view = value_of("{\"l\": [3], \"o\": {}}");
+  msi_read_set set = set_of();
+  note_on_top(&set, "l.0", committed, view);
+  assert_reads(&set, "|l.0");
+  note_on_top(&set, "l.1", committed, view);
+  note_on_top(&set, "o.k", committed, view);
+  assert_reads(&set, "l,o.k");
+  msi_read_set_fini(&set);
+  ms_value_release(view);
+  ms_value_release(committed);
 }
 
 static void test_what_is_not_committed_is_the_first_missing_key(void **state) {
@@ -298,6 +324,7 @@ static void test_every_allocation_may_fail(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_what_own_writes_took_away_is_missing_too),
       cmocka_unit_test(test_each_path_is_there_once),
       cmocka_unit_test(test_a_whole_contains_what_is_inside_of_it),
       cmocka_unit_test(test_a_container_that_was_walked_through_is_not_named),

@@ -81,6 +81,7 @@ sim_reading *sim_transaction_read(sim_world *sim, const sim_proc *proc) {
     seen->value = ms_value_retain(ms_path_find(seen->path, msi_view_root(proc->view)));
     seen->whole = !is_container(seen->value) || sim_chance(sim, 500000);
     if (msi_read_set_note(&set, seen->path, msi_view_committed(proc->view),
+                          msi_view_root(proc->view),
                           seen->whole ? MSI_READ_WHOLE : MSI_READ_EXISTS) != MS_OK) {
       abort();
     }
