@@ -34,6 +34,7 @@
 
 static const char share_key;  /* of an own metatable: the msl_share */
 static const char used_key;   /* ... the flag of its place */
+static const char cache_key;  /* ... its __index */
 static const char owners_key; /* of the registry */
 static const char cache_metatable_key;
 
@@ -71,6 +72,8 @@ static void demote(lua_State *J, msl_state *state) {
   lua_pushvalue(J, INDEX);
   lua_pushnil(J);
   lua_rawset(J, -3); /* the key exists: no memory is needed, nor for the next one */
+  lua_pushnil(J);
+  lua_rawsetp(J, -2, &cache_key);
   if (state->spare_count < MSL_CACHES_MAX) {
     lua_rawseti(J, SPARE, ++state->spare_count);
   } else {
@@ -198,6 +201,8 @@ static void promote(lua_State *L, int index, msl_share *share, bool *used) {
   lua_rawsetp(L, top + 2, &share_key);
   lua_pushlightuserdata(L, used);
   lua_rawsetp(L, top + 2, &used_key);
+  lua_pushvalue(L, top + 1);
+  lua_rawsetp(L, top + 2, &cache_key);
   /* A finalizer may have closed the share or filled up what was free. */
   if (share->share != NULL && !*used && state->cached_proxies < MSL_CACHES_MAX) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &owners_key);
@@ -224,17 +229,14 @@ static void refuse(msl_state *state) {
   demote_those(state, NULL, NULL);
 }
 
-/* The cache of the proxy at `index`, pushed; false, and nothing pushed: it has none. */
-static bool push_cache(lua_State *L, const msl_state *state, int index) {
-  if (!push_proxy_metatable(L, state, index)) return false;
-  if (lua_topointer(L, -1) != state->proxy_mark) {
-    lua_pushliteral(L, "__index");
-    lua_rawget(L, -2);
-    lua_replace(L, -2);
-    return true;
+/* Pushes the cache of the proxy at `index`; nil: it has none. */
+static void push_cache(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index)) {
+    lua_pushnil(L);
+    return;
   }
-  lua_pop(L, 1);
-  return false;
+  lua_rawgetp(L, -1, &cache_key);
+  lua_replace(L, -2);
 }
 
 void msl_cache_put(lua_State *L, msl_share *share, bool *used, uint64_t number) {
@@ -255,9 +257,9 @@ void msl_cache_put(lua_State *L, msl_share *share, bool *used, uint64_t number) 
     refuse(state);
     return;
   }
-  if (!push_cache(L, state, 1)) return;
+  push_cache(L, 1);
   /* Finalizers that have run meanwhile may have changed the view; nothing runs them now. */
-  if (msl_share_number(share) == number) {
+  if (!lua_isnil(L, -1) && msl_share_number(share) == number) {
     lua_pushvalue(L, 2);
     lua_pushvalue(L, value);
     lua_rawset(L, -3);
@@ -273,18 +275,24 @@ void msl_cache_put(lua_State *L, msl_share *share, bool *used, uint64_t number) 
 static void push_other_spelling(lua_State *L, int index) {
   char number[MSL_NUMBER_BYTES];
   int is_integer = 0;
+  bool is_number = lua_type(L, index) == LUA_TNUMBER;
+  size_t other = 0;
+  const char *text = "";
+  if (lua_type(L, index) == LUA_TSTRING) text = lua_tolstring(L, index, &other);
+  if (!is_number && text[0] != '-' && (text[0] < '0' || text[0] > '9')) {
+    lua_pushnil(L);
+    return;
+  }
   lua_Integer integer = lua_tointegerx(L, index, &is_integer);
   if (!is_integer) {
     lua_pushnil(L);
     return;
   }
   size_t length = msl_print_integer(integer, number);
-  if (lua_type(L, index) == LUA_TNUMBER) {
+  if (is_number) {
     lua_pushlstring(L, number, length);
     return;
   }
-  size_t other;
-  const char *text = lua_tolstring(L, index, &other);
   if (other == length && memcmp(text, number, length) == 0) {
     lua_pushinteger(L, integer);
   } else {
@@ -292,12 +300,19 @@ static void push_other_spelling(lua_State *L, int index) {
   }
 }
 
-void msl_cache_prepare(lua_State *L, msl_share *share) {
-  if (share->cached_proxies > 0) {
-    push_other_spelling(L, 2);
-  } else {
+bool msl_cache_prepare(lua_State *L, bool has_cache) {
+  if (!has_cache) {
     lua_pushnil(L);
+    lua_pushnil(L);
+    return false;
   }
+  push_other_spelling(L, 2); /* may run finalizers; from here on nothing does */
+  push_cache(L, 1);
+  if (lua_isnil(L, -1)) return false;
+  lua_pushvalue(L, 2);
+  int type = lua_rawget(L, -2);
+  lua_pop(L, 1);
+  return type != LUA_TNIL && type != LUA_TTABLE;
 }
 
 /* Puts a value, nil included, where the cache on top of the stack has the key at `key`. */
@@ -315,7 +330,7 @@ static void renew(lua_State *L, int key, bool is_known) {
   lua_pop(L, 1);
 }
 
-void msl_cache_assigned(lua_State *L, msl_share *share, int spelling, bool is_narrow,
+void msl_cache_assigned(lua_State *L, msl_share *share, int prepared, bool is_narrow,
                         bool is_known) {
   bool has_assigned = share->has_assigned;
   share->is_assigning = share->has_assigned = false;
@@ -324,13 +339,15 @@ void msl_cache_assigned(lua_State *L, msl_share *share, int spelling, bool is_na
     msl_cache_clear(share);
     return;
   }
-  if (!push_cache(L, share->state, 1)) return;
-  if (lua_type(L, 3) == LUA_TTABLE || lua_type(L, 3) == LUA_TUSERDATA ||
-      (lua_type(L, 3) == LUA_TSTRING && lua_rawlen(L, 3) > STRING_MAX)) {
+  if (lua_isnil(L, prepared + 1)) return;
+  int type = lua_type(L, 3);
+  if (type == LUA_TTABLE || type == LUA_TUSERDATA ||
+      (type == LUA_TSTRING && lua_rawlen(L, 3) > STRING_MAX)) {
     is_known = false;
   }
+  lua_pushvalue(L, prepared + 1);
   renew(L, 2, is_known);
-  if (!lua_isnil(L, spelling)) renew(L, spelling, is_known);
+  if (!lua_isnil(L, prepared)) renew(L, prepared, is_known);
   lua_pop(L, 1);
 }
 

@@ -377,16 +377,17 @@ static inline bool msl_cache_wants(msl_share *share, const void *place, uint64_t
 /* Caches what is on top of the stack for the proxy at 1 and the key at 2. `used` is the flag
  * of its place, `number` that of the view the value is from. */
 void msl_cache_put(lua_State *L, msl_share *share, bool *used, uint64_t number);
-/* An assignment of the value at 3 to the key at 2 of the proxy at 1 begins: pushes one value,
- * for msl_cache_assigned. */
-void msl_cache_prepare(lua_State *L, msl_share *share);
+/* An assignment of the value at 3 to the key at 2 of the proxy at 1 begins: pushes two values, for
+ * msl_cache_assigned. True: a scalar surely stands there, unless Lua runs before the write. */
+bool msl_cache_prepare(lua_State *L, bool has_cache);
 /* Around the write, with no call of Lua in between. is_narrow: nothing or a scalar was there.
- * is_known: the value shows as it was assigned. Does not raise. */
+ * is_known: the value shows as it was assigned. `prepared` is the first of the two. Does
+ * not raise. */
 static inline void msl_cache_assigning(msl_share *share) {
   share->has_assigned = false;
   share->is_assigning = true;
 }
-void msl_cache_assigned(lua_State *L, msl_share *share, int spelling, bool is_narrow,
+void msl_cache_assigned(lua_State *L, msl_share *share, int prepared, bool is_narrow,
                         bool is_known);
 
 /* ---------------------------------------------------------------- operator.c */

@@ -440,8 +440,9 @@ static void aim_at_object(lua_State *L, const place *self, const ms_value *objec
               lua_type(L, 2) == LUA_TNUMBER ? "float" : luaL_typename(L, 2));
   }
   out->op = lua_isnil(L, 3) ? MS_OP_UNSET : MS_OP_SET;
-  const ms_value *old =
-      object == NULL ? NULL : ms_value_get(object, out->key, out->length);
+  const ms_value *old = NULL;
+  if (object != NULL && self->share->cached_proxies > 0 && !out->is_narrow)
+    old = ms_value_get(object, out->key, out->length);
   out->is_narrow = old == NULL || msl_is_scalar(old);
   /* The document itself always exists. */
   out->guard = ms_path_count(self->path) == 0 ? MS_NULL : MS_OBJECT;
@@ -496,7 +497,6 @@ static void aim_at_empty(lua_State *L, const place *self, assignment *out) {
 }
 
 static void aim(lua_State *L, place *self, assignment *out) {
-  memset(out, 0, sizeof(*out));
   if (self->share == NULL) {
     msl_raise(L, MS_EARGUMENT,
               "this is a read-only copy; memshare.copy(it) gives a table");
@@ -542,7 +542,8 @@ static int proxy_newindex(lua_State *L) {
   msl_content operand = {NULL, NULL};
   ms_write single;
   ms_write_init(&single);
-  if (self->share != NULL) msl_cache_prepare(L, self->share); /* at 5 */
+  memset(&write, 0, sizeof(write));
+  write.is_narrow = msl_cache_prepare(L, self->has_cache); /* at 5 and 6 */
   aim(L, self, &write);
   ms_status status = read_operand(L, self, &write, &operand, &error);
   if (status == MS_OK && write.key != NULL) {

@@ -511,6 +511,20 @@ static void test_proxies_and_callbacks_survive_a_lua_without_memory(void **test_
         "assert(share:replace { at = core.timestamp(), keep = core.copy(share.data.keep) "
         "})\n"
         "assert(share.data.at > 0)");
+  sweep(L, &food,
+        "share.data.t = { list = { 'a', { x = 1 } }, n = 0, ['7'] = 7 }\n"
+        "local t = share.data.t\n"
+        "for turn = 1, 20 do\n"
+        "  for _ = 1, 300 do\n"
+        "    assert(t.n == turn - 1 and t['7'] == t[7] and t.list[1] == 'a')\n"
+        "    assert(t.list[2].x == 1)\n"
+        "  end\n"
+        "  if turn % 2 == 0 then t.n = turn else t.n = core.inc(1) end\n"
+        "  t[7] = 'seven' .. turn\n"
+        "  assert(t['7'] == 'seven' .. turn)\n"
+        "  if turn % 5 == 0 then assert(share:set('t.list.1.x', 1)) end\n"
+        "end\n"
+        "assert(type(debug.getmetatable(t).__index) == 'table')");
   run(L, "share.data.t = { list = { 'a' }, n = 0 }");
   sweep(L, &food,
         "local before = share.data.t.n\n"
