@@ -30,6 +30,22 @@ function Alone.wait(done)
   end
 end
 
+---A list of the calls of a hook, each { new, old, path, change }, and the hook that fills it.
+function Alone.listener()
+  local calls = {}
+  return calls, function(new, old, path, change)
+    calls[#calls + 1] = { new = new, old = old, path = path, change = change }
+  end
+end
+
+---Poll until what is due by now has been called: an own write to `mark` was heard of.
+function Alone:settle()
+  local done = false
+  local _ <close> = self.share:on("mark", function() done = true end)
+  self.data.mark = (self.data.mark or 0) + 1
+  Alone.wait(function() return done end)
+end
+
 function Alone:__close()
   if self.share then self.share:close(5) end
   process.remove_directory(self.directory)

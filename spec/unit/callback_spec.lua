@@ -2,22 +2,7 @@ local memshare = require "memshare"
 local alone = require "spec.support.alone"
 
 local raised, wait = alone.raised, alone.wait
-
--- Collects calls: each is { new, old, path, change }.
-local function listener()
-  local calls = {}
-  return calls, function(new, old, path, change)
-    calls[#calls + 1] = { new = new, old = old, path = path, change = change }
-  end
-end
-
--- Callbacks due by now have run once this own write was heard of.
-local function settle(here)
-  local done = false
-  local _ <close> = here.share:on("mark", function() done = true end)
-  here.data.mark = (here.data.mark or 0) + 1
-  wait(function() return done end)
-end
+local listener, settle = alone.listener, alone.settle
 
 describe("share:on", function()
   it("calls with the new and the old value, the path and the change", function()
