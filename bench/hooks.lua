@@ -1,6 +1,8 @@
 -- What hooks add to one change of an object with very many keys: assignment, poll and callback,
 -- with the patterns that a script is likely to use. The raw figure is the same without any
 -- subscription.
+local cluster = require "spec.support.cluster"
+
 local MEASURE <const> = [[
   local keys, rounds, patterns = ...
   local hrtime = require "luv".hrtime
