@@ -395,6 +395,19 @@ static void host_retire_dead(msi_replica *self, uint64_t now) {
   }
 }
 
+/* The term of the oldest log that a hung candidate may still need. Terms whose candidates did not get so
+ * far as a ready log are no part of the history and do not count. */
+static uint64_t host_oldest_kept(const msi_replica *self) {
+  uint64_t at = self->term;
+  for (unsigned i = 0; i < MSI_LOGS_KEPT; i++) {
+    msi_log_info info = {false, false, 0, 0};
+    self->port.log_info(self->port.ud, at, &info);
+    if (!info.exists || !info.ready || info.previous >= at) return at;
+    at = info.previous;
+  }
+  return at;
+}
+
 /* Older logs go once every candidate has said that it has what stands in them. */
 static void host_sweep(msi_replica *self) {
   bool needed = false;
@@ -405,8 +418,7 @@ static void host_sweep(msi_replica *self) {
         member->link != 0 ? msi_host_find(self, member->link) : NULL;
     needed = link == NULL || !link->caught_up;
   }
-  uint64_t below = self->term;
-  if (needed) below = below > MSI_LOGS_KEPT ? below - MSI_LOGS_KEPT : 0;
+  uint64_t below = needed ? host_oldest_kept(self) : self->term;
   if (below <= self->swept) return;
   self->swept = below;
   self->port.sweep(self->port.ud, below);

@@ -227,6 +227,27 @@ static void test_older_logs_stay_until_every_candidate_has_caught_up(void **stat
   world_free(all);
 }
 
+static void test_terms_without_a_ready_log_push_no_log_out(void **state) {
+  (void)state;
+  world *all = world_of(3);
+  node *sleeper = &all->nodes[2];
+  sleeper->hung = true;
+  (void)node_write(&all->nodes[0], MSI_CODE_INC, "n", 1);
+  world_settle(all);
+  node_kill_losing(&all->nodes[0]);
+  all->term = 10; /* terms 2 to 10 were raised by candidates that got no further */
+  world_pass(all, 3 * SECOND);
+  assert_ptr_equal(host_of(all), &all->nodes[1]);
+  assert_int_equal(all->term, 11);
+  assert_true(all->logs[1].exists);
+  node_kill_losing(&all->nodes[1]);
+  sleeper->hung = false;
+  world_pass(all, SECOND);
+  assert_int_equal(node_info(sleeper).state, MS_SHARE_HOST);
+  assert_int_equal(node_int(sleeper, "n"), 1);
+  world_free(all);
+}
+
 static void test_without_enough_history_nobody_pretends(void **state) {
   (void)state;
   world *all = world_of(2);
@@ -352,6 +373,7 @@ int main(void) {
       cmocka_unit_test(test_a_peer_that_hung_reads_the_logs_of_two_hosts),
       cmocka_unit_test(test_a_log_that_was_passed_over_never_counts_again),
       cmocka_unit_test(test_older_logs_stay_until_every_candidate_has_caught_up),
+      cmocka_unit_test(test_terms_without_a_ready_log_push_no_log_out),
       cmocka_unit_test(test_without_enough_history_nobody_pretends),
       cmocka_unit_test(test_the_term_moves_on_while_a_candidate_reads),
       cmocka_unit_test(test_a_hung_candidate_is_passed_over),
