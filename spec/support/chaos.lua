@@ -3,7 +3,6 @@
 -- draws the same actions; when they strike differs from run to run.
 local uv = require "luv"
 local cluster = require "spec.support.cluster"
-local eventually = require "spec.support.eventually"
 local process = require "spec.support.process"
 local witness = require "spec.support.witness"
 
@@ -189,30 +188,9 @@ actions["kill a joiner"] = function(group)
   joiner:kill "SIGKILL"
 end
 
--- Only while a host lives who can make them anew: with the log and the host both gone nobody could
--- know what was accepted.
-actions["remove files"] = function(group)
-  group:resume()
-  group:progress()
-  local directory = group.peers.directory
-  if math.random(2) == 1 then
-    -- At once: what the host makes anew must not fall to the same removal, since the log and the
-    -- host may then be gone together.
-    assert(uv.fs_rename(directory, directory .. "-gone"))
-    process.remove_directory(directory .. "-gone")
-  else
-    assert(uv.fs_unlink(directory .. "/world.group"))
-  end
-  eventually(function()
-    for _, kind in ipairs { "group", "log", "sock" } do
-      assert(#group.peers:files("%." .. kind .. "$") > 0, kind .. ": not made anew")
-    end
-  end, { within_ms = 10000 })
-end
-
 local names <const> = {
   "kill", "kill", "kill", "kill two", "leave", "settle and leave", "stall", "stall", "hang", "hang",
-  "resume", "resume", "suspend all", "join together", "kill a joiner", "remove files",
+  "resume", "resume", "suspend all", "join together", "kill a joiner",
 }
 
 -- A group of more than twice its size loses members before it gets new ones.

@@ -10,6 +10,7 @@
 --
 -- A line of a journal is one of
 --   submit <n>                        written before the patch is made
+--   refused <n>                       it was not taken; the next one has the same number
 --   accepted|rejected|unknown <n>     its receipt
 --   saw <version> <total> <chain>     the document at a moment without own undecided patches
 --   host <term>                       this peer became host
@@ -51,7 +52,8 @@ function Witness:submit()
   self.next_number = n + 1
   self:line("submit", n)
   local share, data, who = self.share, self.share.data, self.who
-  self.receipts[n] = share:batch(function()
+  -- None while this peer joins again from nothing (ENOHOST): nothing was submitted then.
+  local receipt, message, code = share:batch(function()
     data.left = self.inc(1)
     share:patch { ["$push"] = { order = who .. ":" .. n } }
     share:patch { ["$mul"] = { chain = FACTOR } }
@@ -63,6 +65,13 @@ function Witness:submit()
     end
     data.right = self.inc(1)
   end)
+  if not receipt then
+    assert(code == "ENOHOST", message)
+    self.next_number = n
+    self:line("refused", n)
+    return
+  end
+  self.receipts[n] = receipt
   if data.own["w" .. who] ~= n then self:line("wrong", "own-write-not-read", n) end
 end
 
@@ -188,8 +197,8 @@ local function judge_receipts(who, journal, present, tally)
     tally[state] = (tally[state] or 0) + 1
     if state == "accepted" then
       assert(present[n], ("%d:%d was accepted and is lost"):format(who, n))
-    elseif state == "rejected" then
-      assert(not present[n], ("%d:%d was rejected and is there"):format(who, n))
+    elseif state == "rejected" or state == "refused" then
+      assert(not present[n], ("%d:%d was %s and is there"):format(who, n, state))
     end
   end
   for n in pairs(present) do
