@@ -9,6 +9,16 @@ Stranger.__index = Stranger
 
 function Stranger:send(bytes) self.pipe:write(bytes, function() end) end
 
+---Send once most of what was sent before is on its way, or the link is at its end.
+---@return boolean sent false: the host took nothing in for ten seconds
+function Stranger:send_when_taken(bytes)
+  local taken = process.wait(function()
+    return self.ended or self.pipe:get_write_queue_size() < #bytes
+  end, 10000)
+  if taken and not self.ended then self:send(bytes) end
+  return taken
+end
+
 ---@return boolean cut the host has ended the link
 function Stranger:wait_cut()
   return process.wait(function() return self.ended end, 10000)
