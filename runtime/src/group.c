@@ -482,6 +482,8 @@ ms_status msi_group_follow(const ms_alloc *alloc, const msi_directory *directory
   return st;
 }
 
+void msi_group_step_out(msi_group *group) { (void)lock_set(group->fd, F_UNLCK, 0, 0); }
+
 bool msi_group_has_others(const msi_group *group) {
   int64_t held_bytes;
   return lock_held(group->fd, LOCK_MEMBER, 0, &held_bytes); /* complete ones lie above */

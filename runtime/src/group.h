@@ -103,6 +103,8 @@ MS_CHECKED ms_status msi_group_follow(const ms_alloc *alloc,
                                       const msi_directory *directory, const char *name,
                                       const msi_group *old, bool complete,
                                       msi_group **out, ms_error *error);
+/* Gives up all locks here, to see only who else still holds some. */
+void msi_group_step_out(msi_group *group);
 /* Does another member hold a lock here? */
 bool msi_group_has_others(const msi_group *group);
 /* The last complete member is leaving: unlink the file if no other member holds a

@@ -47,7 +47,8 @@ typedef struct log_page {
   _Atomic uint64_t base;
   _Atomic uint64_t ready;
   _Atomic uint64_t previous;
-  uint64_t pad_to_128[8];
+  _Atomic uint64_t moved;
+  uint64_t pad_to_128[7];
   _Atomic uint64_t tail;
   uint64_t pad_to_256[15];
   _Atomic uint64_t head;
@@ -272,6 +273,15 @@ ms_status msi_log_copy(const msi_log *from, const msi_directory *directory,
   msi_log_close(log);
   return st;
 }
+
+void msi_log_mark_moved(msi_log *log) {
+  MSI_ASSERT(log->writes);
+  atomic_store(&log->page->moved, 1);
+}
+
+bool msi_log_has_moved(const msi_log *log) { return atomic_load(&log->page->moved) == 1; }
+
+uint64_t msi_log_term(const msi_log *log) { return log->page->term; }
 
 bool msi_log_is_named(const msi_log *log, const msi_directory *directory,
                       const char *name) {

@@ -28,11 +28,101 @@ static ms_status directory_renew(msi_rendezvous *self, bool create, ms_error *er
   return MS_OK;
 }
 
+/* ------------------------------------------------------------------ kept logs */
+
+static void kept_add(msi_rendezvous *self, msi_log *log) {
+  msi_log_close(self->kept[MSI_KEPT_LOGS - 1]);
+  memmove(self->kept + 1, self->kept, (MSI_KEPT_LOGS - 1) * sizeof *self->kept);
+  self->kept[0] = log;
+}
+
+static void kept_drop(msi_rendezvous *self) {
+  for (size_t i = 0; i < MSI_KEPT_LOGS; i++) {
+    msi_log_close(self->kept[i]);
+    self->kept[i] = NULL;
+  }
+}
+
+static msi_log *log_open_in(const msi_rendezvous *self, const msi_directory *directory,
+                            uint64_t term) {
+  msi_log *log = NULL;
+  if (directory->fd < 0) return NULL;
+  ms_status status = msi_log_open(self->alloc, directory, self->name,
+                                  msi_group_id(self->group), term, &log, NULL);
+  if (status == MS_OK && !msi_log_has_moved(log)) return log;
+  if (status == MS_OK) msi_log_close(log);
+  return NULL;
+}
+
+static msi_log *log_open(const msi_rendezvous *self, uint64_t term) {
+  msi_log *log = log_open_in(self, &self->directory, term);
+  return log != NULL ? log : log_open_in(self, &self->left, term);
+}
+
+/* MSI_KEPT_LOGS: not kept. */
+static size_t kept_find(const msi_rendezvous *self, uint64_t term) {
+  size_t at = 0;
+  while (at < MSI_KEPT_LOGS &&
+         (self->kept[at] == NULL || msi_log_term(self->kept[at]) != term)) {
+    at++;
+  }
+  return at;
+}
+
+/* Where a kept log goes on. */
+static void kept_refresh(msi_rendezvous *self, size_t at) {
+  if (self->kept[at] == NULL || !msi_log_has_moved(self->kept[at])) return;
+  msi_log *fresh = log_open(self, msi_log_term(self->kept[at]));
+  if (fresh == NULL) return;
+  msi_log_close(self->kept[at]);
+  self->kept[at] = fresh;
+}
+
+void msi_rendezvous_keep_log(msi_rendezvous *self, uint64_t term) {
+  if (kept_find(self, term) < MSI_KEPT_LOGS) return;
+  msi_log *log = log_open(self, term);
+  if (log != NULL) kept_add(self, log);
+}
+
+msi_log *msi_rendezvous_borrow_log(const msi_rendezvous *self, uint64_t term) {
+  size_t at = kept_find(self, term);
+  if (at < MSI_KEPT_LOGS && !msi_log_has_moved(self->kept[at])) return self->kept[at];
+  return log_open(self, term);
+}
+
+void msi_rendezvous_return_log(const msi_rendezvous *self, msi_log *log) {
+  for (size_t i = 0; i < MSI_KEPT_LOGS; i++) {
+    if (self->kept[i] == log) return;
+  }
+  msi_log_close(log);
+}
+
+/* Hosts sweep logs that nobody needs any more; one that is still kept would hold its blocks. */
+static void kept_prune(msi_rendezvous *self) {
+  for (size_t i = 0; i < MSI_KEPT_LOGS; i++) kept_refresh(self, i);
+  if (self->kept[0] == NULL ||
+      !msi_log_is_named(self->kept[0], &self->directory, self->name)) {
+    return; /* names cannot be relied on */
+  }
+  for (size_t i = 1; i < MSI_KEPT_LOGS; i++) {
+    if (self->kept[i] == NULL) continue;
+    if (msi_log_is_named(self->kept[i], &self->directory, self->name)) continue;
+    msi_log_close(self->kept[i]);
+    self->kept[i] = NULL;
+  }
+}
+
 /* ----------------------------------------------------------- a term of its own */
 
 void msi_rendezvous_discard(msi_rendezvous *self) {
+  msi_log_info info = {false, false, 0, 0};
   msi_listener_close(self->listener, true);
-  msi_log_close(self->history);
+  if (self->history != NULL) msi_log_inspect(self->history, &info);
+  if (info.ready) {
+    kept_add(self, self->history); /* it was served, so it is history */
+  } else {
+    msi_log_close(self->history);
+  }
   self->listener = NULL;
   self->history = NULL;
   self->own_term = 0;
@@ -72,21 +162,11 @@ ms_status msi_rendezvous_prepare(msi_rendezvous *self, uint64_t term, ms_error *
   return status == MS_OK ? term_make(self, term, false, error) : status;
 }
 
-msi_log *msi_rendezvous_log(const msi_rendezvous *self, uint64_t term) {
-  msi_log *log = NULL;
-  uint64_t id = msi_group_id(self->group);
-  ms_status status =
-      msi_log_open(self->alloc, &self->directory, self->name, id, term, &log, NULL);
-  if (status != MS_OK && self->left.fd >= 0) {
-    status = msi_log_open(self->alloc, &self->left, self->name, id, term, &log, NULL);
-  }
-  return status == MS_OK ? log : NULL;
-}
-
 /* ------------------------------------------------------------------- enrolment */
 
 void msi_rendezvous_leave(msi_rendezvous *self) {
   msi_rendezvous_discard(self);
+  kept_drop(self);
   while (self->former_count > 0) msi_group_close(self->formers[--self->former_count]);
   msi_group_close(self->group);
   self->group = NULL;
@@ -140,6 +220,28 @@ ms_status msi_rendezvous_enrol(msi_rendezvous *self, uint64_t peer, uint64_t id,
   return status;
 }
 
+static void former_keep(msi_rendezvous *self, msi_group *former) {
+  if (self->former_count == MSI_FORMERS_MAX) {
+    msi_group_close(self->formers[0]);
+    self->former_count--;
+    memmove(self->formers, self->formers + 1, self->former_count * sizeof *self->formers);
+  }
+  self->formers[self->former_count++] = former;
+}
+
+/* Who has not followed is still there. */
+static void formers_prune(msi_rendezvous *self) {
+  size_t left = 0;
+  for (size_t i = 0; i < self->former_count; i++) {
+    if (msi_group_has_others(self->formers[i])) {
+      self->formers[left++] = self->formers[i];
+    } else {
+      msi_group_close(self->formers[i]);
+    }
+  }
+  self->former_count = left;
+}
+
 static bool rendezvous_is_shared(const msi_rendezvous *self) {
   bool shared = false;
   for (size_t i = 0; i < self->former_count && !shared; i++) {
@@ -178,7 +280,8 @@ static void rendezvous_follow(msi_rendezvous *self) {
                               self->complete, &group, &error);
   }
   if (status != MS_OK) return;
-  msi_group_close(self->group);
+  msi_group_step_out(self->group);
+  former_keep(self, self->group);
   self->group = group;
 }
 
@@ -223,6 +326,12 @@ bool msi_rendezvous_member_alive(const msi_rendezvous *self, uint64_t peer) {
 
 /* ---------------------------------------------------------------------- mending */
 
+void msi_rendezvous_tend(msi_rendezvous *self) {
+  if (self->group == NULL) return;
+  kept_prune(self);
+  formers_prune(self);
+}
+
 /* What a host needs in a directory. */
 typedef struct station_files {
   msi_log *log;           /* NULL: the present one is there */
@@ -255,6 +364,7 @@ static ms_status files_make(msi_rendezvous *self, const msi_directory *directory
 
 static void files_take(msi_rendezvous *self, const station_files *files) {
   if (files->log != NULL) {
+    msi_log_mark_moved(self->history);
     msi_log_close(self->history);
     self->history = files->log;
   }
@@ -262,15 +372,6 @@ static void files_take(msi_rendezvous *self, const station_files *files) {
     msi_listener_close(self->listener, true);
     self->listener = files->listener;
   }
-}
-
-static void former_keep(msi_rendezvous *self, msi_group *former) {
-  if (self->former_count == MSI_FORMERS_MAX) {
-    msi_group_close(self->formers[0]);
-    self->former_count--;
-    memmove(self->formers, self->formers + 1, self->former_count * sizeof *self->formers);
-  }
-  self->formers[self->former_count++] = former;
 }
 
 static ms_status group_renew(msi_rendezvous *self, const msi_directory *directory,
@@ -325,6 +426,7 @@ ms_status msi_rendezvous_mend(msi_rendezvous *self, bool *mended, ms_error *erro
   MSI_ASSERT(self->group != NULL);
   MSI_ASSERT(self->own_term != 0);
   *mended = false;
+  msi_rendezvous_tend(self);
   bool here = msi_directory_is_current(&self->directory);
   if (here && rendezvous_is_whole(self)) return MS_OK;
   if (msi_group_term(self->group) != self->own_term) return MS_OK; /* replaced */

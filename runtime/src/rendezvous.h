@@ -6,6 +6,8 @@
  *   the host, at every heartbeat:  what has lost its name is made anew, in a new directory if
  *                                  need be, and the group goes on in a new group file
  *   everybody, looking at the term:  where the group file has moved, follow it
+ *   everybody, with a link to the host:  the log of its term is kept open, so that a candidate
+ *                                  has it even when the names and the host are gone together
  *
  * To the replica nothing happens: term, log and member locks stay what they are.
  * Loop side.
@@ -17,7 +19,10 @@
 #include "link.h"
 #include "log.h"
 
-enum { MSI_FORMERS_MAX = 8 };
+enum {
+  MSI_FORMERS_MAX = 8,
+  MSI_KEPT_LOGS = 2 /* of the present host, and of the one before until that is swept */
+};
 
 typedef struct msi_rendezvous {
   const ms_alloc *alloc;
@@ -26,8 +31,8 @@ typedef struct msi_rendezvous {
   /* Where the path led before: logs may still be there. fd -1: none. */
   msi_directory left;
   msi_group *group; /* NULL: not enrolled */
-  /* Files from which this host has moved the group: members that have not followed yet hold their
-   * locks there. The oldest first. */
+  /* Files from which the group has moved: members that have not followed yet hold their locks
+   * there. The oldest first. */
   msi_group *formers[MSI_FORMERS_MAX];
   size_t former_count;
   uint64_t peer;
@@ -35,9 +40,10 @@ typedef struct msi_rendezvous {
   uint64_t term_seen; /* the last one that was a term */
   bool complete;
 
-  msi_log *history;       /* of own_term */
-  msi_listener *listener; /* of own_term */
-  uint64_t own_term;      /* prepared or served by this peer; 0: none */
+  msi_log *kept[MSI_KEPT_LOGS]; /* to read, the newest first; NULL: none */
+  msi_log *history;             /* of own_term */
+  msi_listener *listener;       /* of own_term */
+  uint64_t own_term;            /* prepared or served by this peer; 0: none */
 
   /* For listeners. */
   uv_loop_t *loop;
@@ -78,7 +84,16 @@ void msi_rendezvous_discard(msi_rendezvous *self);
  * *mended: something was. */
 MS_CHECKED ms_status msi_rendezvous_mend(msi_rendezvous *self, bool *mended,
                                          ms_error *error);
-/* Somebody's log, to read; NULL when it is not there or not intact. */
-msi_log *msi_rendezvous_log(const msi_rendezvous *self, uint64_t term);
+
+/* ----- logs of others */
+/* There is a link to the host of that term: keep its log. */
+void msi_rendezvous_keep_log(msi_rendezvous *self, uint64_t term);
+/* Somebody's log, to read, kept or opened by its name; NULL when it is not there or not intact.
+ * To be given back. */
+msi_log *msi_rendezvous_borrow_log(const msi_rendezvous *self, uint64_t term);
+void msi_rendezvous_return_log(const msi_rendezvous *self, msi_log *log);
+/* From time to time: logs and group files that nobody needs any more are closed, a kept log that has
+ * moved is opened anew. A host's mending does it too. */
+void msi_rendezvous_tend(msi_rendezvous *self);
 
 #endif

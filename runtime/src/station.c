@@ -42,7 +42,8 @@ struct msi_station {
   ms_log_level log_level;
 
   msi_rendezvous rendezvous;
-  uint64_t mend_at; /* when a host looks after its files again */
+  uint64_t mend_at; /* when the files are looked after again */
+  bool mends;       /* the last time as host */
   bool mend_failed; /* and has said so */
 
   msi_replica *replica;
@@ -178,6 +179,7 @@ static void station_free(msi_station *station);
 static void dial_report(msi_station *station, msi_link_id id) {
   uint64_t term = station->dial_term;
   station->dial_term = 0;
+  if (id != 0) msi_rendezvous_keep_log(&station->rendezvous, term);
   msi_replica_dialled(station->replica, uv_hrtime(), term, id);
   station_settle(station);
 }
@@ -291,18 +293,20 @@ static void port_discard(void *ud, uint64_t term) {
 
 static void port_log_info(void *ud, uint64_t term, msi_log_info *out) {
   memset(out, 0, sizeof *out);
-  msi_log *log = msi_rendezvous_log(&((msi_station *)ud)->rendezvous, term);
-  if (log != NULL) msi_log_inspect(log, out);
-  msi_log_close(log);
+  const msi_rendezvous *rendezvous = &((msi_station *)ud)->rendezvous;
+  msi_log *log = msi_rendezvous_borrow_log(rendezvous, term);
+  if (log == NULL) return;
+  msi_log_inspect(log, out);
+  msi_rendezvous_return_log(rendezvous, log);
 }
 
 static bool port_log_read(void *ud, uint64_t term, uint64_t after, msi_log_fn fn,
                           void *fn_ud) {
   msi_station *station = ud;
-  msi_log *log = msi_rendezvous_log(&station->rendezvous, term);
+  msi_log *log = msi_rendezvous_borrow_log(&station->rendezvous, term);
   if (log == NULL) return false;
   bool whole = msi_log_read(log, station->alloc, after, fn, fn_ud);
-  msi_log_close(log);
+  msi_rendezvous_return_log(&station->rendezvous, log);
   return whole;
 }
 
@@ -360,12 +364,19 @@ static void port_log(void *ud, ms_log_level level, const char *line) {
 
 /* --------------------------------------------------------------------- timer */
 
-/* A host looks whether its files are still where others look for them. */
+/* A host looks whether its files are still where others look for them; everybody else, which files
+ * are still needed. A new host looks at once. */
 static void station_mend(msi_station *station, uint64_t now) {
   msi_replica_info info;
   msi_replica_inspect(station->replica, &info);
-  if (info.state != MS_SHARE_HOST || now < station->mend_at) return;
+  bool is_host = info.state == MS_SHARE_HOST;
+  if (now < station->mend_at && is_host == station->mends) return;
+  station->mends = is_host;
   station->mend_at = now + MSI_TICK_NS;
+  if (!is_host) {
+    msi_rendezvous_tend(&station->rendezvous);
+    return;
+  }
   ms_error error = {MS_OK, ""};
   bool mended = false;
   ms_status status = msi_rendezvous_mend(&station->rendezvous, &mended, &error);

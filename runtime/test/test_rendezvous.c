@@ -102,10 +102,10 @@ static bool count_entry(void *ud, uint64_t version, const uint8_t *data, size_t 
 /* Entries that a candidate would find. */
 static size_t entries(const member *self, uint64_t term) {
   size_t count = 0;
-  msi_log *log = msi_rendezvous_log(&self->place, term);
+  msi_log *log = msi_rendezvous_borrow_log(&self->place, term);
   assert_non_null(log);
   assert_true(msi_log_read(log, NULL, 0, count_entry, &count));
-  msi_log_close(log);
+  msi_rendezvous_return_log(&self->place, log);
   return count;
 }
 
@@ -176,7 +176,7 @@ static void test_log_and_socket_that_vanished_are_made_anew(void **state) {
   for (uint64_t version = 1; version <= 100; version++) append(&one, version);
   remove_file(&home, "arena.1.log");
   remove_file(&home, "arena.1.sock");
-  assert_null(msi_rendezvous_log(&two.place, 1));
+  assert_null(msi_rendezvous_borrow_log(&two.place, 1));
   mend(&one, true);
   assert_int_equal(entries(&two, 1), 100);
   append(&one, 101);
@@ -242,6 +242,123 @@ test_candidate_finds_the_old_log_in_a_directory_that_was_renamed(void **state) {
   snprintf(command, sizeof command, "rm -rf %s %s", home.path, other);
   assert_int_equal(system(command), 0);
   msi_directory_close(&home.directory);
+}
+
+/* ------------------------------------------------------------------- kept logs */
+
+static void take_over(member *self, uint64_t from, uint64_t base) {
+  ms_error error;
+  uint64_t next = from + 1;
+  assert_true(msi_rendezvous_take_term_lock(&self->place, next));
+  assert_int_equal(msi_rendezvous_prepare(&self->place, next, &error), MS_OK);
+  assert_true(msi_group_raise_term(self->place.group, from, next));
+  msi_log_mark_ready(self->place.history, base, from);
+}
+
+static void test_kept_log_outlives_its_names_and_its_host(void **state) {
+  (void)state;
+  scratch home;
+  member one, two;
+  scratch_open(&home);
+  host(&one, &home);
+  join(&two, &home, 2);
+  append(&one, 1);
+  msi_rendezvous_keep_log(&two.place, 1);
+  append(&one, 2);
+  remove_all(&home);
+  msi_rendezvous_leave(&one.place); /* the host is gone before it could look */
+  msi_rendezvous_tend(&two.place);
+  take_over(&two, 1, 2);
+  assert_int_equal(entries(&two, 1), 2);
+  mend(&two, true);
+  assert_int_equal(entries(&two, 1), 2);
+  quit(&two);
+  quit(&one);
+  assert_int_equal(rmdir(home.path), 0);
+  msi_directory_close(&home.directory);
+}
+
+static void test_kept_log_that_moved_is_read_where_it_goes_on(void **state) {
+  (void)state;
+  scratch home;
+  member one, two;
+  scratch_open(&home);
+  host(&one, &home);
+  join(&two, &home, 2);
+  append(&one, 1);
+  msi_rendezvous_keep_log(&two.place, 1);
+  remove_file(&home, "arena.1.log");
+  mend(&one, true);
+  append(&one, 2);
+  assert_int_equal(entries(&two, 1), 2);
+  remove_file(&home, "arena.1.log");
+  /* What it has kept ends before entry 2, so it is no history. */
+  assert_null(msi_rendezvous_borrow_log(&two.place, 1));
+  mend(&one, true);
+  append(&one, 3);
+  msi_rendezvous_tend(&two.place);
+  remove_all(&home);
+  assert_int_equal(entries(&two, 1), 3);
+  quit(&two);
+  quit(&one);
+  msi_directory_close(&home.directory);
+}
+
+static void test_log_of_an_earlier_host_is_kept_until_it_is_swept(void **state) {
+  (void)state;
+  scratch home;
+  member one, two, three;
+  scratch_open(&home);
+  host(&one, &home);
+  join(&two, &home, 2);
+  join(&three, &home, 3);
+  append(&one, 1);
+  msi_rendezvous_keep_log(&three.place, 1);
+  quit(&one);
+  take_over(&two, 1, 1);
+  msi_rendezvous_keep_log(&three.place, 2);
+  msi_rendezvous_tend(&three.place);
+  assert_non_null(three.place.kept[1]);
+  assert_int_equal(entries(&three, 1), 1);
+  msi_directory_sweep(&two.place.directory, NAME, 2);
+  assert_int_equal(entries(&three, 1), 1);
+  msi_rendezvous_tend(&three.place);
+  assert_null(three.place.kept[1]);
+  assert_null(msi_rendezvous_borrow_log(&three.place, 1));
+  /* A host that is replaced keeps its own. */
+  msi_rendezvous_discard(&two.place);
+  assert_int_equal(msi_log_term(two.place.kept[0]), 2);
+  quit(&three);
+  quit(&two);
+  scratch_close(&home);
+}
+
+/* Stopped while the group moves, and the host that moved it is gone. */
+static void test_member_that_has_not_followed_is_known_to_the_next_host(void **state) {
+  (void)state;
+  scratch home;
+  member one, two, three;
+  scratch_open(&home);
+  host(&one, &home);
+  join(&two, &home, 2);
+  join(&three, &home, 3);
+  remove_file(&home, "arena.group");
+  mend(&one, true);
+  assert_int_equal(msi_rendezvous_term(&two.place), 1);
+  quit(&one);
+  take_over(&two, 1, 0);
+  msi_rendezvous_tend(&two.place);
+  assert_true(msi_rendezvous_member_alive(&two.place, 3));
+  assert_false(msi_rendezvous_member_alive(&two.place, 1));
+  assert_int_equal(msi_rendezvous_term(&three.place), 2); /* it follows */
+  msi_rendezvous_tend(&two.place);
+  assert_int_equal(two.place.former_count, 0);
+  assert_true(msi_rendezvous_member_alive(&two.place, 3));
+  quit(&three);
+  assert_false(msi_rendezvous_member_alive(&two.place, 3));
+  quit(&two);
+  assert_int_equal(scratch_count(&home), 0);
+  scratch_close(&home);
 }
 
 /* ---------------------------------------------------------------------- rivals */
@@ -394,6 +511,10 @@ int main(void) {
       cmocka_unit_test(test_log_and_socket_that_vanished_are_made_anew),
       cmocka_unit_test(test_directory_that_vanished_is_made_anew_with_all_files),
       cmocka_unit_test(test_candidate_finds_the_old_log_in_a_directory_that_was_renamed),
+      cmocka_unit_test(test_kept_log_outlives_its_names_and_its_host),
+      cmocka_unit_test(test_kept_log_that_moved_is_read_where_it_goes_on),
+      cmocka_unit_test(test_log_of_an_earlier_host_is_kept_until_it_is_swept),
+      cmocka_unit_test(test_member_that_has_not_followed_is_known_to_the_next_host),
       cmocka_unit_test(test_host_that_was_replaced_moves_nothing),
       cmocka_unit_test(test_group_that_lives_under_the_name_meanwhile_is_left_alone),
       cmocka_unit_test(test_dead_group_under_the_name_is_replaced),

@@ -3,6 +3,7 @@
 -- draws the same actions; when they strike differs from run to run.
 local uv = require "luv"
 local cluster = require "spec.support.cluster"
+local eventually = require "spec.support.eventually"
 local process = require "spec.support.process"
 local witness = require "spec.support.witness"
 
@@ -188,9 +189,31 @@ actions["kill a joiner"] = function(group)
   joiner:kill "SIGKILL"
 end
 
+-- Also while the host is hung or about to die; nobody joins, and so founds beside the group, before
+-- the files are there again.
+actions["remove files"] = function(group)
+  local directory = group.peers.directory
+  if math.random(3) == 1 then
+    assert(uv.fs_unlink(directory .. "/world.group"))
+  else
+    -- At once, so that nothing that is made anew falls to the same removal.
+    assert(uv.fs_rename(directory, directory .. "-gone"))
+    process.remove_directory(directory .. "-gone")
+  end
+  if math.random(2) == 1 then
+    pause(math.random(0, 100))
+    actions.kill(group)
+  end
+  eventually(function()
+    for _, kind in ipairs { "group", "log", "sock" } do
+      assert(#group.peers:files("%." .. kind .. "$") > 0, kind .. ": not made anew")
+    end
+  end, { within_ms = 10000 })
+end
+
 local names <const> = {
   "kill", "kill", "kill", "kill two", "leave", "settle and leave", "stall", "stall", "hang", "hang",
-  "resume", "resume", "suspend all", "join together", "kill a joiner",
+  "resume", "resume", "suspend all", "join together", "kill a joiner", "remove files",
 }
 
 -- A group of more than twice its size loses members before it gets new ones.
