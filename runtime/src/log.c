@@ -37,6 +37,8 @@ enum {
 static const uint64_t LOG_MAGIC = UINT64_C(0x676f6c72736d0a0a); /* "\n\nmsrlog" */
 static const uint32_t FILLER = UINT32_MAX;
 
+typedef enum log_fate { LOG_GOES_ON, LOG_MOVED, LOG_ENDED } log_fate;
+
 /* Head and tail have cache lines of their own, away from what readers look at once. */
 typedef struct log_page {
   _Atomic uint64_t magic; /* stored last */
@@ -47,7 +49,7 @@ typedef struct log_page {
   _Atomic uint64_t base;
   _Atomic uint64_t ready;
   _Atomic uint64_t previous;
-  _Atomic uint64_t moved;
+  _Atomic uint64_t fate; /* log_fate */
   uint64_t pad_to_128[7];
   _Atomic uint64_t tail;
   uint64_t pad_to_256[15];
@@ -276,10 +278,21 @@ ms_status msi_log_copy(const msi_log *from, const msi_directory *directory,
 
 void msi_log_mark_moved(msi_log *log) {
   MSI_ASSERT(log->writes);
-  atomic_store(&log->page->moved, 1);
+  atomic_store(&log->page->fate, LOG_MOVED);
 }
 
-bool msi_log_has_moved(const msi_log *log) { return atomic_load(&log->page->moved) == 1; }
+void msi_log_mark_ended(msi_log *log) {
+  MSI_ASSERT(log->writes);
+  atomic_store(&log->page->fate, LOG_ENDED);
+}
+
+bool msi_log_has_moved(const msi_log *log) {
+  return atomic_load(&log->page->fate) != LOG_GOES_ON;
+}
+
+bool msi_log_has_ended(const msi_log *log) {
+  return atomic_load(&log->page->fate) == LOG_ENDED;
+}
 
 uint64_t msi_log_term(const msi_log *log) { return log->page->term; }
 

@@ -7,7 +7,7 @@
  * that a full disk is a status, never SIGBUS.
  *
  *   header (4096 bytes): magic, format, group id, term, capacity,
- *                        _Atomic base, _Atomic ready, _Atomic previous, _Atomic moved,
+ *                        _Atomic base, _Atomic ready, _Atomic previous, _Atomic fate,
  *                        _Atomic tail, _Atomic head
  *   ring (capacity bytes): records, 8-byte aligned: u32 bytes, u32 checksum, u64 version,
  *                          data, padding; a record never wraps: a filler record covers
@@ -26,8 +26,8 @@
  * found there, or appear later: it harms nobody, since it went to nobody.
  *
  * Moving. When somebody takes the name of a log away, its host copies it under the name
- * again, marks the old file moved, and only then stores further records, in the new one. Who
- * had the old one open finds it either complete or moved.
+ * again and marks the old file as moved, so that whoever has it open opens the name anew.
+ * For a while it stores each record in both, then it marks the old one as ended.
  */
 #ifndef MSI_LOG_H
 #define MSI_LOG_H
@@ -61,10 +61,12 @@ MS_CHECKED ms_status msi_log_found(const ms_alloc *alloc, const msi_directory *d
  * caller's, who writes to the new one from now on. Statuses of msi_log_create. */
 MS_CHECKED ms_status msi_log_copy(const msi_log *from, const msi_directory *directory,
                                   const char *name, msi_log **out, ms_error *error);
-/* Only its writer, who stores nothing more here: the log goes on in a copy. Readers of this
- * file open the name anew (seq_cst). */
+/* Only its writer (seq_cst). Moved: the log goes on in a copy as well. Ended: further records
+ * are in the copy only. */
 void msi_log_mark_moved(msi_log *log);
-bool msi_log_has_moved(const msi_log *log);
+void msi_log_mark_ended(msi_log *log);
+bool msi_log_has_moved(const msi_log *log); /* or ended */
+bool msi_log_has_ended(const msi_log *log);
 uint64_t msi_log_term(const msi_log *log);
 /* Does the name in that directory still stand for this log? */
 bool msi_log_is_named(const msi_log *log, const msi_directory *directory,

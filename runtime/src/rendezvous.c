@@ -4,6 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A group that has moved is sought for so long, in looks that are not further apart than the pause. */
+static const uint64_t SEEK_NS = UINT64_C(5000000000), SEEK_PAUSE_NS = 2 * MSI_TICK_NS;
+
 /* ------------------------------------------------------------------- directory */
 
 ms_status msi_rendezvous_open(msi_rendezvous *self, const char *dir, bool create,
@@ -49,7 +52,7 @@ static msi_log *log_open_in(const msi_rendezvous *self, const msi_directory *dir
   if (directory->fd < 0) return NULL;
   ms_status status = msi_log_open(self->alloc, directory, self->name,
                                   msi_group_id(self->group), term, &log, NULL);
-  if (status == MS_OK && !msi_log_has_moved(log)) return log;
+  if (status == MS_OK && !msi_log_has_ended(log)) return log;
   if (status == MS_OK) msi_log_close(log);
   return NULL;
 }
@@ -74,6 +77,10 @@ static void kept_refresh(msi_rendezvous *self, size_t at) {
   if (self->kept[at] == NULL || !msi_log_has_moved(self->kept[at])) return;
   msi_log *fresh = log_open(self, msi_log_term(self->kept[at]));
   if (fresh == NULL) return;
+  if (msi_log_has_moved(fresh)) {
+    msi_log_close(fresh);
+    return;
+  }
   msi_log_close(self->kept[at]);
   self->kept[at] = fresh;
 }
@@ -86,7 +93,7 @@ void msi_rendezvous_keep_log(msi_rendezvous *self, uint64_t term) {
 
 msi_log *msi_rendezvous_borrow_log(const msi_rendezvous *self, uint64_t term) {
   size_t at = kept_find(self, term);
-  if (at < MSI_KEPT_LOGS && !msi_log_has_moved(self->kept[at])) return self->kept[at];
+  if (at < MSI_KEPT_LOGS && !msi_log_has_ended(self->kept[at])) return self->kept[at];
   return log_open(self, term);
 }
 
@@ -114,7 +121,47 @@ static void kept_prune(msi_rendezvous *self) {
 
 /* ----------------------------------------------------------- a term of its own */
 
+static void fading_end(msi_rendezvous *self, size_t at) {
+  if (self->fading[at] == NULL) return;
+  msi_log_mark_ended(self->fading[at]);
+  msi_log_close(self->fading[at]);
+  self->fading[at] = NULL;
+}
+
+static void fading_add(msi_rendezvous *self, msi_log *log) {
+  const size_t last = MSI_FADING_LOGS - 1;
+  fading_end(self, last);
+  memmove(self->fading + 1, self->fading, last * sizeof *self->fading);
+  memmove(self->fading_ticks + 1, self->fading_ticks, last * sizeof *self->fading_ticks);
+  msi_log_mark_moved(log);
+  self->fading[0] = log;
+  self->fading_ticks[0] = 0;
+}
+
+static void fading_age(msi_rendezvous *self) {
+  for (size_t i = 0; i < MSI_FADING_LOGS; i++) {
+    if (++self->fading_ticks[i] >= MSI_FADING_TICKS) fading_end(self, i);
+  }
+}
+
+ms_status msi_rendezvous_append(msi_rendezvous *self, uint64_t version,
+                                const uint8_t *data, size_t bytes) {
+  ms_status status = msi_log_append(self->history, version, data, bytes);
+  if (status != MS_OK) return status;
+  for (size_t i = 0; i < MSI_FADING_LOGS; i++) {
+    if (self->fading[i] == NULL) continue;
+    if (msi_log_append(self->fading[i], version, data, bytes) != MS_OK)
+      fading_end(self, i);
+  }
+  return MS_OK;
+}
+
 void msi_rendezvous_discard(msi_rendezvous *self) {
+  /* They have all that was stored, and nothing more comes: they stay complete. */
+  for (size_t i = 0; i < MSI_FADING_LOGS; i++) {
+    msi_log_close(self->fading[i]);
+    self->fading[i] = NULL;
+  }
   msi_log_info info = {false, false, 0, 0};
   msi_listener_close(self->listener, true);
   if (self->history != NULL) msi_log_inspect(self->history, &info);
@@ -167,6 +214,8 @@ ms_status msi_rendezvous_prepare(msi_rendezvous *self, uint64_t term, ms_error *
 void msi_rendezvous_leave(msi_rendezvous *self) {
   msi_rendezvous_discard(self);
   kept_drop(self);
+  self->lost = false;
+  self->sought_at = 0;
   while (self->former_count > 0) msi_group_close(self->formers[--self->former_count]);
   msi_group_close(self->group);
   self->group = NULL;
@@ -270,6 +319,14 @@ void msi_rendezvous_close(msi_rendezvous *self) {
 
 /* ------------------------------------------------------------------- following */
 
+/* Has nothing been found for long? Time in which this process was stopped does not count. */
+static void follow_fails(msi_rendezvous *self) {
+  uint64_t now = uv_hrtime();
+  if (now - self->sought_at > SEEK_PAUSE_NS) self->sought_since = now;
+  self->sought_at = now;
+  self->lost = now - self->sought_since >= SEEK_NS;
+}
+
 /* The group has another file now. Until it is found the old one is kept. */
 static void rendezvous_follow(msi_rendezvous *self) {
   ms_error error;
@@ -279,7 +336,10 @@ static void rendezvous_follow(msi_rendezvous *self) {
     status = msi_group_follow(self->alloc, &self->directory, self->name, self->group,
                               self->complete, &group, &error);
   }
-  if (status != MS_OK) return;
+  if (status != MS_OK) {
+    follow_fails(self);
+    return;
+  }
   msi_group_step_out(self->group);
   former_keep(self, self->group);
   self->group = group;
@@ -290,6 +350,7 @@ uint64_t msi_rendezvous_term(msi_rendezvous *self) {
   if (term == MSI_TERM_MOVED && self->candidacy == 0) {
     rendezvous_follow(self);
     term = msi_group_term(self->group);
+    if (self->lost) return MSI_TERM_NONE;
     if (term == MSI_TERM_MOVED) return self->term_seen; /* nothing is known to be later */
   }
   /* A candidate's lock does not follow: to it the term has changed, and it starts over. */
@@ -326,8 +387,15 @@ bool msi_rendezvous_member_alive(const msi_rendezvous *self, uint64_t peer) {
 
 /* ---------------------------------------------------------------------- mending */
 
+bool msi_rendezvous_has_moved(const msi_rendezvous *self) {
+  if (self->group == NULL || self->own_term != 0) return false;
+  return msi_group_term(self->group) == MSI_TERM_MOVED ||
+         (self->kept[0] != NULL && msi_log_has_moved(self->kept[0]));
+}
+
 void msi_rendezvous_tend(msi_rendezvous *self) {
   if (self->group == NULL) return;
+  (void)msi_rendezvous_term(self);
   kept_prune(self);
   formers_prune(self);
 }
@@ -364,8 +432,7 @@ static ms_status files_make(msi_rendezvous *self, const msi_directory *directory
 
 static void files_take(msi_rendezvous *self, const station_files *files) {
   if (files->log != NULL) {
-    msi_log_mark_moved(self->history);
-    msi_log_close(self->history);
+    fading_add(self, self->history);
     self->history = files->log;
   }
   if (files->listener != NULL) {
@@ -426,6 +493,7 @@ ms_status msi_rendezvous_mend(msi_rendezvous *self, bool *mended, ms_error *erro
   MSI_ASSERT(self->group != NULL);
   MSI_ASSERT(self->own_term != 0);
   *mended = false;
+  fading_age(self);
   msi_rendezvous_tend(self);
   bool here = msi_directory_is_current(&self->directory);
   if (here && rendezvous_is_whole(self)) return MS_OK;

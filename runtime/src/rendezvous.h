@@ -21,6 +21,8 @@
 
 enum {
   MSI_FORMERS_MAX = 8,
+  MSI_FADING_LOGS = 2,
+  MSI_FADING_TICKS = 4, /* looks of a host; members look as often */
   MSI_KEPT_LOGS = 2 /* of the present host, and of the one before until that is swept */
 };
 
@@ -39,11 +41,17 @@ typedef struct msi_rendezvous {
   uint64_t candidacy; /* this term's lock is held; 0: none */
   uint64_t term_seen; /* the last one that was a term */
   bool complete;
+  /* Where the group has moved is not found. */
+  uint64_t sought_at, sought_since;
+  bool lost; /* for so long that nobody can be left who would make it anew */
 
   msi_log *kept[MSI_KEPT_LOGS]; /* to read, the newest first; NULL: none */
   msi_log *history;             /* of own_term */
-  msi_listener *listener;       /* of own_term */
-  uint64_t own_term;            /* prepared or served by this peer; 0: none */
+  /* Those that lost their names, written as well for a while; the newest first. */
+  msi_log *fading[MSI_FADING_LOGS];
+  unsigned fading_ticks[MSI_FADING_LOGS];
+  msi_listener *listener; /* of own_term */
+  uint64_t own_term;      /* prepared or served by this peer; 0: none */
 
   /* For listeners. */
   uv_loop_t *loop;
@@ -69,7 +77,8 @@ void msi_rendezvous_leave(msi_rendezvous *self);
 void msi_rendezvous_close(msi_rendezvous *self);
 
 /* ----- the group file */
-/* The present term, seq_cst, of the file where the group is now. */
+/* The present term, seq_cst, of the file where the group is now. MSI_TERM_NONE: the group has moved,
+ * and is found nowhere. */
 uint64_t msi_rendezvous_term(msi_rendezvous *self);
 bool msi_rendezvous_mark_complete(msi_rendezvous *self);
 bool msi_rendezvous_take_term_lock(msi_rendezvous *self, uint64_t term);
@@ -80,6 +89,9 @@ bool msi_rendezvous_member_alive(const msi_rendezvous *self, uint64_t peer);
 MS_CHECKED ms_status msi_rendezvous_prepare(msi_rendezvous *self, uint64_t term,
                                             ms_error *error);
 void msi_rendezvous_discard(msi_rendezvous *self);
+/* The host of own_term stores an entry. Statuses of msi_log_append. */
+MS_CHECKED ms_status msi_rendezvous_append(msi_rendezvous *self, uint64_t version,
+                                           const uint8_t *data, size_t bytes);
 /* The host of own_term looks after its files. Not MS_OK: something is still missing;
  * *mended: something was. */
 MS_CHECKED ms_status msi_rendezvous_mend(msi_rendezvous *self, bool *mended,
@@ -92,6 +104,8 @@ void msi_rendezvous_keep_log(msi_rendezvous *self, uint64_t term);
  * To be given back. */
 msi_log *msi_rendezvous_borrow_log(const msi_rendezvous *self, uint64_t term);
 void msi_rendezvous_return_log(const msi_rendezvous *self, msi_log *log);
+/* Has the present host lost names? Cheap: two loads. Then tending follows at once. */
+bool msi_rendezvous_has_moved(const msi_rendezvous *self);
 /* From time to time: logs and group files that nobody needs any more are closed, a kept log that has
  * moved is opened anew. A host's mending does it too. */
 void msi_rendezvous_tend(msi_rendezvous *self);

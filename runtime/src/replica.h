@@ -79,7 +79,7 @@ typedef struct msi_port {
                          uint64_t *term, ms_error *error);
   /* This member counts for promise 4 from now on. */
   bool (*mark_complete)(void *ud);
-  uint64_t (*term)(void *ud);                      /* seq_cst load */
+  uint64_t (*term)(void *ud); /* seq_cst load; 0: the group is found nowhere any more */
   bool (*term_lock_free)(void *ud, uint64_t term); /* nobody holds that byte */
   bool (*take_term_lock)(void *ud, uint64_t term);
   void (*drop_term_lock)(void *ud, uint64_t term);

@@ -118,6 +118,10 @@ static void port_cut(void *ud, msi_link_id id, bool flush, const char *reason) {
 static void on_frame(void *ud, msi_link *link, const uint8_t *data, size_t bytes) {
   msi_station *station = ud;
   if (station->closed) return;
+  /* A host that has lost its files goes on in others: whoever hears of it is there by then. */
+  if (msi_rendezvous_has_moved(&station->rendezvous)) {
+    msi_rendezvous_tend(&station->rendezvous);
+  }
   msi_station_decide(station); /* what was written before came before */
   msi_replica_message(station->replica, uv_hrtime(), msi_link_id_of(link), data, bytes);
   station_settle(station);
@@ -327,12 +331,12 @@ static void port_sweep(void *ud, uint64_t term) {
 
 static ms_status port_commit(void *ud, uint64_t term, uint64_t version,
                              const uint8_t *data, size_t bytes, bool *current) {
-  const msi_rendezvous *rendezvous = &((msi_station *)ud)->rendezvous;
+  msi_rendezvous *rendezvous = &((msi_station *)ud)->rendezvous;
   if (rendezvous->own_term != term) {
     *current = false;
     return MS_OK;
   }
-  ms_status status = msi_log_append(rendezvous->history, version, data, bytes);
+  ms_status status = msi_rendezvous_append(rendezvous, version, data, bytes);
   if (status != MS_OK) return status;
   *current = msi_group_term(rendezvous->group) == term;
   return MS_OK;

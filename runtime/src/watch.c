@@ -36,7 +36,8 @@ static void client_look(msi_replica *self, uint64_t now, uint64_t term) {
   }
 }
 
-/* The logs do not reach back to this replica: it counts as complete no more. */
+/* The logs do not reach back to this replica, or the group is found nowhere: it counts as complete
+ * no more. */
 static void client_unfit(msi_replica *self, uint64_t now) {
   msi_replica_log(self, MS_LOG_ERROR,
                   "entries after %" PRIu64 " are gone: not fit to host", self->version);
@@ -71,6 +72,10 @@ void msi_client_step(msi_replica *self, uint64_t now) {
   }
   if (self->uplink.id != 0 || self->dialling != 0) return; /* ticks watch it */
   uint64_t term = self->port.term(self->port.ud);
+  if (term == 0) {
+    client_unfit(self, now);
+    return;
+  }
   client_look(self, now, term);
   msi_replica_enter(self, self->state, term, 0);
   msi_client_mark(self);
@@ -120,6 +125,11 @@ static void client_watch_vacancy(msi_replica *self, uint64_t now, uint64_t term)
 void msi_client_tick(msi_replica *self, uint64_t now, bool punctual) {
   if (!self->enrolled || self->founding) return;
   uint64_t term = self->port.term(self->port.ud);
+  if (term == 0) {
+    msi_client_drop(self, false, "the group is gone");
+    client_unfit(self, now);
+    return;
+  }
   if (!punctual) self->watch = (msi_watch){0};
   client_look(self, now, term);
   self->watch.quiet_ns = now - self->watch.moved_at;

@@ -85,6 +85,7 @@ struct node {
   int index;
   bool alive, enrolled, complete;
   bool hung; /* alive, but nothing happens in it */
+  bool lost; /* its group is found nowhere, until it enrols again */
   uint64_t member;
   msi_replica *replica;
   uint64_t dialling; /* the dial that is not answered yet */
@@ -246,6 +247,7 @@ static inline void log_clear(fake_log *log) {
 static inline msi_enrolment fake_enrol(void *ud, uint64_t peer, bool may_found,
                                        uint64_t *group, uint64_t *term, ms_error *error) {
   node *self = ud;
+  self->lost = false;
   world *all = self->world;
   node_release(self);
   bool founds = !world_has_complete(all, self);
@@ -274,7 +276,10 @@ static inline bool fake_mark_complete(void *ud) {
   self->complete = true;
   return true;
 }
-static inline uint64_t fake_term(void *ud) { return ((node *)ud)->world->term; }
+static inline uint64_t fake_term(void *ud) {
+  const node *self = ud;
+  return self->lost ? 0 : self->world->term;
+}
 static inline bool fake_term_lock_free(void *ud, uint64_t term) {
   node *self = ud;
   node *holder = self->world->logs[term].lock;

@@ -88,7 +88,7 @@ static bool is_published(const member *self) {
 static void append(member *self, uint64_t version) {
   uint8_t data[32];
   memset(data, (int)version, sizeof data);
-  assert_int_equal(msi_log_append(self->place.history, version, data, sizeof data),
+  assert_int_equal(msi_rendezvous_append(&self->place, version, data, sizeof data),
                    MS_OK);
 }
 
@@ -292,13 +292,22 @@ static void test_kept_log_that_moved_is_read_where_it_goes_on(void **state) {
   append(&one, 2);
   assert_int_equal(entries(&two, 1), 2);
   remove_file(&home, "arena.1.log");
-  /* What it has kept ends before entry 2, so it is no history. */
+  /* For a while the host stores in both. */
+  assert_int_equal(entries(&two, 1), 2);
+  mend(&one, true);
+  for (int i = 1; i < MSI_FADING_TICKS; i++) mend(&one, false);
+  append(&one, 3);
+  assert_int_equal(entries(&two, 1), 3);
+  mend(&one, false);
+  append(&one, 4);
+  remove_file(&home, "arena.1.log");
+  /* What it has kept ends before entry 4, so it is no history. */
   assert_null(msi_rendezvous_borrow_log(&two.place, 1));
   mend(&one, true);
-  append(&one, 3);
+  append(&one, 5);
   msi_rendezvous_tend(&two.place);
   remove_all(&home);
-  assert_int_equal(entries(&two, 1), 3);
+  assert_int_equal(entries(&two, 1), 5);
   quit(&two);
   quit(&one);
   msi_directory_close(&home.directory);
@@ -359,6 +368,35 @@ static void test_member_that_has_not_followed_is_known_to_the_next_host(void **s
   quit(&two);
   assert_int_equal(scratch_count(&home), 0);
   scratch_close(&home);
+}
+
+static void test_group_that_is_found_nowhere_for_long_is_lost(void **state) {
+  (void)state;
+  scratch home;
+  member one, two;
+  bool founded = false;
+  scratch_open(&home);
+  host(&one, &home);
+  join(&two, &home, 2);
+  remove_all(&home);
+  mend(&one, true);
+  remove_all(&home);
+  msi_rendezvous_leave(&one.place);
+  assert_true(msi_rendezvous_has_moved(&two.place));
+  assert_int_equal(msi_rendezvous_term(&two.place), 1);
+  two.place.sought_since -= UINT64_C(6000000000); /* six seconds ago */
+  two.place.sought_at -= UINT64_C(2000000000);    /* two of which it was stopped */
+  assert_int_equal(msi_rendezvous_term(&two.place), 1);
+  two.place.sought_since -= UINT64_C(6000000000);
+  assert_int_equal(msi_rendezvous_term(&two.place), MSI_TERM_NONE);
+  quit(&two);
+  assert_int_equal(enter(&two, &home, 2, &founded), MS_OK);
+  assert_true(founded);
+  assert_int_equal(msi_rendezvous_term(&two.place), 1);
+  quit(&two);
+  quit(&one);
+  assert_int_equal(rmdir(home.path), 0);
+  msi_directory_close(&home.directory);
 }
 
 /* ---------------------------------------------------------------------- rivals */
@@ -515,6 +553,7 @@ int main(void) {
       cmocka_unit_test(test_kept_log_that_moved_is_read_where_it_goes_on),
       cmocka_unit_test(test_log_of_an_earlier_host_is_kept_until_it_is_swept),
       cmocka_unit_test(test_member_that_has_not_followed_is_known_to_the_next_host),
+      cmocka_unit_test(test_group_that_is_found_nowhere_for_long_is_lost),
       cmocka_unit_test(test_host_that_was_replaced_moves_nothing),
       cmocka_unit_test(test_group_that_lives_under_the_name_meanwhile_is_left_alone),
       cmocka_unit_test(test_dead_group_under_the_name_is_replaced),

@@ -265,6 +265,22 @@ static void test_without_enough_history_nobody_pretends(void **state) {
   world_free(all);
 }
 
+static void test_a_group_that_is_found_nowhere_is_left_for_a_new_one(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  node *peer = &all->nodes[1];
+  node_kill(&all->nodes[0]);
+  peer->lost = true; /* before it could look for another host */
+  (void)node_write(peer, MSI_CODE_INC, "n", 1);
+  uint64_t group = all->group;
+  world_pass(all, SECOND);
+  assert_int_equal(node_count_told(peer, MSI_DELIVER_UNKNOWN), 1);
+  assert_int_equal(node_info(peer).state, MS_SHARE_HOST);
+  assert_int_not_equal(all->group, group);
+  assert_int_equal(node_info(peer).group, all->group);
+  world_free(all);
+}
+
 static void fall_behind(node *self) {
   self->hung = true;
   world_pass(self->world, 10 * SECOND);
@@ -375,6 +391,7 @@ int main(void) {
       cmocka_unit_test(test_older_logs_stay_until_every_candidate_has_caught_up),
       cmocka_unit_test(test_terms_without_a_ready_log_push_no_log_out),
       cmocka_unit_test(test_without_enough_history_nobody_pretends),
+      cmocka_unit_test(test_a_group_that_is_found_nowhere_is_left_for_a_new_one),
       cmocka_unit_test(test_the_term_moves_on_while_a_candidate_reads),
       cmocka_unit_test(test_a_hung_candidate_is_passed_over),
       cmocka_unit_test(test_a_peer_that_cannot_host_waits_for_one_that_can),
