@@ -453,6 +453,7 @@ void msl_note_whole(msl_share *share, const ms_path *path);
 
 int msl_share_on(lua_State *L);        /* share:on(path, fn, options) */
 int msl_share_once(lua_State *L);      /* share:once(path, fn, options) */
+int msl_share_on_patch(lua_State *L);  /* share:on_patch(fn) */
 int msl_share_on_reject(lua_State *L); /* share:on_reject(fn) */
 int msl_share_on_status(lua_State *L); /* share:on_status(fn) */
 /* Ends all subscriptions of a share. Cannot raise. */

@@ -620,6 +620,7 @@ static const luaL_Reg methods[] = {
     {"is_host", share_is_host},
     {"on", msl_share_on},
     {"once", msl_share_once},
+    {"on_patch", msl_share_on_patch},
     {"on_reject", msl_share_on_reject},
     {"on_status", msl_share_on_status},
     {"peers", msl_share_peers},

@@ -1,5 +1,5 @@
 /*
- * Subscriptions: on, once, on_reject, on_status; and watches, which tell wait_for.
+ * Subscriptions: on, once, on_patch, on_reject, on_status; and watches, which tell wait_for.
  *
  * An open subscription is anchored (dropping it does not unsubscribe) and keeps its
  * share alive. The library calls on_change and its kin while it is on the stack, so all
@@ -88,7 +88,7 @@ static msl_sub *push_sub(lua_State *L, msl_share *share, int index) {
 
 typedef struct event {
   msl_sub *sub;
-  const void *what; /* ms_change, ms_rejection or ms_share_info */
+  const void *what; /* ms_change, ms_patch, ms_rejection or ms_share_info */
 } event;
 
 /* Pushes the subscription, its share and its function; false when it is closed. */
@@ -274,7 +274,48 @@ bool msl_watch_take(msl_sub *watch) {
   return is_due;
 }
 
-/* ---------------------------------------------------- rejections and states */
+/* ------------------------------------------- patches, rejections and states */
+
+static void push_paths(lua_State *L, const ms_patch *patch) {
+  lua_createtable(L, (int)patch->path_count, 0);
+  for (size_t i = 0; i < patch->path_count; i++) {
+    msl_push_text(L, patch->paths[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+static void push_patch(lua_State *L, const ms_patch *patch) {
+  lua_createtable(L, 0, 6);
+  lua_pushinteger(L, (lua_Integer)patch->version);
+  lua_setfield(L, -2, "version");
+  lua_pushboolean(L, patch->is_local);
+  lua_setfield(L, -2, "is_local");
+  lua_pushboolean(L, patch->is_merged);
+  lua_setfield(L, -2, "merged");
+  if (patch->is_merged) return;
+  msl_push_id(L, patch->origin);
+  lua_setfield(L, -2, "origin");
+  lua_pushnumber(L, (lua_Number)patch->wall_ms / 1000);
+  lua_setfield(L, -2, "time");
+  push_paths(L, patch);
+  lua_setfield(L, -2, "paths");
+}
+
+/* fn(patch) */
+static int call_patch(lua_State *L) {
+  const event *at = lua_touserdata(L, 1);
+  luaL_checkstack(L, 12, NULL);
+  if (!push_listener(L, at)) return 0;
+  push_patch(L, at->what);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static void on_patch(void *ud, const ms_patch *patch) {
+  const variant *self = ud;
+  event at = {self->owner, patch};
+  msl_enter_lua(self->owner->share->state, call_patch, &at);
+}
 
 /* fn(rejection) */
 static int call_reject(lua_State *L) {
@@ -324,6 +365,13 @@ static int finish_handler(lua_State *L, msl_sub *self, ms_status status) {
   }
   self->variant_count = 1;
   return 1;
+}
+
+int msl_share_on_patch(lua_State *L) {
+  msl_sub *self = push_handler(L);
+  return finish_handler(L, self,
+                        ms_share_on_patch(self->share->share, on_patch,
+                                          &self->variants[0], &self->variants[0].sub));
 }
 
 int msl_share_on_reject(lua_State *L) {

@@ -839,6 +839,28 @@ MS_API MS_CHECKED ms_status ms_share_on(ms_share *share, const ms_path *pattern,
  * in callbacks, its own included. Subscriptions end with their share. Accepts NULL. */
 MS_API void ms_sub_close(ms_sub *sub);
 
+/* One accepted patch, or several that are told as one. Borrowed for the callback. */
+typedef struct ms_patch {
+  size_t bytes;
+  uint64_t version; /* of the patch; the last one of those that merged */
+  uint64_t origin;  /* the writer; 0: merged */
+  int64_t wall_ms;  /* the patch's wall time; 0: merged */
+  /* What it wrote, in its order: a $rename gives both ends, an operation on elements by
+   * position their array, a replaced document the empty path. */
+  const ms_path *const *paths;
+  size_t path_count; /* 0: merged, or it wrote nothing */
+  bool is_local;     /* an own patch; false: merged */
+  bool is_merged;    /* a backlog, or the document as a whole after a (re)join */
+} ms_patch;
+typedef void (*ms_patch_fn)(void *ud, const ms_patch *patch);
+/*
+ * Call fn once for each accepted patch, own ones included, in the order of their versions and once the
+ * view shows it; changes of the view that it makes are told before. MS_EARGUMENT (no fn), MS_ENOMEM,
+ * MS_EWRONGTHREAD, MS_ECLOSED.
+ */
+MS_API MS_CHECKED ms_status ms_share_on_patch(ms_share *share, ms_patch_fn fn, void *ud,
+                                              ms_sub **out);
+
 /* Rejected and unknown patches. While nobody listens they are logged as warnings. */
 typedef void (*ms_reject_fn)(void *ud, const ms_rejection *rejection);
 MS_API MS_CHECKED ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud,

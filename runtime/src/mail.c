@@ -219,15 +219,55 @@ static void note_change(ms_share *share, const msi_mail *mail, bool is_run,
   msi_notices_add(&share->notices, &notice);
 }
 
+static bool has_patch_subs(const ms_share *share) {
+  return share->subs[MSI_SUB_PATCH].first != NULL;
+}
+
+static void note_patch(ms_share *share, const msi_mail *mail) {
+  msi_notice notice = {.kind = MSI_NOTICE_PATCH,
+                       .version = mail->version,
+                       .listeners = share->sub_count,
+                       .is_merged = mail->kind != MSI_MAIL_ENTRY};
+  if (!notice.is_merged) {
+    notice.update = ms_update_retain(mail->patch.update);
+    notice.origin = mail->patch.origin;
+    notice.wall_ms = mail->patch.wall_ms;
+    notice.is_local = mail->patch.origin == mail->self;
+  }
+  msi_notices_add(&share->notices, &notice);
+}
+
+/* After a reserve for each of them. A root that brings nothing new is no patch: the view had the version
+ * `before` and is as it was. */
+static void note_patches(ms_share *share, size_t count, uint64_t before,
+                         const msi_view_step *step) {
+  for (size_t i = 0; i < count; i++) {
+    const msi_mail *mail = msi_mailbox_at(&share->mail, i);
+    bool is_news = false;
+    switch (mail->kind) {
+      case MSI_MAIL_ENTRY: is_news = mail->entry_kind == MSI_ENTRY_PATCH; break;
+      case MSI_MAIL_MELTED: is_news = true; break;
+      case MSI_MAIL_ROOT:
+        is_news = mail->version != before || step->effect != MSI_VIEW_NONE;
+        break;
+      case MSI_MAIL_UNKNOWN: break;
+    }
+    if (is_news) note_patch(share, mail);
+  }
+}
+
 /* The view is brought up to date for one delivery, which stands for the first `count` pieces of mail, the
  * last of them `mail`; all are settled. */
 static bool take_delivery(ms_share *share, const msi_delivery *delivery,
                           const msi_mail *mail, size_t count) {
   msi_view_step step = {0};
-  if (msi_notices_reserve(&share->notices, 1) != MS_OK) return false;
+  size_t patch_count = has_patch_subs(share) ? count : 0;
+  uint64_t before = msi_view_version(share->view);
+  if (msi_notices_reserve(&share->notices, 1 + patch_count) != MS_OK) return false;
   if (msi_view_take(share->view, mail->self, delivery, &step) != MS_OK) return false;
   if (step.effect != MSI_VIEW_NONE) msi_share_changed(share, false);
   note_change(share, mail, count > 1, &step);
+  note_patches(share, patch_count, before, &step);
   msi_grave_bury(&share->runtime->grave, step.old_root);
   ms_update_release(step.settled_update);
   for (size_t i = 0; i < count; i++) {
@@ -278,7 +318,8 @@ static size_t run_length(const ms_share *share) {
   size_t pending = msi_view_pending(share->view);
   size_t count = share->mail.count < RUN_MAX ? share->mail.count : RUN_MAX;
   if (count < 2) return count;
-  if (msi_hooks_count(share->hooks) > 0 && pending * count < RUN_COST_MAX) return 1;
+  bool is_heard = msi_hooks_count(share->hooks) > 0 || has_patch_subs(share);
+  if (is_heard && pending * count < RUN_COST_MAX) return 1;
   if (pending > 0 && !is_costly(share)) return 1;
   size_t length = 0;
   while (length < count) {

@@ -56,19 +56,32 @@ void msi_notice_melt(msi_notice *last, msi_notice *notice) {
   last->update = NULL;
   if (last->change != notice->change) last->change = MS_CHANGE_SET;
   last->is_local = last->is_local && notice->is_local;
+  last->is_merged = true;
   if (last->origin != notice->origin) last->origin = 0;
   last->version = notice->version;
   last->wall_ms = notice->wall_ms;
 }
 
+/* The one that `notice` may melt into: the last of its kind for the same listeners, when changes and
+ * patches only, which mostly alternate, stand behind it. NULL: none. */
+static msi_notice *melting_pot(msi_notices *notices, const msi_notice *notice) {
+  if (notices->count < MSI_NOTICES_MAX) return NULL;
+  if (notice->kind != MSI_NOTICE_CHANGE && notice->kind != MSI_NOTICE_PATCH) return NULL;
+  for (size_t back = 1; back <= 2; back++) {
+    msi_notice *last = &notices->items[notices->first + notices->count - back];
+    if (last->kind != MSI_NOTICE_CHANGE && last->kind != MSI_NOTICE_PATCH) return NULL;
+    if (last->listeners != notice->listeners) return NULL;
+    if (last->kind == notice->kind) return last;
+  }
+  return NULL;
+}
+
 void msi_notices_add(msi_notices *notices, const msi_notice *notice) {
-  if (notices->count >= MSI_NOTICES_MAX && notice->kind == MSI_NOTICE_CHANGE) {
-    msi_notice *last = &notices->items[notices->first + notices->count - 1];
-    if (last->kind == MSI_NOTICE_CHANGE && last->listeners == notice->listeners) {
-      msi_notice copy = *notice;
-      msi_notice_melt(last, &copy);
-      return;
-    }
+  msi_notice *pot = melting_pot(notices, notice);
+  if (pot != NULL) {
+    msi_notice copy = *notice;
+    msi_notice_melt(pot, &copy);
+    return;
   }
   MSI_ASSERT(notices->first + notices->count < notices->capacity);
   notices->items[notices->first + notices->count++] = *notice;

@@ -1,12 +1,13 @@
 /*
  * Notices: what an owner's callbacks are still to hear, in order. Owner side.
  *
- * Every change of the view and every refusal becomes a notice; polls tell them one by one. A write
+ * Every change of the view, every refusal and, where somebody listens, every accepted patch becomes a notice; polls tell them one by one. A write
  * that has to wait for room takes deliveries without telling them, so the two steps are apart. Who
  * subscribes in between hears nothing of what was before: a notice knows who is to hear it.
  *
- * Beyond MSI_NOTICES_MAX changes melt into the last one, which then stands for all of them. One that
- * others are to hear does not: there are no more of these than subscriptions.
+ * Beyond MSI_NOTICES_MAX changes melt into the last one, which then stands for all of them, and patches
+ * into the last patch. One that others are to hear does not: there are no more of these than
+ * subscriptions.
  */
 #ifndef MSI_NOTICE_H
 #define MSI_NOTICE_H
@@ -18,6 +19,7 @@ enum { MSI_NOTICES_MAX = 4096 };
 
 typedef enum msi_notice_kind {
   MSI_NOTICE_CHANGE,
+  MSI_NOTICE_PATCH, /* an accepted patch, whether or not the view changed by it */
   MSI_NOTICE_REFUSAL,
   MSI_NOTICE_IMMEDIATE /* one subscription hears of all that matches in new_root */
 } msi_notice_kind;
@@ -26,11 +28,13 @@ typedef struct msi_notice {
   msi_notice_kind kind;
   ms_change_kind change;               /* SET, ROLLBACK or JOIN */
   const ms_value *old_root, *new_root; /* retained */
-  ms_update *update; /* retained; its paths tell where to look; NULL: everywhere */
+  ms_update
+      *update; /* retained; CHANGE: its paths tell where to look; NULL: everywhere */
   uint64_t origin, version;
   int64_t wall_ms;
   bool is_local;
-  uint64_t listeners; /* CHANGE: subscriptions up to this number */
+  bool is_merged;     /* PATCH: it stands for several, or for a document as a whole */
+  uint64_t listeners; /* CHANGE, PATCH: subscriptions up to this number */
   uint32_t
       round; /* made by a callback in this round of telling: for the next one; else 0 */
   uint64_t number;      /* REFUSAL */
@@ -58,7 +62,7 @@ static inline const msi_notice *msi_notices_first(const msi_notices *notices) {
 /* The first one moves to *out, whose holder finishes it; false when there is none. */
 bool msi_notices_take(msi_notices *notices, msi_notice *out);
 void msi_notice_fini(msi_notice *notice, const ms_alloc *alloc);
-/* Two changes, one after the other, become a single one in `last`. `notice` is taken. */
+/* Two changes or patches, one after the other, become a single one in `last`. `notice` is taken. */
 void msi_notice_melt(msi_notice *last, msi_notice *notice);
 void msi_notices_forget_sub(msi_notices *notices, const ms_sub *sub);
 

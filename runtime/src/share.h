@@ -48,6 +48,7 @@ typedef enum msi_phase { MSI_PHASE_NEW, MSI_PHASE_STARTED, MSI_PHASE_CLOSED } ms
 
 typedef enum msi_sub_kind {
   MSI_SUB_CHANGE,
+  MSI_SUB_PATCH,
   MSI_SUB_REFUSAL,
   MSI_SUB_STATE,
   MSI_SUB_KINDS

@@ -1,6 +1,6 @@
 /*
- * Subscriptions of a share: to changes (hook.h finds whom they concern), to refusals, to the state; and
- * the telling of notices to them.
+ * Subscriptions of a share: to changes (hook.h finds whom they concern), to accepted patches, to refusals,
+ * to the state; and the telling of notices to them.
  *
  * A subscription that is closed while callbacks run leaves its list at once but keeps its memory and
  * its `next` until the poll is over, so that who walks the list meets no freed memory and finds on.
@@ -23,6 +23,7 @@ struct ms_sub {
   msi_hook *hook; /* CHANGE */
   union {
     ms_change_fn change;
+    ms_patch_fn patch;
     ms_reject_fn reject;
     ms_state_fn state;
   } fn;
@@ -116,6 +117,14 @@ ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags,
   return MS_OK;
 }
 
+ms_status ms_share_on_patch(ms_share *share, ms_patch_fn fn, void *ud, ms_sub **out) {
+  ms_status status = sub_new(share, MSI_SUB_PATCH, fn != NULL, ud, out);
+  if (status != MS_OK) return status;
+  (*out)->fn.patch = fn;
+  sub_link(*out);
+  return MS_OK;
+}
+
 ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud, ms_sub **out) {
   ms_status status = sub_new(share, MSI_SUB_REFUSAL, fn != NULL, ud, out);
   if (status != MS_OK) return status;
@@ -196,6 +205,48 @@ static void tell_change(ms_share *share, const msi_notice *notice) {
   log_untold(share, tell_step(share, notice, notice->old_root));
 }
 
+static bool is_writing(const msi_op *op) {
+  return op->class_ != MSI_CLASS_GUARD && op->code != MSI_CODE_SET_ON_INSERT;
+}
+
+/* What an update (NULL: none) writes, borrowed from it. *out has room for *room paths. */
+static ms_status written_paths(const ms_alloc *alloc, const ms_update *update,
+                               const ms_path ***out, size_t *room, size_t *count) {
+  *out = NULL;
+  *room = update == NULL ? 0 : update->op_count;
+  *count = 0;
+  if (*room == 0) return MS_OK;
+  const ms_path **paths = msi_alloc_get(alloc, *room * sizeof *paths);
+  if (paths == NULL) return MS_ENOMEM;
+  for (size_t i = 0; i < update->op_count; i++) {
+    if (is_writing(&update->ops[i])) paths[(*count)++] = update->ops[i].path;
+  }
+  *out = paths;
+  return MS_OK;
+}
+
+static void tell_patch(ms_share *share, const msi_notice *notice) {
+  const ms_alloc *alloc = share->runtime->alloc;
+  bool merged = notice->is_merged;
+  ms_patch patch = {.bytes = sizeof patch,
+                    .version = notice->version,
+                    .origin = merged ? 0 : notice->origin,
+                    .wall_ms = merged ? 0 : notice->wall_ms,
+                    .is_local = !merged && notice->is_local,
+                    .is_merged = merged};
+  const ms_path **paths;
+  size_t room;
+  ms_status status =
+      written_paths(alloc, notice->update, &paths, &room, &patch.path_count);
+  log_untold(share, status);
+  if (status != MS_OK) return;
+  patch.paths = paths;
+  for (ms_sub *sub = share->subs[MSI_SUB_PATCH].first; sub != NULL; sub = sub->next) {
+    if (!sub->closed && sub->number <= notice->listeners) sub->fn.patch(sub->ud, &patch);
+  }
+  msi_alloc_free(alloc, paths, room * sizeof *paths);
+}
+
 void msi_share_tell_gathered(ms_share *share) {
   msi_gather all;
   if (!msi_gather_take(&share->gather, &all)) return;
@@ -256,6 +307,7 @@ static void tell_state(ms_share *share) {
 static void tell_notice(ms_share *share, const msi_notice *notice) {
   switch (notice->kind) {
     case MSI_NOTICE_CHANGE: tell_change(share, notice); break;
+    case MSI_NOTICE_PATCH: tell_patch(share, notice); break;
     case MSI_NOTICE_REFUSAL: tell_refusal(share, notice); break;
     case MSI_NOTICE_IMMEDIATE: tell_immediate(share, notice); break;
   }

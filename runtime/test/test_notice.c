@@ -117,6 +117,29 @@ static void test_what_others_are_to_hear_does_not_melt(void **state) {
   msi_notices_fini(&notices);
 }
 
+static void test_patches_beyond_the_limit_melt_between_changes(void **state) {
+  failing_alloc *memory = *state;
+  msi_notices notices;
+  msi_notice notice;
+  msi_notices_init(&notices, &memory->alloc);
+  for (int64_t i = 0; i < MSI_NOTICES_MAX + 10; i++) {
+    notice = change(memory, i, 1);
+    add(&notices, &notice);
+    notice = (msi_notice){
+        .kind = MSI_NOTICE_PATCH, .version = (uint64_t)i, .origin = 7, .listeners = 1};
+    add(&notices, &notice);
+  }
+  assert_int_equal(notices.count, MSI_NOTICES_MAX);
+  const msi_notice *last = &notices.items[notices.first + notices.count - 1];
+  assert_int_equal(last->kind, MSI_NOTICE_PATCH);
+  assert_int_equal(last->version, MSI_NOTICES_MAX + 9);
+  assert_true(last->is_merged);
+  assert_int_equal(last[-1].kind, MSI_NOTICE_CHANGE);
+  assert_int_equal(number_of(last[-1].new_root), MSI_NOTICES_MAX + 10);
+  assert_false(last[-2].is_merged);
+  msi_notices_fini(&notices);
+}
+
 static void test_room_without_memory_leaves_all_as_it_was(void **state) {
   failing_alloc *memory = *state;
   msi_notices notices;
@@ -158,6 +181,7 @@ int main(void) {
       NOTICE_TEST(test_notices_come_out_in_the_order_they_went_in),
       NOTICE_TEST(test_changes_beyond_the_limit_melt_into_the_last),
       NOTICE_TEST(test_what_others_are_to_hear_does_not_melt),
+      NOTICE_TEST(test_patches_beyond_the_limit_melt_between_changes),
       NOTICE_TEST(test_room_without_memory_leaves_all_as_it_was),
       NOTICE_TEST(test_closed_subscription_is_forgotten_by_its_notices_only),
   };

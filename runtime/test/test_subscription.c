@@ -370,6 +370,167 @@ static void test_share_freed_while_others_wait_for_it(void **state) {
   }
 }
 
+/* ----------------------------------------------------------------------- patches */
+
+typedef struct patch_ear {
+  int count;
+  uint64_t versions[HEARD_MAX], origins[HEARD_MAX];
+  bool local[HEARD_MAX], merged[HEARD_MAX];
+  char paths[HEARD_MAX][64]; /* joined by blanks */
+  ms_sub *closes;            /* NULL: none */
+} patch_ear;
+
+static void hear_patch(void *ud, const ms_patch *patch) {
+  patch_ear *self = ud;
+  assert_true(self->count < HEARD_MAX);
+  assert_int_equal(patch->bytes, sizeof *patch);
+  char *text = self->paths[self->count];
+  size_t length = 0;
+  for (size_t i = 0; i < patch->path_count; i++) {
+    if (i > 0) text[length++] = ' ';
+    for (size_t k = 0; k < ms_path_count(patch->paths[i]); k++) {
+      ms_key key = ms_path_key(patch->paths[i], k);
+      int written = snprintf(text + length, 64 - length, "%s%.*s", k > 0 ? "." : "",
+                             (int)key.length, key.bytes);
+      assert_true(written >= 0 && (size_t)written < 64 - length);
+      length += (size_t)written;
+    }
+  }
+  text[length] = '\0';
+  self->versions[self->count] = patch->version;
+  self->origins[self->count] = patch->origin;
+  self->local[self->count] = patch->is_local;
+  self->merged[self->count++] = patch->is_merged;
+  ms_sub_close(self->closes);
+  self->closes = NULL;
+}
+
+static ms_sub *sub_on_patch(ms_share *share, patch_ear *self) {
+  ms_sub *sub = NULL;
+  assert_int_equal(ms_share_on_patch(share, hear_patch, self, &sub), MS_OK);
+  return sub;
+}
+
+static void settle_all(ms_share *const *shares, size_t count) {
+  ms_error error;
+  for (size_t i = 0; i < count; i++) {
+    assert_int_equal(ms_share_flush(shares[i], PATIENCE_MS, &error), MS_OK);
+  }
+  for (size_t i = 0; i < count; i++) {
+    assert_int_equal(ms_share_sync(shares[i], PATIENCE_MS, &error), MS_OK);
+  }
+}
+
+static void test_every_peer_hears_each_accepted_patch_once_and_in_order(void **state) {
+  scene *self = *state;
+  ms_share *shares[2] = {peer_open(self), peer_open(self)};
+  patch_ear ears[2] = {{0}, {0}};
+  ear changes = {0};
+  ms_error error;
+  for (int i = 0; i < 2; i++) sub_on_patch(shares[i], &ears[i]);
+  sub_on(shares[0], "n", 0, hear, &changes); /* with and without hooks */
+  for (int i = 0; i < 10; i++) {
+    assert_int_equal(ms_share_inc(shares[i % 2], "n", 1, NULL, &error), MS_OK);
+  }
+  settle_all(shares, 2);
+  for (int i = 0; i < 2; i++) {
+    int local = 0;
+    assert_int_equal(ears[i].count, 10);
+    for (int k = 0; k < 10; k++) {
+      assert_string_equal(ears[i].paths[k], "n");
+      assert_false(ears[i].merged[k]);
+      assert_int_equal(ears[i].versions[k], ears[0].versions[k]);
+      assert_int_equal(ears[i].origins[k], ears[0].origins[k]);
+      assert_int_equal(ears[i].local[k], ears[i].origins[k] == info_of(shares[i]).peer);
+      local += ears[i].local[k];
+      if (k > 0) assert_true(ears[i].versions[k] > ears[i].versions[k - 1]);
+    }
+    assert_int_equal(local, 5);
+  }
+}
+
+static void test_patch_names_what_it_wrote_and_not_what_it_asked_for(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  patch_ear all = {0};
+  ms_error error;
+  sub_on_patch(share, &all);
+  ms_batch *batch = NULL;
+  assert_int_equal(ms_batch_new(share, &batch), MS_OK);
+  set(share, "b.x", 1);
+  set(share, "a", 2);
+  assert_int_equal(ms_batch_commit(batch, NULL, &error), MS_OK);
+  ms_batch_free(batch);
+  settle_all(&share, 1);
+  assert_int_equal(all.count, 1);
+  assert_string_equal(all.paths[0], "b.x a");
+}
+
+static void test_joining_is_told_as_one_merged_patch(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  for (int i = 0; i < 5; i++) set(host, "n", i);
+  settle_all(&host, 1);
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_error error;
+  patch_ear all = {0};
+  scene_config(self, &config);
+  self->runtimes[self->count] = runtime_make(self);
+  assert_int_equal(
+      ms_share_new(self->runtimes[self->count++], "arena", &config, &share, &error),
+      MS_OK);
+  sub_on_patch(share, &all);
+  assert_int_equal(ms_share_start(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.count, 1);
+  assert_true(all.merged[0]);
+  assert_false(all.local[0]);
+  assert_int_equal(all.origins[0], 0);
+  assert_string_equal(all.paths[0], "");
+  assert_true(all.versions[0] >= 5);
+  set(host, "n", 7);
+  settle_all(&host, 1);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.count, 2);
+  assert_false(all.merged[1]);
+}
+
+static void test_rejected_patch_is_not_told_as_accepted(void **state) {
+  scene *self = *state;
+  ms_share *shares[2] = {peer_open(self), peer_open(self)};
+  patch_ear all = {0};
+  ms_error error;
+  set(shares[0], "x", 0);
+  settle_all(shares, 2);
+  sub_on_patch(shares[1], &all);
+  assert_int_equal(ms_share_set_string(shares[0], "x", "text", 4), MS_OK);
+  assert_int_equal(ms_share_inc(shares[1], "x", 1, NULL, &error), MS_OK);
+  set(shares[1], "last", 1);
+  settle_all(shares, 2);
+  assert_int_equal(all.count, 2);
+  assert_string_equal(all.paths[0], "x");
+  assert_false(all.local[0]);
+  assert_string_equal(all.paths[1], "last");
+}
+
+static void test_patch_listeners_come_and_go_in_callbacks(void **state) {
+  scene *self = *state;
+  ms_share *share = peer_open(self);
+  patch_ear first = {0}, second = {0}, late = {0};
+  sub_on_patch(share, &first);
+  first.closes = sub_on_patch(share, &second);
+  set(share, "n", 1);
+  settle_all(&share, 1);
+  assert_int_equal(first.count, 1);
+  assert_int_equal(second.count, 0);
+  sub_on_patch(share, &late);
+  set(share, "n", 2);
+  settle_all(&share, 1);
+  assert_int_equal(first.count, 2);
+  assert_int_equal(late.count, 1);
+}
+
 /* ------------------------------------------------------------- refusals, states */
 
 typedef struct refusal_ear {
@@ -514,6 +675,7 @@ static void test_closed_shares_and_missing_functions_are_refused(void **state) {
   ms_sub *sub = NULL;
   assert_int_equal(ms_share_on(share, pattern, 0, NULL, NULL, &sub), MS_EARGUMENT);
   assert_int_equal(ms_share_on_state(share, NULL, NULL, &sub), MS_EARGUMENT);
+  assert_int_equal(ms_share_on_patch(share, NULL, NULL, &sub), MS_EARGUMENT);
   assert_int_equal(ms_share_close(share, 0), MS_OK);
   assert_int_equal(ms_share_on(share, pattern, 0, hear, NULL, &sub), MS_ECLOSED);
   assert_null(sub);
@@ -538,6 +700,11 @@ int main(void) {
       SCENE_TEST(test_share_closed_in_a_callback_still_tells_what_was),
       SCENE_TEST(test_share_freed_in_a_callback_calls_nobody_any_more),
       SCENE_TEST(test_share_freed_while_others_wait_for_it),
+      SCENE_TEST(test_every_peer_hears_each_accepted_patch_once_and_in_order),
+      SCENE_TEST(test_patch_names_what_it_wrote_and_not_what_it_asked_for),
+      SCENE_TEST(test_joining_is_told_as_one_merged_patch),
+      SCENE_TEST(test_rejected_patch_is_not_told_as_accepted),
+      SCENE_TEST(test_patch_listeners_come_and_go_in_callbacks),
       SCENE_TEST(test_refusals_are_told_or_logged),
       SCENE_TEST(test_refusals_that_nobody_could_hear_are_logged_at_the_end),
       SCENE_TEST(test_states_are_told_and_complete_ones_have_a_document),

@@ -407,6 +407,19 @@ function Share:once(path, fn, options) end
 ---@return string? code "ETIMEDOUT", or "ECLOSED"
 function Share:wait_for(path, predicate, timeout) end
 
+---@class memshare.Patch
+---@field version integer
+---@field is_local boolean an own patch
+---@field merged boolean it stands for several patches: the fields below are nil
+---@field origin string? id of the writer
+---@field time number? seconds since 1970
+---@field paths string[]? what it wrote, dotted
+
+---Hear of each accepted patch, own ones included, once the view shows it.
+---@param fn fun(patch: memshare.Patch)
+---@return memshare.Subscription
+function Share:on_patch(fn) end
+
 ---@class memshare.Rejection
 ---@field code string
 ---@field message string
