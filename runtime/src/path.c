@@ -246,6 +246,41 @@ const ms_value *ms_path_find(const ms_path *path, const ms_value *root) {
   return value;
 }
 
+/* One key of a text, as path_parse() takes it. */
+static ms_status check_key(const char *key, size_t length) {
+  if (length == 0 || key[0] == '$') return MS_EPATH;
+  return length > MS_KEY_MAX ? MS_ELIMIT : MS_OK;
+}
+
+static const ms_value *find_key(const ms_value *container, const char *key,
+                                size_t length) {
+  ms_type type = ms_value_type(container);
+  if (type == MS_OBJECT) return ms_value_get(container, key, length);
+  int64_t index = type == MS_ARRAY ? msi_key_index(key, length) : -1;
+  return index < 0 ? NULL : ms_value_at(container, (size_t)index);
+}
+
+ms_status msi_path_text_find(const char *text, size_t length, const ms_value *root,
+                             const ms_value **out) {
+  if (length > MS_PATH_MAX) return MS_EPATH;
+  const ms_value *value = root;
+  const char *key = text, *end = text + length;
+  size_t count = 0;
+  ms_status first = MS_OK; /* the path is checked to its end: too deep comes before it */
+  while (length > 0 && key <= end) {
+    const char *dot = memchr(key, '.', (size_t)(end - key));
+    size_t key_length = (size_t)((dot == NULL ? end : dot) - key);
+    if (++count > MS_DEPTH_MAX) return MS_ELIMIT;
+    if (first == MS_OK) first = check_key(key, key_length);
+    if (first == MS_OK && value != NULL) value = find_key(value, key, key_length);
+    key += key_length + 1;
+  }
+  if (first != MS_OK) return first;
+  if (value == NULL) return MS_ENOENT;
+  *out = value;
+  return MS_OK;
+}
+
 /* ---------------------------------------------------------------- comparing */
 
 bool msi_segment_equal(const msi_segment *a, const msi_segment *b) {

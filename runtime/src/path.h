@@ -41,6 +41,10 @@ MS_CHECKED ms_status msi_path_from_segments(const ms_alloc *alloc,
 MS_CHECKED ms_status msi_path_pack(msi_buffer *out, const ms_path *path);
 MS_CHECKED ms_status msi_path_unpack(msi_reader *in, const ms_alloc *alloc,
                                      ms_path **out);
+/* What is at the path that the text names, borrowed; as ms_path_parse() and ms_path_find() in one step,
+ * without memory. MS_ENOENT, MS_EPATH, MS_ELIMIT. */
+MS_CHECKED ms_status msi_path_text_find(const char *text, size_t length,
+                                        const ms_value *root, const ms_value **out);
 /* Equal, or one begins with the other. */
 bool msi_path_overlaps(const ms_path *a, const ms_path *b);
 bool msi_path_equal(const ms_path *a, const ms_path *b);

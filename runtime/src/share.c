@@ -98,6 +98,7 @@ static void share_fini(ms_share *share) {
   ms_receipt_release(share->transacted);
   msi_notices_fini(&share->notices);
   msi_recent_fini(&share->recent);
+  msi_known_paths_fini(&share->known);
   msi_gather_fini(&share->gather);
   ms_value_release(share->config.defaults);
   if (share->dir != NULL) msi_alloc_free(alloc, share->dir, strlen(share->dir) + 1);
@@ -488,6 +489,39 @@ ms_status ms_share_flush(ms_share *share, int timeout_ms, ms_error *error) {
   if (status == MS_OK) return MS_OK;
   return msi_fail(error, status, "%zu patches were not settled in %d ms",
                   share->receipts.count, timeout_ms);
+}
+
+typedef struct match_wait {
+  ms_share *share;
+  const ms_path *path;
+  ms_match_fn fn;
+  void *ud;
+  bool matches;
+} match_wait;
+
+static bool match_is_over(void *ud) {
+  match_wait *wait = ud;
+  const ms_share *share = wait->share;
+  if (share->phase != MSI_PHASE_STARTED || share->failed) return true;
+  const ms_value *root = msi_share_root(share);
+  if (root == NULL) return false;
+  wait->matches = wait->fn(wait->ud, ms_path_find(wait->path, root));
+  return wait->matches;
+}
+
+ms_status ms_share_wait_for(ms_share *share, const ms_path *path, ms_match_fn fn,
+                            void *ud, int timeout_ms, ms_error *error) {
+  ms_status status = share_may_wait(share, error);
+  if (status != MS_OK) return status;
+  if (path == NULL || fn == NULL)
+    return msi_fail(error, MS_EARGUMENT, "no path or no function");
+  match_wait wait = {.share = share, .path = path, .fn = fn, .ud = ud};
+  bool closed;
+  status = share_wait(share, timeout_ms, match_is_over, &wait, &closed);
+  if (wait.matches) return MS_OK;
+  if (closed) return msi_fail(error, MS_ECLOSED, "the share was closed meanwhile");
+  if (share->failed) return share_failure(share, error);
+  return msi_fail(error, status, "it did not come in %d ms", timeout_ms);
 }
 
 typedef struct sync_wait {

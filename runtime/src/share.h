@@ -10,6 +10,7 @@
 
 #include "draft.h"
 #include "gather.h"
+#include "known_paths.h"
 #include "notice.h"
 #include "recent.h"
 #include "station.h"
@@ -106,6 +107,7 @@ struct ms_share {
   uint64_t draft_changes;      /* of batches, counted: part of the view's number */
   ms_view_watch *watches;
   msi_recent recent;
+  msi_known_paths known;
   uint64_t breaks; /* of the mailbox, as far as the view took them */
   uint64_t sync_token;
   ms_share_info last; /* what msi_replica_inspect said last; kept after close */
@@ -147,6 +149,10 @@ bool msi_share_has_work(const ms_share *share);
 bool msi_share_take(ms_share *share);
 /* Own patches up to `number` are settled: nobody knows how. */
 void msi_share_settle_unknown(ms_share *share, uint64_t number, const char *why);
+
+/* share_read.c: what reads return: the draft of the open batch, else the view. Borrowed; NULL before it
+ * is complete. */
+const ms_value *msi_share_root(const ms_share *share);
 
 /* write.c: parse nothing, apply to the view, hand to the replica. `update` is borrowed; wall_ms 0:
  * now. */

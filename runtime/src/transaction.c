@@ -133,6 +133,27 @@ ms_status ms_transaction_get_int(ms_transaction *transaction, const char *path,
   return status == MS_OK ? ms_value_to_int(value, out) : status;
 }
 
+ms_status ms_transaction_get_bool(ms_transaction *transaction, const char *path,
+                                  bool *out) {
+  const ms_value *value = NULL;
+  ms_status status = ms_transaction_get(transaction, path, &value);
+  return status == MS_OK ? ms_value_to_bool(value, out) : status;
+}
+
+ms_status ms_transaction_get_double(ms_transaction *transaction, const char *path,
+                                    double *out) {
+  const ms_value *value = NULL;
+  ms_status status = ms_transaction_get(transaction, path, &value);
+  return status == MS_OK ? ms_value_to_double(value, out) : status;
+}
+
+ms_status ms_transaction_get_string(ms_transaction *transaction, const char *path,
+                                    const char **bytes, size_t *length) {
+  const ms_value *value = NULL;
+  ms_status status = ms_transaction_get(transaction, path, &value);
+  return status == MS_OK ? ms_value_to_string(value, bytes, length) : status;
+}
+
 /* ------------------------------------------------------------------- writing */
 
 static ms_status add_whole(msi_read_set *reads, const ms_path *path) {
@@ -204,14 +225,51 @@ ms_status ms_transaction_set(ms_transaction *transaction, const char *path,
   return write_at(transaction, path, MS_OP_SET, value, error);
 }
 
+/* Writes a value that was made for the call, or passes on why it could not be made. */
+static ms_status write_made(ms_transaction *self, const char *path, ms_operator op,
+                            ms_status made, const ms_value *value, ms_error *error) {
+  if (made != MS_OK) return msi_fail(error, made, "%s", ms_status_text(made));
+  ms_status status = write_at(self, path, op, value, error);
+  ms_value_release(value);
+  return status;
+}
+
 ms_status ms_transaction_set_int(ms_transaction *transaction, const char *path,
                                  int64_t number, ms_error *error) {
   const ms_value *value = NULL;
-  ms_status status = ms_value_new_int(transaction->draft.alloc, number, &value);
-  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
-  status = write_at(transaction, path, MS_OP_SET, value, error);
-  ms_value_release(value);
-  return status;
+  ms_status made = ms_value_new_int(transaction->draft.alloc, number, &value);
+  return write_made(transaction, path, MS_OP_SET, made, value, error);
+}
+
+ms_status ms_transaction_set_bool(ms_transaction *transaction, const char *path,
+                                  bool flag, ms_error *error) {
+  return write_at(transaction, path, MS_OP_SET, ms_value_bool(flag), error);
+}
+
+ms_status ms_transaction_set_double(ms_transaction *transaction, const char *path,
+                                    double number, ms_error *error) {
+  const ms_value *value = NULL;
+  ms_status made = ms_value_new_double(transaction->draft.alloc, number, &value);
+  return write_made(transaction, path, MS_OP_SET, made, value, error);
+}
+
+ms_status ms_transaction_set_string(ms_transaction *transaction, const char *path,
+                                    const char *bytes, size_t length, ms_error *error) {
+  const ms_value *value = NULL;
+  ms_status made = ms_value_new_string(transaction->draft.alloc, bytes, length, &value);
+  return write_made(transaction, path, MS_OP_SET, made, value, error);
+}
+
+ms_status ms_transaction_inc(ms_transaction *transaction, const char *path, int64_t by,
+                             ms_error *error) {
+  const ms_value *value = NULL;
+  ms_status made = ms_value_new_int(transaction->draft.alloc, by, &value);
+  return write_made(transaction, path, MS_OP_INC, made, value, error);
+}
+
+ms_status ms_transaction_push(ms_transaction *transaction, const char *path,
+                              const ms_value *value, ms_error *error) {
+  return write_at(transaction, path, MS_OP_PUSH, value, error);
 }
 
 ms_status ms_transaction_unset(ms_transaction *transaction, const char *path,

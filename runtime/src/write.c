@@ -3,7 +3,6 @@
  * the caller's), handed to the replica, and only then does the view change: a refusal at any step
  * leaves everything as it was.
  */
-#include <string.h>
 #include <time.h>
 
 #include "share.h"
@@ -14,10 +13,6 @@ int64_t msi_wall_ms_now(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static const ms_value *share_root(const ms_share *share) {
-  return share->batch != NULL ? share->batch->draft.root : msi_view_root(share->view);
 }
 
 ms_status msi_share_may_write(const ms_share *share, ms_error *error) {
@@ -34,7 +29,7 @@ ms_status msi_share_may_write(const ms_share *share, ms_error *error) {
   if (share->transaction != NULL) {
     return msi_fail(error, MS_EBUSY, "a transaction is open: write to its draft");
   }
-  if (share_root(share) == NULL) {
+  if (msi_share_root(share) == NULL) {
     return msi_fail(error, MS_ENOHOST, "share \"%s\" has no complete replica yet",
                     share->name);
   }
@@ -346,6 +341,9 @@ ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write, ms_upd
   if (write->bytes != sizeof *write || write->path == NULL) {
     return msi_fail(error, MS_EARGUMENT, "use ms_write_init(), and give it a path");
   }
+  bool needs_none = write->op == MS_OP_UNSET || write->op == MS_OP_CURRENT_DATE;
+  if (write->operand == NULL && !needs_none)
+    return msi_fail(error, MS_EARGUMENT, "the operator needs an operand");
   switch (write->op) {
     case MS_OP_INSERT: return compile_insert(alloc, write, out, error);
     case MS_OP_REMOVE: return compile_remove(alloc, write, out, error);
@@ -384,89 +382,6 @@ int64_t ms_share_wall_ms(const ms_share *share) {
   return share->batch != NULL ? share->batch->draft.wall_ms : msi_wall_ms_now();
 }
 
-/* Without a guard. */
-static ms_status write_plain(ms_share *share, const ms_path *path, ms_operator op,
-                             const ms_value *operand, ms_receipt **receipt,
-                             ms_error *error) {
-  ms_write write;
-  ms_write_init(&write);
-  write.path = path;
-  write.op = op;
-  write.operand = operand;
-  return ms_share_write(share, &write, receipt, error);
-}
-
-static ms_status write_at(ms_share *share, const char *path, ms_operator op,
-                          const ms_value *operand, ms_receipt **receipt,
-                          ms_error *error) {
-  ms_path *compiled = NULL;
-  ms_status status =
-      ms_path_parse(share->runtime->alloc, path, strlen(path), &compiled, error);
-  if (status != MS_OK) return status;
-  if (ms_path_count(compiled) == 0) {
-    status = msi_fail(error, MS_EPATH, "empty path: use ms_share_replace");
-  } else {
-    status = write_plain(share, compiled, op, operand, receipt, error);
-  }
-  ms_path_release(compiled);
-  return status;
-}
-
-ms_status ms_share_set(ms_share *share, const char *path, const ms_value *value,
-                       ms_receipt **receipt, ms_error *error) {
-  return write_at(share, path, MS_OP_SET, value, receipt, error);
-}
-
-ms_status ms_share_unset(ms_share *share, const char *path, ms_receipt **receipt,
-                         ms_error *error) {
-  return write_at(share, path, MS_OP_UNSET, ms_value_null(), receipt, error);
-}
-
-ms_status ms_share_push(ms_share *share, const char *path, const ms_value *value,
-                        ms_receipt **receipt, ms_error *error) {
-  return write_at(share, path, MS_OP_PUSH, value, receipt, error);
-}
-
-/* Writes a value that was made for the call, or passes on why it could not be made. */
-static ms_status write_made(ms_share *share, const char *path, ms_operator op,
-                            ms_status made, const ms_value *value, ms_receipt **receipt,
-                            ms_error *error) {
-  if (made != MS_OK) return msi_fail(error, made, "%s", ms_status_text(made));
-  ms_status status = write_at(share, path, op, value, receipt, error);
-  ms_value_release(value);
-  return status;
-}
-
-ms_status ms_share_inc(ms_share *share, const char *path, int64_t by,
-                       ms_receipt **receipt, ms_error *error) {
-  const ms_value *value = NULL;
-  ms_status made = ms_value_new_int(share->runtime->alloc, by, &value);
-  return write_made(share, path, MS_OP_INC, made, value, receipt, error);
-}
-
-ms_status ms_share_set_bool(ms_share *share, const char *path, bool flag) {
-  return write_at(share, path, MS_OP_SET, ms_value_bool(flag), NULL, NULL);
-}
-
-ms_status ms_share_set_int(ms_share *share, const char *path, int64_t number) {
-  const ms_value *value = NULL;
-  ms_status made = ms_value_new_int(share->runtime->alloc, number, &value);
-  return write_made(share, path, MS_OP_SET, made, value, NULL, NULL);
-}
-
-ms_status ms_share_set_double(ms_share *share, const char *path, double number) {
-  const ms_value *value = NULL;
-  ms_status made = ms_value_new_double(share->runtime->alloc, number, &value);
-  return write_made(share, path, MS_OP_SET, made, value, NULL, NULL);
-}
-
-ms_status ms_share_set_string(ms_share *share, const char *path, const char *bytes,
-                              size_t length) {
-  const ms_value *value = NULL;
-  ms_status made = ms_value_new_string(share->runtime->alloc, bytes, length, &value);
-  return write_made(share, path, MS_OP_SET, made, value, NULL, NULL);
-}
-
 /* ------------------------------------------------------------ merged defaults */
 
 static ms_status defaults_write(ms_share *share, ms_error *error) {
@@ -483,7 +398,7 @@ static ms_status defaults_write(ms_share *share, ms_error *error) {
     ms_key keys[1] = {{.bytes = key, .length = length}};
     status = ms_path_new(share->runtime->alloc, keys, 1, &path, error);
     if (status != MS_OK) break;
-    status = write_plain(share, path, MS_OP_SET, value, NULL, error);
+    status = ms_share_set_at(share, path, value, NULL, error);
     ms_path_release(path);
   }
   return status;
@@ -505,55 +420,4 @@ void msi_share_merge_defaults(ms_share *share) {
   share->defaults_due = status == MS_ENOMEM || status == MS_EBUSY || status == MS_ENOHOST;
   msi_runtime_log(share->runtime, MS_LOG_WARNING, "%s: defaults were not merged%s: %s",
                   share->name, share->defaults_due ? " yet" : "", error.message);
-}
-
-/* -------------------------------------------------------------------- reading */
-
-const ms_value *ms_share_root(const ms_share *share) {
-  if (msi_runtime_guard(share->runtime) != MS_OK) return NULL;
-  return ms_value_retain(share_root(share));
-}
-
-uint64_t ms_share_view_number(const ms_share *share) {
-  return msi_view_number(share->view) + share->draft_changes;
-}
-
-ms_status ms_share_get(const ms_share *share, const char *path, const ms_value **out) {
-  ms_status status = msi_runtime_guard(share->runtime);
-  if (status != MS_OK) return status;
-  ms_path *compiled = NULL;
-  const ms_value *root = share_root(share);
-  if (root == NULL) return MS_ENOENT;
-  status = ms_path_parse(share->runtime->alloc, path, strlen(path), &compiled, NULL);
-  if (status != MS_OK) return status;
-  const ms_value *value = ms_path_find(compiled, root);
-  ms_path_release(compiled);
-  if (value == NULL) return MS_ENOENT;
-  *out = value;
-  return MS_OK;
-}
-
-ms_status ms_share_get_bool(const ms_share *share, const char *path, bool *out) {
-  const ms_value *value;
-  ms_status status = ms_share_get(share, path, &value);
-  return status == MS_OK ? ms_value_to_bool(value, out) : status;
-}
-
-ms_status ms_share_get_int(const ms_share *share, const char *path, int64_t *out) {
-  const ms_value *value;
-  ms_status status = ms_share_get(share, path, &value);
-  return status == MS_OK ? ms_value_to_int(value, out) : status;
-}
-
-ms_status ms_share_get_double(const ms_share *share, const char *path, double *out) {
-  const ms_value *value;
-  ms_status status = ms_share_get(share, path, &value);
-  return status == MS_OK ? ms_value_to_double(value, out) : status;
-}
-
-ms_status ms_share_get_string(const ms_share *share, const char *path, const char **bytes,
-                              size_t *length) {
-  const ms_value *value;
-  ms_status status = ms_share_get(share, path, &value);
-  return status == MS_OK ? ms_value_to_string(value, bytes, length) : status;
 }

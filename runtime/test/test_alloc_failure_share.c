@@ -213,7 +213,7 @@ static void drought(scene *self, ms_share *other, uint64_t from) {
   ms_path_release(pattern);
   memory_fail_at(&scarce, from, true);
   int written = 0;
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < 60; i++) {
     if (other != NULL) assert_int_equal(ms_share_inc(other, "n", 1, NULL, &error), MS_OK);
     ms_status status = ms_share_inc(share, "n", 1, NULL, &error);
     assert_true(status == MS_OK || status == MS_ENOMEM || status == MS_ENOHOST);

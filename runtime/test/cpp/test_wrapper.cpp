@@ -229,6 +229,41 @@ void test_share_is_written_and_read_with_types() {
   CHECK(share.close(seconds(5)) == MS_OK && share.set("x", 1) == MS_ECLOSED);
 }
 
+void test_operators_and_compiled_paths_reach_their_places() {
+  memshare::runtime runtime = make_runtime();
+  memshare::share share = open_share(runtime, "operators");
+  CHECK(share.replace(*value::from_json(R"({"n": 3, "list": [1, 2]})")) == MS_OK);
+  CHECK(share.mul("n", value(2)) == MS_OK && share.get<int>("n") == 6);
+  CHECK(share.min("n", value(4)) == MS_OK && share.get<int>("n") == 4);
+  CHECK(share.max("n", value(9)) == MS_OK && share.get<int>("n") == 9);
+  CHECK(share.add_to_set("list", value(2)) == MS_OK);
+  CHECK(share.insert("list", 0, value("a")) == MS_OK);
+  CHECK(share.remove("list", 1) == MS_OK);
+  CHECK(share.remove("list", 7) == MS_EPATH);
+  CHECK(share.push("list", value(5)) == MS_OK && share.pop("list") == MS_OK);
+  CHECK(share.root() == *value::from_json(R"({"n": 9, "list": ["a", 2]})"));
+  CHECK(share.pull("list", value("a")) == MS_OK && share.pop("list", true) == MS_OK);
+  CHECK(share.rename("n", "m") == MS_OK && share.get<int>("m") == 9);
+  CHECK(share.mul("m", view()) == MS_EARGUMENT && share.insert("l", 0, view()) != MS_OK);
+
+  const auto place = memshare::path::parse("list")->join("a.b");
+  CHECK(share.set("list", *value::from_json("{}")) == MS_OK);
+  CHECK(share.set(*place, 7) == MS_OK && share.get<int>(*place) == 7);
+  CHECK(share.set(*place, "seven") == MS_OK);
+  CHECK(share.get<std::string_view>(*place) == "seven");
+  CHECK(!share.get(memshare::path()) && share.set(memshare::path(), 1) == MS_EARGUMENT);
+
+  int asked = 0;
+  const auto is_eight = [&](view found) {
+    asked++;
+    return found.as<int>() == 8;
+  };
+  CHECK(share.wait_for(*place, is_eight, milliseconds(0)) == MS_ETIMEDOUT);
+  auto timer =
+      runtime.after(milliseconds(0), [&] { CHECK(share.set(*place, 8) == MS_OK); });
+  CHECK(timer && asked > 0 && share.wait_for(*place, is_eight, seconds(10)) == MS_OK);
+}
+
 void test_receipts_tell_what_became_of_a_write() {
   memshare::runtime runtime = make_runtime();
   memshare::share share = open_share(runtime, "receipts");
@@ -425,6 +460,7 @@ int main() {
       TEST(test_values_travel_as_json_and_messagepack),
       TEST(test_paths_updates_and_queries_are_compiled_once),
       TEST(test_share_is_written_and_read_with_types),
+      TEST(test_operators_and_compiled_paths_reach_their_places),
       TEST(test_receipts_tell_what_became_of_a_write),
       TEST(test_subscriptions_own_their_lambda_and_end_with_it),
       TEST(test_timers_fire_once_or_are_called_off),
