@@ -440,7 +440,7 @@ ms_status msi_view_try_hidden(const msi_view *view, const ms_update *update,
 bool msi_view_is_plain(const ms_update *update) {
   if (update->op_count == 0 || update->op_count > 2) return false;
   const msi_op *op = &update->ops[update->op_count - 1];
-  if (update->op_count == 2 && update->ops[0].class_ != MSI_CLASS_GUARD) return false;
+  if (update->op_count == 2 && update->ops[0].code != MSI_CODE_GUARD) return false;
   return op->code == MSI_CODE_SET && op->selection == NULL && !has_position(op);
 }
 

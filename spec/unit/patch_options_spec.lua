@@ -41,6 +41,23 @@ describe("the condition of a patch", function()
     assert.equal(0, here.data.stock)
   end)
 
+  it("gives a receipt also right after another write, whatever the view says", function()
+    local here <close> = alone.open { stock = 0, n = 0 }
+    local told = 0
+    here.share:on_reject(function() told = told + 1 end)
+    local sell = { ["$set"] = { sold = true } }
+    local receipts = {}
+    for n = 1, 100 do
+      here.data.n = n
+      receipts[n] = here.share:patch(sell, IN_STOCK)
+      assert.equal("pending", receipts[n].state)
+    end
+    for n = 1, 100 do assert.equal("ECONDITION", (select(3, receipts[n]:wait()))) end
+    here:settle()
+    assert.equal(100, told)
+    assert.is_nil(here.data.sold)
+  end)
+
   it("takes all of MongoDB's conditions", function()
     local here <close> = alone.open { tags = { "a", "b" }, jobs = { { id = 1, open = true } } }
     local function holds(where)
