@@ -43,8 +43,8 @@ static void batch_attach(ms_batch *batch) {
 
 static ms_status batch_submit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
   ms_update *update = NULL;
-  ms_status status = msi_draft_join(&batch->draft, NULL, &update);
-  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  ms_status status = msi_draft_join(&batch->draft, NULL, &update, error);
+  if (status != MS_OK) return status;
   batch_detach(batch);
   status = msi_share_submit(batch->share, update, batch->draft.wall_ms, receipt, error);
   batch_attach(batch);

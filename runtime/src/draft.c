@@ -39,8 +39,7 @@ ms_status msi_draft_add(msi_draft *draft, const ms_update *update, ms_error *err
   return MS_OK;
 }
 
-ms_status msi_draft_join(const msi_draft *draft, const ms_update *before,
-                         ms_update **out) {
+static ms_status join(const msi_draft *draft, const ms_update *before, ms_update **out) {
   if (before == NULL) {
     return msi_update_concat(draft->alloc, (const ms_update *const *)draft->updates,
                              draft->count, out);
@@ -53,6 +52,16 @@ ms_status msi_draft_join(const msi_draft *draft, const ms_update *before,
   ms_status status = msi_update_concat(draft->alloc, all, draft->count + 1, out);
   msi_alloc_free(draft->alloc, (void *)all, bytes);
   return status;
+}
+
+ms_status msi_draft_join(const msi_draft *draft, const ms_update *before, ms_update **out,
+                         ms_error *error) {
+  ms_status status = join(draft, before, out);
+  if (status == MS_OK) return MS_OK;
+  if (status != MS_ELIMIT) return msi_fail(error, status, "%s", ms_status_text(status));
+  return msi_fail(error, status,
+                  "%zu writes make a patch of more than %d bytes or %d steps",
+                  draft->count, MS_PATCH_MAX, MS_STEPS_MAX);
 }
 
 void msi_draft_reset(msi_draft *draft, const ms_value *root) {

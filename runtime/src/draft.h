@@ -24,7 +24,7 @@ MS_CHECKED ms_status msi_draft_add(msi_draft *draft, const ms_update *update,
                                    ms_error *error);
 /* All updates in order, after `before` (may be NULL). MS_ELIMIT, MS_ENOMEM. */
 MS_CHECKED ms_status msi_draft_join(const msi_draft *draft, const ms_update *before,
-                                    ms_update **out);
+                                    ms_update **out, ms_error *error);
 /* Begin again without updates at another document, which is retained (NULL: none). */
 void msi_draft_reset(msi_draft *draft, const ms_value *root);
 void msi_draft_fini(msi_draft *draft);

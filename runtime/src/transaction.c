@@ -304,14 +304,19 @@ static ms_status condition_new(const ms_alloc *alloc, ms_update **out) {
 }
 
 /* Without reads it is a batch. */
-static ms_status compile(ms_transaction *self, ms_update **update, msi_reads **reads) {
+static ms_status compile(ms_transaction *self, ms_update **update, msi_reads **reads,
+                         ms_error *error) {
   ms_update *condition = NULL;
   ms_status status = widen(self);
   if (status == MS_OK) status = msi_read_set_compile(&self->reads, reads);
   if (status == MS_OK && *reads != NULL) {
     status = condition_new(self->draft.alloc, &condition);
   }
-  if (status == MS_OK) status = msi_draft_join(&self->draft, condition, update);
+  if (status == MS_OK) {
+    status = msi_draft_join(&self->draft, condition, update, error);
+  } else {
+    status = msi_fail(error, status, "%s", ms_status_text(status));
+  }
   ms_update_release(condition);
   return status;
 }
@@ -323,11 +328,9 @@ static ms_status transaction_submit(ms_transaction *self, ms_receipt **receipt,
   ms_update *update = NULL;
   msi_reads *reads = NULL;
   ms_receipt *made = NULL;
-  ms_status status = compile(self, &update, &reads);
+  ms_status status = compile(self, &update, &reads, error);
   transaction_end(self);
-  if (status != MS_OK) {
-    status = msi_fail(error, status, "%s", ms_status_text(status));
-  } else {
+  if (status == MS_OK) {
     status = msi_share_transact(share, update, reads, self->view_number,
                                 self->draft.wall_ms, &made, error);
   }

@@ -290,6 +290,16 @@ describe("share:batch", function()
     assert.equal(1, here.data.a)
   end)
 
+  it("names the limit that its writes pass together", function()
+    local here <close> = alone.open { x = 0 }
+    local half = ("x"):rep(9 << 20)
+    assert.matches("2 writes make a patch of more than 16777216 bytes .*%(ELIMIT%)$",
+      raised(function()
+        here.share:batch(function() here.data.a, here.data.b = half, half end)
+      end))
+    assert.same({ x = 0 }, memshare.copy(here.data))
+  end)
+
   it("that wrote nothing is accepted", function()
     local here <close> = alone.open()
     local receipt = here.share:batch(function() end)
