@@ -420,3 +420,198 @@ describe("the contract: arrays, keys and values", function()
     assert.matches("\n", memshare.to_json(here.data.doc, { pretty = true }))
   end)
 end)
+
+describe("the contract: the view and callbacks", function()
+  local on_error, log = memshare.on_error, memshare.log
+  after_each(function() memshare.on_error, memshare.log = on_error, log end)
+
+  it("hooks report each change once and in order, own writes at the next poll", function()
+    local here <close> = start()
+    local calls, fn = alone.listener()
+    here.share:on("round", fn)
+    for round = 1, 3 do here.data.round = round end
+    assert.equal(0, #calls)
+    memshare.poll()
+    assert.equal(3, #calls)
+    settle(here) -- being accepted is no change
+    assert.equal(3, #calls)
+    for round, call in ipairs(calls) do
+      assert.same({ round, round - 1, "round" }, { call.new, call.old, call.path })
+      assert.is_true(call.change.is_local)
+    end
+  end)
+
+  it("a callback sees the whole patch and own later writes, and may write", function()
+    local here <close> = alone.open { a = 0, b = 0, c = 0, sum = 0 }
+    local data, seen = here.data, nil
+    here.share:on("a", function(new)
+      data.sum = data.a + data.b
+      seen = { new, data.a, data.b, data.c, data.sum }
+    end)
+    here.share:patch { ["$set"] = { a = 1, b = 2 } }
+    data.c = 3
+    settle(here)
+    assert.same({ 1, 1, 2, 3, 3 }, seen)
+  end)
+
+  it("a table is live as new and a read-only copy as old", function()
+    local here <close> = start()
+    local calls, fn = alone.listener()
+    here.share:on("players.alice", fn)
+    here.data.players.alice.hp = 1
+    settle(here)
+    local new, old = calls[1].new, calls[1].old
+    assert.is_true(rawequal(here.data.players.alice, new))
+    assert.equal(100, old.hp)
+    assert.is_false((pcall(function() old.hp = 5 end)))
+    here.data.players.alice.hp = 2
+    assert.same({ 2, 100 }, { new.hp, old.hp })
+  end)
+
+  it("poll and its kin raise inside a callback, which cannot yield", function()
+    local here <close> = start()
+    local share, seen = here.share, {}
+    local receipt = share:set("z", 1)
+    share:once("round", function()
+      for name, fn in pairs {
+        poll = function() share:poll() end, all = function() memshare.poll() end,
+        run = function() memshare.run() end, sleep = function() memshare.sleep(0) end,
+        flush = function() share:flush() end, sync = function() share:sync() end,
+        wait = function() receipt:wait() end, wait_for = function() share:wait_for "z" end,
+        transaction = function() share:transaction(print) end,
+      } do seen[name] = raised(fn) end
+      seen.yield = not pcall(coroutine.yield)
+    end)
+    here.data.round = 1
+    settle(here)
+    assert.is_true(seen.yield)
+    seen.yield = nil
+    assert.equal(9, memshare.count(seen))
+    for name, message in pairs(seen) do assert.matches("%(EBUSY%)$", message, name) end
+  end)
+
+  it("an error goes to memshare.on_error, and the others still run", function()
+    local here <close> = start()
+    local traceback, others = nil, 0
+    memshare.on_error = function(text) traceback = text end
+    here.share:on("round", function() error "mine" end)
+    here.share:on("round", function() others = others + 1 end)
+    here.data.round = 1
+    settle(here)
+    assert.equal(1, others)
+    assert.matches("contract_spec%.lua:%d+: mine\nstack traceback:", traceback)
+  end)
+
+  it("a rejection is logged as a warning where no on_reject listens", function()
+    local here <close> = start()
+    local lines = {}
+    memshare.log = function(level, line) lines[#lines + 1] = { level, line } end
+    local function refuse()
+      here.share:patch({ ["$set"] = { x = 1 } }, { where = { stock = 9 } }):wait(5)
+      settle(here)
+    end
+    refuse()
+    assert.equal(1, #lines)
+    assert.equal("warning", lines[1][1])
+    assert.matches("%(ECONDITION%)$", lines[1][2])
+    local told = 0
+    local _ <close> = here.share:on_reject(function() told = told + 1 end)
+    refuse()
+    assert.same({ 1, 1 }, { told, #lines })
+  end)
+end)
+
+describe("the contract: errors and lifetimes", function()
+  local log = memshare.log
+  after_each(function() memshare.log = log end)
+
+  it("a mistake raises at the caller's line and ends in its code", function()
+    local here <close> = alone.open({ x = 1, s = "text" }, { max_patch = 1000 })
+    local share = here.share
+    all_raise("EPATH", { function() share:get "a..b" end })
+    all_raise("ETYPE", { function() here.data.s = memshare.inc(1) end })
+    all_raise("EOVERLAP", { function()
+      share:patch { ["$set"] = { x = 1 }, ["$inc"] = { x = 1 } }
+    end })
+    all_raise("EOPERATOR", { function() share:patch { ["$nope"] = { x = 1 } } end })
+    all_raise("ELIMIT", { function() here.data.x = ("x"):rep(1001) end })
+    all_raise("EARGUMENT", {
+      function() share:on("x", 5) end, function() share:flush "soon" end,
+      function() memshare.open("x", nil, { nope = 1 }) end,
+      function() share:patch({ ["$set"] = { x = 2 } }, { nope = 1 }) end,
+    })
+    assert.same({ x = 1, s = "text" }, memshare.copy(here.data))
+  end)
+
+  it("what the world does returns nil, message, code", function()
+    local here <close> = start()
+    memshare.log = function() end
+    for expected, results in pairs {
+      ETIMEDOUT = table.pack(here.share:wait_for("never", nil, 0)),
+      ETYPE = table.pack(here.share:inc("players", 1)),
+      EPATH = table.pack(here.share:set("round.below", 1)),
+      ENOENT = table.pack(memshare.open("nobody",
+        nil, { dir = here.directory, must_exist = true, timeout = 5 })),
+      EARGUMENT = table.pack(memshare.from_json "{"),
+    } do
+      assert.is_nil(results[1], expected)
+      assert.is_string(results[2])
+      assert.equal(expected, results[3])
+    end
+  end)
+
+  it("dropping a subscription does not unsubscribe", function()
+    local here <close> = start()
+    local calls = 0
+    here.share:on("round", function() calls = calls + 1 end)
+    collectgarbage()
+    collectgarbage()
+    here.data.round = 1
+    settle(here)
+    assert.equal(1, calls)
+  end)
+
+  it("a timer keeps what it knows alive, the share among it", function()
+    local here <close> = alone.directory_only()
+    local found
+    local function arm()
+      local share = assert(memshare.open("kept", { x = 1 }, here.options))
+      memshare.after(0, function() found = share:close(5) and share.data.x end)
+    end
+    arm()
+    collectgarbage()
+    collectgarbage()
+    alone.wait(function() return found end)
+    assert.equal(1, found)
+  end)
+
+  it("after close, reads show the last view and everything that writes raises ECLOSED", function()
+    local here <close> = start()
+    local share, data, list = here.share, here.data, here.data.list
+    assert.is_true(share:close(5))
+    all_raise("ECLOSED", {
+      function() data.round = 1 end, function() list[4] = 4 end, function() list[3] = nil end,
+      function() data.round = memshare.inc(1) end, function() table.insert(list, 4) end,
+      function() memshare.insert(list, 1, 0) end, function() memshare.remove(list, 1) end,
+      function() share:set("round", 1) end, function() share:inc("round", 1) end,
+      function() share:unset "round" end, function() share:push("log", 1) end,
+      function() share:replace {} end, function() share:patch { ["$set"] = { x = 1 } } end,
+      function() share:batch(print) end, function() share:transaction(print) end,
+      function() share:on("round", print) end, function() share:flush(1) end,
+    })
+    assert.same({ 0, 0, 3 }, { data.round, share:get "round", #list })
+    assert.equal(100, memshare.copy(data).players.alice.hp)
+  end)
+
+  it("a name that is open gives the same share; its state dies with the last peer", function()
+    local here <close> = alone.directory_only()
+    local share = assert(memshare.open("one", { x = 1 }, here.options))
+    local again = assert(memshare.open("one", { x = 2 }, here.options))
+    assert.equal(share, again)
+    assert.equal(1, again.data.x)
+    share:close(5)
+    again:close(5)
+    local anew <close> = assert(memshare.open("one", { x = 3 }, here.options))
+    assert.equal(3, anew.data.x)
+  end)
+end)
