@@ -35,9 +35,6 @@ zone_server::zone_server(const options &options, memshare::runtime &runtime,
       random_(options.seed + static_cast<std::uint32_t>(options.zone)),
       rules_(share.native(), name_, options.rules) {
   ms_error error = {};
-  const auto path = memshare::path::parse(players_path(name_), &error);
-  if (!path) fail("path", error.message);
-  players_path_ = *path;
   // Immediate: a process that is started again finds players in its zone.
   players_sub_ = share_.on(
       players_path(name_) + ".*", [this](const ms_change &change) { on_player(change); },
@@ -71,8 +68,9 @@ void zone_server::run() {
 
 // Says that this process serves the zone. Players that are in it already are taken along.
 void zone_server::claim() {
-  const std::string own = id_text(share_.info().peer);
-  if (share_.set(zone_path(name_) + ".server", own) != MS_OK) fail("claim", "refused");
+  server_ = id_text(share_.info().peer);
+  if (share_.set(zone_path(name_) + ".server", server_) != MS_OK)
+    fail("claim", "refused");
 }
 
 // Runs inside polls, for each change of a player of this zone, by whomever.
@@ -81,7 +79,6 @@ void zone_server::on_player(const ms_change &change) {
   const std::string id(key.bytes, key.length);
   if (change.new_value == nullptr) {
     roster_.remove(id);
-    paths_.erase(id);
     return;
   }
   entity *known = roster_.find(id);
@@ -94,11 +91,6 @@ void zone_server::on_player(const ms_change &change) {
     *known = read;
     return;
   }
-  const auto player = players_path_.join(id);
-  const auto at = player ? player->join("at") : std::nullopt;
-  const auto hp = player ? player->join("hp") : std::nullopt;
-  if (!at || !hp) return; // out of memory
-  paths_[id] = {*at, *hp};
   roster_.add(std::move(read));
 }
 
@@ -261,40 +253,30 @@ bool zone_server::commit(memshare::transaction &transaction, const char *counter
 // One patch with all that differs from what others see. What the view shows includes what is still
 // under way, so comparing with it is all the book-keeping there is: also after a rejection.
 void zone_server::publish() {
-  const value root = share_.root(); // held: the view changes under the writes below
+  const value root = share_.root(); // held: what is compared with stays as it is
   const view here = root["zones"][name_]["players"];
-  std::optional<memshare::batch> batch;
+  const std::string prefix = players_path(name_) + ".";
+  value set = value::object();
   for (const entity &each : roster_.entities()) {
     if (each.is_leaving) continue;
     const view shown = here[each.id];
-    // Not there: gone since the poll, which the next one will tell.
-    if (shown && !publish_player(each, shown, batch))
-      return; // the next frame tries again
+    if (!shown) continue; // gone since the poll, which the next one will tell
+    const entity seen = read_player(each.id, shown);
+    const bool is_there =
+        seen.x == each.x && seen.y == each.y && seen.dx == each.dx && seen.dy == each.dy;
+    const std::string path = prefix + each.id;
+    if (!is_there && set.put(path + ".at", place_of(each)) != MS_OK) return;
+    if (seen.hp != each.hp && set.put(path + ".hp", value(each.hp)) != MS_OK) return;
   }
-  if (batch && batch->commit() != MS_OK) return; // the queue is full: likewise
-}
-
-bool zone_server::publish_player(const entity &player, view shown,
-                                 std::optional<memshare::batch> &batch) {
-  const player_paths &paths = paths_.at(player.id);
-  const entity seen = read_player(player.id, shown);
-  const bool is_there = seen.x == player.x && seen.y == player.y &&
-                        seen.dx == player.dx && seen.dy == player.dy;
-  if (!is_there && !write(paths.at, place_of(player), batch)) return false;
-  return seen.hp == player.hp || write(paths.hp, value(player.hp), batch);
-}
-
-bool zone_server::write(const memshare::path &path, view operand,
-                        std::optional<memshare::batch> &batch) {
-  if (!batch) batch = share_.begin_batch();
-  if (!batch) return false;
-  ms_write write;
-  ms_write_init(&write);
-  write.path = path.native();
-  write.operand = operand.native();
-  // A player who has just been taken over must not come back to life here as {hp = 5}.
-  write.container = MS_OBJECT;
-  return share_.write(write) == MS_OK;
+  if (set.size() == 0) return;
+  // The host looks whether this process still serves the zone: if it was taken for dead, its players
+  // are elsewhere, and must not come back to life here as {hp = 5}.
+  const value still_ours = value::object({{zone_path(name_) + ".server", server_}});
+  ms_update_options options;
+  ms_update_options_init(&options);
+  options.where = still_ours.native();
+  // Refused, or the queue is full: the next frame finds the same difference.
+  (void)share_.patch(value::object({{"$set", set}}), &options);
 }
 
 void zone_server::report() {

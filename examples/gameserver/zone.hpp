@@ -13,7 +13,6 @@
 #include <chrono>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace game {
@@ -33,10 +32,6 @@ public:
 
 private:
   using clock = std::chrono::steady_clock;
-  // Where in the share a player's state is: compiled once, not in each frame.
-  struct player_paths {
-    memshare::path at, hp;
-  };
 
   bool is_phase(std::string_view phase) const;
   void claim();
@@ -52,10 +47,6 @@ private:
   bool move_player(memshare::draft &draft, const entity &leaving, std::size_t target);
   bool commit(memshare::transaction &transaction, const char *counter, int moved);
   void publish();
-  bool publish_player(const entity &player, memshare::view shown,
-                      std::optional<memshare::batch> &batch);
-  bool write(const memshare::path &path, memshare::view operand,
-             std::optional<memshare::batch> &batch);
   clock::duration time_plain_step();
   void report();
 
@@ -65,9 +56,8 @@ private:
   memshare::runtime &runtime_;
   memshare::share &share_;
 
+  std::string server_; // this process in the share: the id of its peer
   roster roster_;
-  std::unordered_map<std::string, player_paths> paths_; // of all in the roster
-  memshare::path players_path_;
   memshare::receipt moving_; // of the transaction under way: one at a time
   std::array<std::string, ZONES.size()>
       dead_; // the peer ids of servers that are gone, or ""
