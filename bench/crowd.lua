@@ -1,8 +1,8 @@
 -- A joiner comes to a document of many keys (1,000,000; fewer with --quick) while two clients write
 -- to random keys of it. Two witnesses watch the host: a client that asks it one question after the
 -- other, and the host's own script, which drives one turn of the loop after the other and looks at
--- the clock. The processor's time of the longest turn is what the host's own work took; the rest is
--- waiting for a core.
+-- the clock. How long its thread ran is what the host's own work took; the rest is waiting for a
+-- core, which many processes want.
 local cluster = require "spec.support.cluster"
 
 local BATCH <const> = 50000 -- keys in a patch
@@ -51,17 +51,24 @@ local ASK <const> = [[
   end
   return longest / 1e6, answers]]
 
--- The longest turn: by the clock, and of the processor's time.
+-- The longest turn: by the clock, and how long its thread ran in it. The kernel counts a thread's
+-- running time up to its last tick or switch: the clock of the process would count the stand-in too.
 local HOST <const> = [[
-  local hrtime, clock = require "luv".hrtime, os.clock
+  local hrtime = require "luv".hrtime
+  local counts <close> = assert(io.open "/proc/thread-self/schedstat")
+  local function ran()
+    counts:seek "set"
+    return counts:read "n"
+  end
+  counts:setvbuf "no"
   local longest, work, turns = 0, 0, 0
   while not data.over do
-    local wall, cpu = hrtime(), clock()
+    local wall, before = hrtime(), ran()
     share:poll(0)
     turns = turns + 1
-    work, longest = math.max(work, clock() - cpu), math.max(longest, hrtime() - wall)
+    work, longest = math.max(work, ran() - before), math.max(longest, hrtime() - wall)
   end
-  return longest / 1e6, work * 1e3, turns]]
+  return longest / 1e6, work / 1e6, turns]]
 
 local JOIN <const> = [[
   local name, options = ...
@@ -139,5 +146,5 @@ return function(report, where, scale)
   add("join, patches decided meanwhile, all checked", entries / (2 * scale.crowd_joins), "")
   add("join, longest pause between answers of the host", median(gaps), "ms", "below 5 ms")
   add("join, longest turn of the host, clock", median(turns), "ms", "below 5 ms")
-  add("join, longest turn of the host, processor", median(works), "ms", "below 5 ms")
+  add("join, longest turn of the host, its thread ran", median(works), "ms", "below 5 ms")
 end
