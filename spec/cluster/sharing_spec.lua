@@ -25,6 +25,31 @@ describe("a shared table #cluster", function()
     assert.equal(3, seen)
   end)
 
+  it("stands still between the polls of a process, whatever others write", function()
+    local peers <close> = cluster.start { count = 3, defaults = { x = 0, list = {} } }
+    local pipe = peers.directory .. "/written"
+    assert(os.execute(("mkfifo '%s'"):format(pipe)))
+    local host = peers:host()
+    for _, reader in ipairs(peers:clients()) do
+      -- Opening the pipe waits for the writer, without a poll.
+      local reading = reader:start([[
+        local pipe <close> = assert(io.open(..., "r"))
+        pipe:read "a"
+        local before = { data.x, #data.list, share:get "x" }
+        local synced = share:sync(10)
+        return before, synced, { data.x, #data.list }]], pipe)
+      host:eval([[
+        data.x = data.x + 1
+        data.list[#data.list + 1] = "new"
+        assert(share:flush(10))
+        assert(io.open(..., "w")):close()]], pipe)
+      local before, synced, after = reading:wait()
+      assert.is_true(synced)
+      assert.same({ after[1] - 1, after[2] - 1, after[1] - 1 }, before)
+      for _, peer in ipairs(peers) do peer:eval "assert(share:sync(10))" end
+    end
+  end)
+
   it("calls a hook in the other process with the new and the old value", function()
     local peers <close> = cluster.start { defaults = { players = { alice = { hp = 100 } } } }
     peers[2]:eval [[
