@@ -51,8 +51,8 @@ local ASK <const> = [[
   end
   return longest / 1e6, answers]]
 
--- The longest turn: by the clock, and how long its thread ran in it. The kernel counts a thread's
--- running time up to its last tick or switch: the clock of the process would count the stand-in too.
+-- The longest turn: by the clock, and how long its thread ran in it; the clock of the process would
+-- count the stand-in too.
 local HOST <const> = [[
   local hrtime = require "luv".hrtime
   local counts <close> = assert(io.open "/proc/thread-self/schedstat")
@@ -66,7 +66,8 @@ local HOST <const> = [[
     local wall, before = hrtime(), ran()
     share:poll(0)
     turns = turns + 1
-    work, longest = math.max(work, ran() - before), math.max(longest, hrtime() - wall)
+    work = math.max(work, ran() - before)
+    longest = math.max(longest, hrtime() - wall)
   end
   return longest / 1e6, work / 1e6, turns]]
 
