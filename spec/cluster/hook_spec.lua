@@ -49,6 +49,36 @@ describe("a hook #cluster", function()
     assert.is_true(#whole < 200)
   end)
 
+  it("hears of patches together once more than 4,096 wait for its process", function()
+    local peers <close> = cluster.start { count = 2, defaults = { x = 0 } }
+    local host, client = peers:host(), peers:clients()[1]
+    local pipe = peers.directory .. "/ready"
+    assert(os.execute(("mkfifo '%s'"):format(pipe)))
+    local hearing = client:start([[
+      local heard, entries = {}, share:stats().entries
+      share:on("x", function(new, old) heard[#heard + 1] = { old, new } end)
+      io.open(..., "r"):close()
+      local uv = require "luv"
+      local deadline = uv.hrtime() + 15e9
+      repeat -- no poll
+        assert(uv.hrtime() < deadline, "the patches did not come")
+      until share:stats().entries >= entries + 6000
+      local seen = data.x
+      assert(share:sync(10))
+      return seen, heard, data.x]], pipe)
+    host:eval([[
+      io.open(..., "w"):close()
+      for x = 1, 6000 do data.x = x end
+      assert(share:flush(10))]], pipe)
+    local seen, heard, last = hearing:wait()
+    assert.equal(0, seen)
+    assert.equal(6000, last)
+    assert.is_true(#heard > 4000 and #heard < 4200, #heard)
+    assert.same({ 0, 1 }, heard[1])
+    for i = 2, #heard do assert.equal(heard[i - 1][2], heard[i][1]) end
+    assert.equal(6000, heard[#heard][2])
+  end)
+
   it("hears of a write that lost, and what stands instead, as a rollback", function()
     local peers <close> = cluster.start {
       count = 3, options = { host_timeout = 60 }, defaults = { x = 0 },
