@@ -4,7 +4,8 @@
 --   two appenders both keep theirs             cluster/sharing_spec
 --   a container that is gone at the host       cluster/conflict_spec
 --   the view stands still between polls        cluster/sharing_spec
---   remote entries one by one, roll-backs      cluster/hook_spec
+--   remote entries one by one, the backlog
+--     limit, roll-backs                        cluster/hook_spec
 --   transactions that run again                cluster/transaction_spec
 --   where, asked by the host                   cluster/stock_spec, unit/patch_options_spec
 --   a full queue, EREADONLY                    cluster/isolation_spec
@@ -500,6 +501,17 @@ describe("the contract: the view and callbacks", function()
     settle(here)
     assert.equal(1, others)
     assert.matches("contract_spec%.lua:%d+: mine\nstack traceback:", traceback)
+  end)
+
+  it("an error goes to stderr with its traceback where nobody took it", function()
+    local here <close> = start()
+    local stderr, text = io.stderr, ""
+    local _ <close> = setmetatable({}, { __close = function() rawset(io, "stderr", stderr) end })
+    rawset(io, "stderr", { write = function(_, ...) text = text .. table.concat { ... } end })
+    here.share:on("round", function() error "nobody's" end)
+    here.data.round = 1
+    settle(here)
+    assert.matches("^memshare: [^\n]*contract_spec%.lua:%d+: nobody's\nstack traceback:", text)
   end)
 
   it("a rejection is logged as a warning where no on_reject listens", function()
