@@ -62,7 +62,7 @@ build = {
         "runtime/src/draft.c", "runtime/src/share.c", "runtime/src/mail.c",
         "runtime/src/batch.c", "runtime/src/transaction.c", "runtime/src/write.c",
         "runtime/src/share_read.c", "runtime/src/share_edit.c",
-        "runtime/src/subscription.c",
+        "runtime/src/roster.c", "runtime/src/subscription.c",
         "c/error.c", "c/options.c", "c/log.c", "c/convert.c", "c/values.c", "c/keys.c",
         "c/operator.c", "c/proxy.c", "c/cache.c", "c/receipt.c", "c/batch.c", "c/transaction.c", "c/sub.c",
         "c/await.c", "c/task.c", "c/timer.c",

@@ -323,6 +323,8 @@ int msl_share_wait_for(lua_State *L); /* share:wait_for(path, predicate, timeout
 
 /* roster.c */
 int msl_share_peers(lua_State *L); /* share:peers() */
+/* Pushes a table of what is known of a peer; see share:peers(). */
+void msl_push_peer(lua_State *L, const ms_peer *peer, const char *program);
 void msl_register_roster(lua_State *L);
 
 void msl_open_share(lua_State *L, msl_state *state);
@@ -454,6 +456,7 @@ void msl_note_whole(msl_share *share, const ms_path *path);
 int msl_share_on(lua_State *L);        /* share:on(path, fn, options) */
 int msl_share_once(lua_State *L);      /* share:once(path, fn, options) */
 int msl_share_on_patch(lua_State *L);  /* share:on_patch(fn) */
+int msl_share_on_peer(lua_State *L);   /* share:on_peer(fn) */
 int msl_share_on_reject(lua_State *L); /* share:on_reject(fn) */
 int msl_share_on_status(lua_State *L); /* share:on_status(fn) */
 /* Ends all subscriptions of a share. Cannot raise. */

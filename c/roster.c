@@ -44,7 +44,7 @@ static void copy_peer(void *ud, const ms_peer *peer) {
   list->peers[i].program[length] = '\0';
 }
 
-static void push_peer(lua_State *L, const ms_peer *peer, const char *program) {
+void msl_push_peer(lua_State *L, const ms_peer *peer, const char *program) {
   lua_createtable(L, 0, 8);
   msl_push_id(L, peer->id);
   lua_setfield(L, -2, "id");
@@ -75,7 +75,7 @@ int msl_share_peers(lua_State *L) {
   }
   lua_createtable(L, (int)list->count, 0);
   for (size_t i = 0; i < list->count; i++) {
-    push_peer(L, &list->peers[i].peer, list->peers[i].program);
+    msl_push_peer(L, &list->peers[i].peer, list->peers[i].program);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;

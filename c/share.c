@@ -621,6 +621,7 @@ static const luaL_Reg methods[] = {
     {"on", msl_share_on},
     {"once", msl_share_once},
     {"on_patch", msl_share_on_patch},
+    {"on_peer", msl_share_on_peer},
     {"on_reject", msl_share_on_reject},
     {"on_status", msl_share_on_status},
     {"peers", msl_share_peers},

@@ -1,5 +1,5 @@
 /*
- * Subscriptions: on, once, on_patch, on_reject, on_status; and watches, which tell wait_for.
+ * Subscriptions: on, once, on_patch, on_peer, on_reject, on_status; and watches, which tell wait_for.
  *
  * An open subscription is anchored (dropping it does not unsubscribe) and keeps its
  * share alive. The library calls on_change and its kin while it is on the stack, so all
@@ -88,7 +88,7 @@ static msl_sub *push_sub(lua_State *L, msl_share *share, int index) {
 
 typedef struct event {
   msl_sub *sub;
-  const void *what; /* ms_change, ms_patch, ms_rejection or ms_share_info */
+  const void *what; /* ms_change, ms_patch, peer_event, ms_rejection or ms_share_info */
 } event;
 
 /* Pushes the subscription, its share and its function; false when it is closed. */
@@ -317,6 +317,30 @@ static void on_patch(void *ud, const ms_patch *patch) {
   msl_enter_lua(self->owner->share->state, call_patch, &at);
 }
 
+typedef struct peer_event {
+  ms_peer_event event;
+  const ms_peer *peer;
+} peer_event;
+
+/* fn(event, peer) */
+static int call_peer(lua_State *L) {
+  const event *at = lua_touserdata(L, 1);
+  const peer_event *what = at->what;
+  luaL_checkstack(L, 12, NULL);
+  if (!push_listener(L, at)) return 0;
+  lua_pushstring(L, what->event == MS_PEER_JOIN ? "join" : "leave");
+  msl_push_peer(L, what->peer, what->peer->program);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static void on_peer(void *ud, ms_peer_event happened, const ms_peer *peer) {
+  const variant *self = ud;
+  peer_event what = {happened, peer};
+  event at = {self->owner, &what};
+  msl_enter_lua(self->owner->share->state, call_peer, &at);
+}
+
 /* fn(rejection) */
 static int call_reject(lua_State *L) {
   const event *at = lua_touserdata(L, 1);
@@ -372,6 +396,13 @@ int msl_share_on_patch(lua_State *L) {
   return finish_handler(L, self,
                         ms_share_on_patch(self->share->share, on_patch,
                                           &self->variants[0], &self->variants[0].sub));
+}
+
+int msl_share_on_peer(lua_State *L) {
+  msl_sub *self = push_handler(L);
+  return finish_handler(L, self,
+                        ms_share_on_peer(self->share->share, on_peer, &self->variants[0],
+                                         &self->variants[0].sub));
 }
 
 int msl_share_on_reject(lua_State *L) {

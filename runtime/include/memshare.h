@@ -971,6 +971,17 @@ typedef void (*ms_patch_fn)(void *ud, const ms_patch *patch);
 MS_API MS_CHECKED ms_status ms_share_on_patch(ms_share *share, ms_patch_fn fn, void *ud,
                                               ms_sub **out);
 
+/* A peer came, or is gone for good. The peer is borrowed for the callback. */
+typedef enum ms_peer_event { MS_PEER_JOIN, MS_PEER_LEAVE } ms_peer_event;
+typedef void (*ms_peer_event_fn)(void *ud, ms_peer_event event, const ms_peer *peer);
+/*
+ * Call fn when peers join and leave, in order with changes and patches; after a backlog or a snapshot for
+ * the differences. Who is there at the subscription is in ms_share_peers(); before the start that is
+ * nobody, and this peer joins, too. MS_EARGUMENT (no fn), MS_ENOMEM, MS_EWRONGTHREAD, MS_ECLOSED.
+ */
+MS_API MS_CHECKED ms_status ms_share_on_peer(ms_share *share, ms_peer_event_fn fn,
+                                             void *ud, ms_sub **out);
+
 /* Rejected and unknown patches. While nobody listens they are logged as warnings. */
 typedef void (*ms_reject_fn)(void *ud, const ms_rejection *rejection);
 MS_API MS_CHECKED ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud,

@@ -70,7 +70,8 @@ bool msi_share_collect(ms_share *share) {
 }
 
 bool msi_share_has_work(const ms_share *share) {
-  return share->notices.count > 0 || share->mail.count > 0 || share->state_changed;
+  return share->notices.count > 0 || share->mail.count > 0 || share->state_changed ||
+         share->roster.is_stale;
 }
 
 /* A notice of a refusal; one that finds no memory is logged instead of told. */
@@ -256,6 +257,33 @@ static void note_patches(ms_share *share, size_t count, uint64_t before,
   }
 }
 
+static void note_peer(ms_share *share, msi_mail *mail) {
+  if (share->notices.count >= MSI_NOTICES_MAX) {
+    msi_share_stale_roster(share);
+    return;
+  }
+  msi_notice notice = {.kind = MSI_NOTICE_PEER,
+                       .origin = mail->patch.origin,
+                       .version = mail->version,
+                       .listeners = share->sub_count,
+                       .member = mail->member};
+  mail->member = NULL;
+  msi_notices_add(&share->notices, &notice);
+}
+
+/* After a reserve for each of them. */
+static void note_peers(ms_share *share, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    msi_mail *mail = &share->mail.items[share->mail.first + i];
+    if (mail->kind == MSI_MAIL_ROOT || mail->kind == MSI_MAIL_MELTED) {
+      msi_share_stale_roster(share);
+    } else if (mail->kind == MSI_MAIL_ENTRY && (mail->entry_kind == MSI_ENTRY_JOIN ||
+                                                mail->entry_kind == MSI_ENTRY_RETIRE)) {
+      note_peer(share, mail);
+    }
+  }
+}
+
 /* The view is brought up to date for one delivery, which stands for the first `count` pieces of mail, the
  * last of them `mail`; all are settled. */
 static bool take_delivery(ms_share *share, const msi_delivery *delivery,
@@ -263,11 +291,14 @@ static bool take_delivery(ms_share *share, const msi_delivery *delivery,
   msi_view_step step = {0};
   size_t patch_count = has_patch_subs(share) ? count : 0;
   uint64_t before = msi_view_version(share->view);
-  if (msi_notices_reserve(&share->notices, 1 + patch_count) != MS_OK) return false;
+  size_t peer_count = share->subs[MSI_SUB_PEER].first != NULL ? count : 0;
+  size_t room = 1 + patch_count + peer_count;
+  if (msi_notices_reserve(&share->notices, room) != MS_OK) return false;
   if (msi_view_take(share->view, mail->self, delivery, &step) != MS_OK) return false;
   if (step.effect != MSI_VIEW_NONE) msi_share_changed(share, false);
   note_change(share, mail, count > 1, &step);
   note_patches(share, patch_count, before, &step);
+  note_peers(share, peer_count);
   msi_grave_bury(&share->runtime->grave, step.old_root);
   ms_update_release(step.settled_update);
   for (size_t i = 0; i < count; i++) {

@@ -13,6 +13,7 @@ static void mail_fini(const msi_mailbox *mailbox, msi_mail *mail) {
   const ms_alloc *alloc = mailbox->alloc;
   ms_update_release(mail->patch.update);
   refusal_free(alloc, mail->refusal);
+  msi_alloc_free(alloc, mail->member, sizeof *mail->member);
   msi_grave_bury(mailbox->grave, mail->root);
   msi_alloc_free(alloc, mail->rejected, mail->rejected_count * sizeof *mail->rejected);
   msi_alloc_free(alloc, mail->settled, mail->settled_capacity * sizeof *mail->settled);
@@ -125,6 +126,14 @@ static bool put_refusal(msi_mailbox *mailbox, msi_mail *mail,
   return true;
 }
 
+static bool put_member(msi_mailbox *mailbox, msi_mail *mail, const msi_entry *entry) {
+  if (entry->kind != MSI_ENTRY_JOIN) return true;
+  mail->member = MSI_NEW(mailbox->alloc, msi_member_info);
+  if (mail->member == NULL) return false;
+  *mail->member = entry->member;
+  return true;
+}
+
 static bool put_entry(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
   const msi_entry *entry = delivery->entry;
   if (mailbox_melt(mailbox, self, delivery)) return true;
@@ -148,7 +157,8 @@ static bool put_entry(msi_mailbox *mailbox, uint64_t self, const msi_delivery *d
   mail->entry_kind = entry->kind;
   mail->patch = entry->patch;
   mail->patch.update = ms_update_retain(entry->patch.update);
-  if (keep && !put_refusal(mailbox, mail, &entry->refusal)) {
+  if ((keep && !put_refusal(mailbox, mail, &entry->refusal)) ||
+      !put_member(mailbox, mail, entry)) {
     mailbox_drop_last(mailbox);
     return false;
   }

@@ -33,9 +33,10 @@ typedef struct msi_mail {
   msi_entry_kind entry_kind; /* ENTRY */
   uint64_t self;             /* this peer's id when it was delivered */
   uint64_t version;
-  msi_patch patch;      /* ENTRY: update retained */
-  msi_refusal *refusal; /* ENTRY of kind REJECT and of this peer, else NULL; owned */
-  const ms_value *root; /* retained; NULL for UNKNOWN */
+  msi_patch patch;         /* ENTRY: update retained */
+  msi_refusal *refusal;    /* ENTRY of kind REJECT and of this peer, else NULL; owned */
+  msi_member_info *member; /* ENTRY of kind JOIN, else NULL; owned, may be taken out */
+  const ms_value *root;    /* retained; NULL for UNKNOWN */
   uint64_t number;    /* ROOT, UNKNOWN, MELTED: own numbers up to this one are settled */
   uint64_t *rejected; /* ROOT; owned */
   size_t rejected_count;

@@ -13,6 +13,7 @@ void msi_notice_fini(msi_notice *notice, const ms_alloc *alloc) {
   ms_value_release(notice->new_root);
   ms_update_release(notice->update);
   ms_value_release(notice->standing);
+  msi_alloc_free(alloc, notice->member, sizeof *notice->member);
   if (notice->refusal == NULL) return;
   ms_path_release(notice->refusal->path);
   MSI_FREE(alloc, notice->refusal);

@@ -20,6 +20,7 @@ enum { MSI_NOTICES_MAX = 4096 };
 typedef enum msi_notice_kind {
   MSI_NOTICE_CHANGE,
   MSI_NOTICE_PATCH, /* an accepted patch, whether or not the view changed by it */
+  MSI_NOTICE_PEER,  /* `origin` joined: member; or left: no member */
   MSI_NOTICE_REFUSAL,
   MSI_NOTICE_IMMEDIATE /* one subscription hears of all that matches in new_root */
 } msi_notice_kind;
@@ -33,8 +34,9 @@ typedef struct msi_notice {
   uint64_t origin, version;
   int64_t wall_ms;
   bool is_local;
-  bool is_merged;     /* PATCH: it stands for several, or for a document as a whole */
-  uint64_t listeners; /* CHANGE, PATCH: subscriptions up to this number */
+  bool is_merged; /* PATCH: it stands for several, or for a document as a whole */
+  msi_member_info *member; /* PEER; owned */
+  uint64_t listeners;      /* CHANGE, PATCH, PEER: subscriptions up to this number */
   uint32_t
       round; /* made by a callback in this round of telling: for the next one; else 0 */
   uint64_t number;      /* REFUSAL */

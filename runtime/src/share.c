@@ -97,6 +97,7 @@ static void share_fini(ms_share *share) {
   msi_receipts_fini(&share->receipts);
   ms_receipt_release(share->transacted);
   msi_notices_fini(&share->notices);
+  msi_roster_fini(&share->roster);
   msi_recent_fini(&share->recent);
   msi_known_paths_fini(&share->known);
   msi_gather_fini(&share->gather);
@@ -111,6 +112,7 @@ static ms_status share_init(ms_share *share, const ms_share_config *config) {
   share->mail.grave = &share->runtime->grave;
   msi_receipts_init(&share->receipts, alloc);
   msi_notices_init(&share->notices, alloc);
+  msi_roster_init(&share->roster, alloc);
   msi_gather_init(&share->gather, alloc);
   share->config = *config;
   ms_value_retain(config->defaults);

@@ -13,6 +13,7 @@
 #include "known_paths.h"
 #include "notice.h"
 #include "recent.h"
+#include "roster.h"
 #include "station.h"
 #include "view.h"
 
@@ -50,6 +51,7 @@ typedef enum msi_phase { MSI_PHASE_NEW, MSI_PHASE_STARTED, MSI_PHASE_CLOSED } ms
 typedef enum msi_sub_kind {
   MSI_SUB_CHANGE,
   MSI_SUB_PATCH,
+  MSI_SUB_PEER,
   MSI_SUB_REFUSAL,
   MSI_SUB_STATE,
   MSI_SUB_KINDS
@@ -82,7 +84,8 @@ struct ms_share {
   msi_mailbox mail; /* taken from the station, not yet from the mailbox into the view */
   msi_receipts receipts;
   msi_notices notices;
-  size_t refusals; /* among the notices: they count against max_queue */
+  size_t refusals;   /* among the notices: they count against max_queue */
+  msi_roster roster; /* kept while there are subscriptions to peers */
   msi_hooks *hooks;
   msi_subs subs[MSI_SUB_KINDS];
   ms_sub *closed_subs; /* while callbacks ran: their memory goes when the poll is over */
@@ -183,9 +186,20 @@ void msi_share_drop_batch(ms_share *share);
 void msi_share_drop_transaction(ms_share *share);
 int64_t msi_transaction_wall_ms(const ms_transaction *transaction);
 
+/* roster.c: who is there now is known. MS_ENOMEM. */
+MS_CHECKED ms_status msi_share_read_roster(ms_share *share);
+/* Something about peers may have been missed: to be told when all notices are (roster.h). */
+void msi_share_stale_roster(ms_share *share);
+void msi_share_tell_roster(ms_share *share);
+void msi_share_tell_peer(ms_share *share, const msi_notice *notice);
+/* subscription.c */
+void msi_share_call_peer(ms_share *share, ms_peer_event event, const ms_peer *peer,
+                         uint64_t listeners);
+
 /* subscription.c: tell one notice, taking mail first when there is none: false when nothing is left. */
 bool msi_share_tell(ms_share *share);
-/* subscription.c: a poll is through: tell what coalescing subscriptions are to hear. */
+/* subscription.c: a poll is through: tell a stale roster, and what coalescing subscriptions are to
+ * hear. */
 void msi_share_tell_gathered(ms_share *share);
 /* Nobody is called any more. */
 void msi_share_close_subs(ms_share *share);

@@ -1,6 +1,6 @@
 /*
- * Subscriptions of a share: to changes (hook.h finds whom they concern), to accepted patches, to refusals,
- * to the state; and the telling of notices to them.
+ * Subscriptions of a share: to changes (hook.h finds whom they concern), to accepted patches, to peers
+ * (roster.h), to refusals, to the state; and the telling of notices to them.
  *
  * A subscription that is closed while callbacks run leaves its list at once but keeps its memory and
  * its `next` until the poll is over, so that who walks the list meets no freed memory and finds on.
@@ -24,6 +24,7 @@ struct ms_sub {
   union {
     ms_change_fn change;
     ms_patch_fn patch;
+    ms_peer_event_fn peer;
     ms_reject_fn reject;
     ms_state_fn state;
   } fn;
@@ -122,6 +123,21 @@ ms_status ms_share_on_patch(ms_share *share, ms_patch_fn fn, void *ud, ms_sub **
   if (status != MS_OK) return status;
   (*out)->fn.patch = fn;
   sub_link(*out);
+  return MS_OK;
+}
+
+ms_status ms_share_on_peer(ms_share *share, ms_peer_event_fn fn, void *ud, ms_sub **out) {
+  ms_sub *sub;
+  ms_status status = sub_new(share, MSI_SUB_PEER, fn != NULL, ud, &sub);
+  if (status != MS_OK) return status;
+  if (share->subs[MSI_SUB_PEER].first == NULL) status = msi_share_read_roster(share);
+  if (status != MS_OK) {
+    sub_free(sub);
+    return status;
+  }
+  sub->fn.peer = fn;
+  sub_link(sub);
+  *out = sub;
   return MS_OK;
 }
 
@@ -247,8 +263,16 @@ static void tell_patch(ms_share *share, const msi_notice *notice) {
   msi_alloc_free(alloc, paths, room * sizeof *paths);
 }
 
+void msi_share_call_peer(ms_share *share, ms_peer_event event, const ms_peer *peer,
+                         uint64_t listeners) {
+  for (ms_sub *sub = share->subs[MSI_SUB_PEER].first; sub != NULL; sub = sub->next) {
+    if (!sub->closed && sub->number <= listeners) sub->fn.peer(sub->ud, event, peer);
+  }
+}
+
 void msi_share_tell_gathered(ms_share *share) {
   msi_gather all;
+  if (share->roster.is_stale && share->notices.count == 0) msi_share_tell_roster(share);
   if (!msi_gather_take(&share->gather, &all)) return;
   share->telling_whole = true;
   for (size_t i = 0; i < all.count; i++) {
@@ -308,6 +332,7 @@ static void tell_notice(ms_share *share, const msi_notice *notice) {
   switch (notice->kind) {
     case MSI_NOTICE_CHANGE: tell_change(share, notice); break;
     case MSI_NOTICE_PATCH: tell_patch(share, notice); break;
+    case MSI_NOTICE_PEER: msi_share_tell_peer(share, notice); break;
     case MSI_NOTICE_REFUSAL: tell_refusal(share, notice); break;
     case MSI_NOTICE_IMMEDIATE: tell_immediate(share, notice); break;
   }

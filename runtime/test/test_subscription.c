@@ -531,6 +531,97 @@ static void test_patch_listeners_come_and_go_in_callbacks(void **state) {
   assert_int_equal(late.count, 1);
 }
 
+/* ------------------------------------------------------------------------- peers */
+
+typedef struct peer_ear {
+  int joins, leaves;
+  uint64_t joined[8], left[8];
+  int selves;
+} peer_ear;
+
+static void hear_peer(void *ud, ms_peer_event event, const ms_peer *peer) {
+  peer_ear *self = ud;
+  assert_true(self->joins < 8 && self->leaves < 8);
+  assert_int_equal(peer->pid, getpid());
+  assert_non_null(peer->program);
+  assert_true(peer->since_ms > 0);
+  self->selves += peer->is_self;
+  if (event == MS_PEER_JOIN) {
+    self->joined[self->joins++] = peer->id;
+  } else {
+    self->left[self->leaves++] = peer->id;
+  }
+}
+
+static ms_sub *sub_on_peer(ms_share *share, peer_ear *self) {
+  ms_sub *sub = NULL;
+  assert_int_equal(ms_share_on_peer(share, hear_peer, self, &sub), MS_OK);
+  return sub;
+}
+
+static bool heard_a_leave(void *ud) { return ((const peer_ear *)ud)->leaves > 0; }
+
+static bool heard_a_join(void *ud) { return ((const peer_ear *)ud)->joins > 0; }
+
+static void test_peers_are_heard_when_they_join_and_when_they_leave(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self), *client = peer_open(self);
+  peer_ear at_host = {0}, at_client = {0};
+  assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, NULL), MS_OK);
+  sub_on_peer(host, &at_host);
+  sub_on_peer(client, &at_client);
+  ms_share *guest = peer_open(self);
+  uint64_t id = info_of(guest).peer;
+  assert_true(scene_eventually(self, heard_a_join, &at_host));
+  assert_true(scene_eventually(self, heard_a_join, &at_client));
+  assert_int_equal(at_host.joins, 1);
+  assert_int_equal(at_host.joined[0], id);
+  assert_int_equal(at_client.joins, 1);
+  assert_int_equal(at_client.joined[0], id);
+  assert_int_equal(ms_share_close(guest, PATIENCE_MS), MS_OK);
+  assert_true(scene_eventually(self, heard_a_leave, &at_host));
+  assert_true(scene_eventually(self, heard_a_leave, &at_client));
+  assert_int_equal(at_host.left[0], id);
+  assert_int_equal(at_client.left[0], id);
+  assert_int_equal(at_host.selves + at_client.selves, 0);
+}
+
+static void test_who_listens_before_the_start_hears_all_join_once(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  ms_share_config config;
+  ms_share *share = NULL;
+  ms_error error;
+  peer_ear all = {0};
+  scene_config(self, &config);
+  self->runtimes[self->count] = runtime_make(self);
+  assert_int_equal(
+      ms_share_new(self->runtimes[self->count++], "arena", &config, &share, &error),
+      MS_OK);
+  sub_on_peer(share, &all);
+  assert_int_equal(ms_share_start(share, PATIENCE_MS, &error), MS_OK);
+  set(host, "n", 1);
+  settle_all(&host, 1);
+  assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
+  assert_int_equal(all.joins, 2);
+  assert_int_equal(all.selves, 1);
+  assert_int_equal(all.leaves, 0);
+}
+
+static void test_peers_that_came_in_a_backlog_are_heard_as_differences(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self);
+  peer_ear all = {0};
+  sub_on_peer(host, &all);
+  uint64_t id = info_of(peer_open(self)).peer;
+  msi_share_stale_roster(host);
+  assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, NULL), MS_OK);
+  assert_true(scene_eventually(self, heard_a_join, &all));
+  settle_all(&host, 1);
+  assert_int_equal(all.joins, 1); /* and its own entry is nothing new */
+  assert_int_equal(all.joined[0], id);
+}
+
 /* ------------------------------------------------------------- refusals, states */
 
 typedef struct refusal_ear {
@@ -676,6 +767,7 @@ static void test_closed_shares_and_missing_functions_are_refused(void **state) {
   assert_int_equal(ms_share_on(share, pattern, 0, NULL, NULL, &sub), MS_EARGUMENT);
   assert_int_equal(ms_share_on_state(share, NULL, NULL, &sub), MS_EARGUMENT);
   assert_int_equal(ms_share_on_patch(share, NULL, NULL, &sub), MS_EARGUMENT);
+  assert_int_equal(ms_share_on_peer(share, NULL, NULL, &sub), MS_EARGUMENT);
   assert_int_equal(ms_share_close(share, 0), MS_OK);
   assert_int_equal(ms_share_on(share, pattern, 0, hear, NULL, &sub), MS_ECLOSED);
   assert_null(sub);
@@ -705,6 +797,9 @@ int main(void) {
       SCENE_TEST(test_joining_is_told_as_one_merged_patch),
       SCENE_TEST(test_rejected_patch_is_not_told_as_accepted),
       SCENE_TEST(test_patch_listeners_come_and_go_in_callbacks),
+      SCENE_TEST(test_peers_are_heard_when_they_join_and_when_they_leave),
+      SCENE_TEST(test_who_listens_before_the_start_hears_all_join_once),
+      SCENE_TEST(test_peers_that_came_in_a_backlog_are_heard_as_differences),
       SCENE_TEST(test_refusals_are_told_or_logged),
       SCENE_TEST(test_refusals_that_nobody_could_hear_are_logged_at_the_end),
       SCENE_TEST(test_states_are_told_and_complete_ones_have_a_document),

@@ -420,6 +420,11 @@ function Share:wait_for(path, predicate, timeout) end
 ---@return memshare.Subscription
 function Share:on_patch(fn) end
 
+---Hear of peers that join and leave. Who is there already is in share:peers().
+---@param fn fun(event: "join" | "leave", peer: memshare.Peer)
+---@return memshare.Subscription
+function Share:on_peer(fn) end
+
 ---@class memshare.Rejection
 ---@field code string
 ---@field message string
