@@ -69,10 +69,10 @@ typedef struct key_list {
   size_t count;
 } key_list;
 
-/* Where an integer of a list is an index: in an array, and as the first key of an empty
- * table. */
+/* Where an integer of a list is an index (below 1 a wrong one): in an array, and as the first key of
+ * an empty table. */
 static bool names_index(const ms_value *container, lua_Integer key) {
-  if (container == NULL || key < 1) return false;
+  if (container == NULL) return false;
   ms_type type = ms_value_type(container);
   return type == MS_ARRAY || (type == MS_EMPTY && key == 1);
 }

@@ -117,6 +117,22 @@ describe("the contract: writing", function()
     assert.equal("EPATH", code)
   end)
 
+  it("an index below 1 in a key list raises, and is a key of an object", function()
+    local here <close> = alone.open { list = { "a" }, o = { ["0"] = "zero" } }
+    local share = here.share
+    for _, index in ipairs { 0, -1, 0.0 } do
+      for _, fn in ipairs {
+        function() share:set({ "list", index }, "b") end,
+        function() share:unset { "list", index } end,
+        function() share:inc({ "list", index, "n" }, 1) end,
+        function() share:get { "list", index } end,
+        function() share:on({ "list", index }, print) end,
+      } do assert.matches("key 2: an index counts from 1 %(EPATH%)$", raised(fn)) end
+    end
+    assert.equal("zero", share:get { "o", 0 })
+    assert.same({ list = { "a" }, o = { ["0"] = "zero" } }, memshare.copy(here.data))
+  end)
+
   it("only paths and updates make the containers that are missing", function()
     local here <close> = alone.open {}
     here.share:set("a.b.c", 1)
