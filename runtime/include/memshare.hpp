@@ -1057,6 +1057,18 @@ public:
           return ms_share_on(raw_.get(), pattern.native(), flags, call, ud, sub);
         });
   }
+  /* fn(const ms_patch &), once for each accepted patch. */
+  template <typename F>
+  std::optional<subscription> on_patch(F &&fn, ms_error *error = nullptr) noexcept {
+    auto by_reference = [f = std::forward<F>(fn)](const ms_patch *patch) mutable {
+      f(*patch);
+    };
+    return detail::listen<subscription, ms_sub, const ms_patch *>(
+        std::move(by_reference), error,
+        [&](ms_patch_fn call, void *ud, ms_sub **sub) noexcept {
+          return ms_share_on_patch(raw_.get(), call, ud, sub);
+        });
+  }
   /* fn(const ms_rejection &) */
   template <typename F>
   std::optional<subscription> on_reject(F &&fn, ms_error *error = nullptr) noexcept {

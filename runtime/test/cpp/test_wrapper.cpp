@@ -268,9 +268,15 @@ void test_receipts_tell_what_became_of_a_write() {
   memshare::runtime runtime = make_runtime();
   memshare::share share = open_share(runtime, "receipts");
   memshare::receipt receipt;
+  uint64_t accepted = 0;
+  auto patches = share.on_patch([&accepted](const ms_patch &patch) {
+    if (patch.is_local && patch.path_count == 1) accepted = patch.version;
+  });
+  CHECK(patches.has_value());
   CHECK(!receipt && share.set("n", value(1), &receipt) == MS_OK && receipt);
   CHECK(receipt.wait(seconds(5)) == MS_OK && receipt.state() == MS_ACCEPTED);
   CHECK(receipt.version() > 0 && receipt.number() == 1 && !receipt.rejection());
+  CHECK(poll_until(runtime, [&] { return accepted == receipt.version(); }));
 
   int heard = 0;
   auto sub = share.on_reject([&heard](const ms_rejection &why) {
