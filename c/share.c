@@ -690,7 +690,11 @@ static int push_share(lua_State *L) {
   ms_share_config config;
   ms_share_config_init(&config);
   msl_share *self = push_object(L, state);
-  adopt(L, self, ms_share_retain(share), config.timeout_ms);
+  share = ms_share_retain(share);
+  if (share == NULL) {
+    return luaL_error(L, "the share belongs to another thread or process (EWRONGTHREAD)");
+  }
+  adopt(L, self, share, config.timeout_ms);
   self->foreign = true;
   if (state->runtime == NULL) state->runtime = self->runtime;
   return 1;

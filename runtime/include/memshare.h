@@ -14,6 +14,8 @@
  * Ownership. Arguments are borrowed unless the comment says taken or retained. Outputs are written
  * on success only.
  *
+ * Debug builds (MSI_DEBUG) assert, with a message, that handles are neither NULL nor freed.
+ *
  * Statuses. Functions that can fail return ms_status. Those that take an ms_error fill it (it may
  * be NULL) with one line that names the path, the limit or the operator.
  *
@@ -370,6 +372,15 @@ typedef enum ms_log_level {
  * line is borrowed. */
 typedef void (*ms_log_fn)(void *ud, ms_log_level level, const char *line);
 
+/*
+ * Wall time, in milliseconds since 1970: what patches carry, $currentDate sets and people see. Called on
+ * any thread, with internal locks held: it calls nothing of memshare.
+ *
+ * The order of patches does not hang on it. That goes by the machine's monotonic clock, on which all
+ * processes agree, so there is no hook for that one.
+ */
+typedef int64_t (*ms_clock_fn)(void *ud);
+
 typedef struct ms_runtime_config {
   size_t bytes; /* set by init */
   const ms_alloc
@@ -378,6 +389,8 @@ typedef struct ms_runtime_config {
   void *log_ud;
   ms_log_level log_level; /* the least level that is logged; init sets MS_LOG_WARNING */
   const char *program;    /* shown to other peers; copied; NULL: the process' name */
+  ms_clock_fn clock;      /* NULL: the system's wall clock */
+  void *clock_ud;
 } ms_runtime_config;
 MS_API void ms_runtime_config_init(ms_runtime_config *config);
 
@@ -413,9 +426,11 @@ MS_API MS_CHECKED ms_status ms_runtime_on_round(ms_runtime *runtime, ms_round_fn
                                                 void *ud, ms_round **out);
 /* fn is not called any more. Ends with the runtime at the latest. Accepts NULL. */
 MS_API void ms_round_close(ms_round *round);
-/* Makes a waiting ms_runtime_poll() return. Thread: any; also safe in a signal handler. */
+/* Makes a waiting ms_runtime_poll() return. Thread: any; also safe in a signal handler. Does nothing
+ * after fork. */
 MS_API void ms_runtime_wake(ms_runtime *runtime);
-/* A descriptor that polls readable when ms_runtime_poll(runtime, 0, ...) has something to do. */
+/* A descriptor that polls readable when ms_runtime_poll(runtime, 0, ...) has something to do; -1 on a
+ * thread that is not the owner, and after fork. */
 MS_API int ms_runtime_fd(ms_runtime *runtime);
 /* Milliseconds until ms_runtime_poll() should be called even if the descriptor stays silent; -1:
  * no need. */
@@ -487,6 +502,7 @@ MS_API MS_CHECKED ms_status ms_share_open(ms_runtime *runtime, const char *name,
  */
 MS_API ms_status ms_share_close(ms_share *share, int timeout_ms);
 MS_API void ms_share_free(ms_share *share);
+/* NULL on a thread that is not the owner, and after fork. */
 MS_API ms_share *ms_share_retain(ms_share *share);
 MS_API ms_runtime *ms_share_runtime(const ms_share *share); /* borrowed */
 
@@ -516,6 +532,7 @@ typedef struct ms_share_info {
   uint64_t links;     /* links open now (host) */
   uint64_t document_bytes;
 } ms_share_info;
+/* MS_SHARE_CLOSED and zeros on a thread that is not the owner, and after fork. */
 MS_API void ms_share_inspect(const ms_share *share, ms_share_info *info);
 MS_API const char *ms_share_name(const ms_share *share); /* borrowed from the share */
 
@@ -941,6 +958,7 @@ enum {
  * path: literal). A pattern matches a path at which the value changed: a change below an exact path
  * reports that path, `players.*` reports each player that changed in any part, `**` below `a`
  * reports each changed leaf (a scalar or empty container that came, went or changed).
+ * MS_EARGUMENT: other flags than these, no pattern or no function.
  */
 MS_API MS_CHECKED ms_status ms_share_on(ms_share *share, const ms_path *pattern,
                                         unsigned flags, ms_change_fn fn, void *ud,

@@ -19,9 +19,10 @@ ms_status ms_batch_new(ms_share *share, ms_batch **out) {
   if (share->batch != NULL) return MS_EBUSY;
   ms_batch *batch = MSI_NEW(share->runtime->alloc, ms_batch);
   if (batch == NULL) return MS_ENOMEM;
+  batch->word = MSI_WORD_BATCH;
   batch->share = share;
   msi_draft_init(&batch->draft, share->runtime->alloc, msi_view_root(share->view),
-                 msi_wall_ms_now(), share->config.max_document);
+                 msi_runtime_wall_ms(share->runtime), share->config.max_document);
   share->batch = batch;
   share->runtime->batches++;
   *out = batch;
@@ -53,6 +54,7 @@ static ms_status batch_submit(ms_batch *batch, ms_receipt **receipt, ms_error *e
 }
 
 ms_status ms_batch_commit(ms_batch *batch, ms_receipt **receipt, ms_error *error) {
+  MSI_ASSERT_HANDLE(batch, MSI_WORD_BATCH);
   if (batch->share == NULL) return msi_fail(error, MS_ECLOSED, "the share is closed");
   ms_status status = msi_share_may_write(batch->share, error);
   if (status != MS_OK) return status;
@@ -76,11 +78,13 @@ void msi_share_drop_batch(ms_share *share) {
 
 void ms_batch_free(ms_batch *batch) {
   if (batch == NULL) return;
+  MSI_ASSERT_HANDLE(batch, MSI_WORD_BATCH);
   if (batch->share != NULL) {
     if (msi_runtime_guard(batch->share->runtime) != MS_OK) return;
     msi_share_drop_batch(batch->share);
   }
   const ms_alloc *alloc = batch->draft.alloc;
   msi_draft_fini(&batch->draft);
+  MSI_END_HANDLE(batch);
   MSI_FREE(alloc, batch);
 }

@@ -66,6 +66,7 @@ bool msi_receipts_pop(msi_receipts *receipts, uint64_t number, uint64_t *popped,
 ms_status msi_receipt_new(const ms_alloc *alloc, ms_share *share, ms_receipt **out) {
   ms_receipt *receipt = MSI_NEW(alloc, ms_receipt);
   if (receipt == NULL) return MS_ENOMEM;
+  receipt->word = MSI_WORD_RECEIPT;
   receipt->alloc = alloc;
   receipt->references = 1;
   receipt->share = share;
@@ -79,9 +80,12 @@ ms_receipt *ms_receipt_retain(ms_receipt *receipt) {
 }
 
 void ms_receipt_release(ms_receipt *receipt) {
-  if (receipt == NULL || --receipt->references > 0) return;
+  if (receipt == NULL) return;
+  MSI_ASSERT_HANDLE(receipt, MSI_WORD_RECEIPT);
+  if (--receipt->references > 0) return;
   ms_path_release(receipt->refusal.path);
   ms_value_release(receipt->standing);
+  MSI_END_HANDLE(receipt);
   MSI_FREE(receipt->alloc, receipt);
 }
 
@@ -117,6 +121,7 @@ void msi_rejection_fill(ms_rejection *out, uint64_t number, const msi_refusal *r
 }
 
 ms_receipt_state ms_receipt_get_state(const ms_receipt *receipt) {
+  MSI_ASSERT_HANDLE(receipt, MSI_WORD_RECEIPT);
   return receipt->state;
 }
 
@@ -125,6 +130,7 @@ uint64_t ms_receipt_version(const ms_receipt *receipt) { return receipt->version
 uint64_t ms_receipt_number(const ms_receipt *receipt) { return receipt->number; }
 
 bool ms_receipt_rejection(const ms_receipt *receipt, ms_rejection *out) {
+  MSI_ASSERT_HANDLE(receipt, MSI_WORD_RECEIPT);
   if (receipt->state != MS_REJECTED && receipt->state != MS_UNKNOWN) return false;
   msi_rejection_fill(out, receipt->number, &receipt->refusal, receipt->standing);
   return true;

@@ -9,8 +9,10 @@
 #define MSI_RECEIPT_H
 
 #include "entry.h"
+#include "handle.h"
 
 struct ms_receipt {
+  uint32_t word; /* MSI_WORD_RECEIPT */
   const ms_alloc *alloc;
   uint32_t references;
   ms_share *share; /* borrowed; NULL once the share is freed */

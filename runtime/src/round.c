@@ -5,6 +5,7 @@
 #include "share.h"
 
 struct ms_round {
+  uint32_t word; /* MSI_WORD_ROUND */
   ms_runtime *runtime;
   ms_round *next;
   ms_round_fn fn; /* NULL: closed */
@@ -18,7 +19,7 @@ ms_status ms_runtime_on_round(ms_runtime *runtime, ms_round_fn fn, void *ud,
   if (fn == NULL) return MS_EARGUMENT;
   ms_round *round = MSI_NEW(runtime->alloc, ms_round);
   if (round == NULL) return MS_ENOMEM;
-  *round = (ms_round){runtime, runtime->rounds, fn, ud};
+  *round = (ms_round){MSI_WORD_ROUND, runtime, runtime->rounds, fn, ud};
   runtime->rounds = round;
   *out = round;
   return MS_OK;
@@ -33,12 +34,15 @@ static void sweep(ms_runtime *runtime) {
       continue;
     }
     *at = round->next;
+    MSI_END_HANDLE(round);
     MSI_FREE(runtime->alloc, round);
   }
 }
 
 void ms_round_close(ms_round *round) {
-  if (round == NULL || msi_runtime_guard(round->runtime) != MS_OK) return;
+  if (round == NULL) return;
+  MSI_ASSERT_HANDLE(round, MSI_WORD_ROUND);
+  if (msi_runtime_guard(round->runtime) != MS_OK) return;
   round->fn = NULL;
   if (round->runtime->round_depth == 0) sweep(round->runtime);
 }

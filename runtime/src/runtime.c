@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fork_guard.h"
@@ -37,6 +38,7 @@ static const unsigned char *alive_page(void) {
 }
 
 ms_status msi_runtime_guard(const ms_runtime *runtime) {
+  MSI_ASSERT_HANDLE(runtime, MSI_WORD_RUNTIME);
   if (*runtime->alive == 0) return MS_ECLOSED;
   return pthread_equal(pthread_self(), runtime->owner) ? MS_OK : MS_EWRONGTHREAD;
 }
@@ -59,6 +61,13 @@ void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *
   vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
   runtime->log(runtime->log_ud, level, line);
+}
+
+int64_t msi_runtime_wall_ms(const ms_runtime *runtime) {
+  if (runtime->clock != NULL) return runtime->clock(runtime->clock_ud);
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ------------------------------------------------------------------ lifetime */
@@ -85,6 +94,8 @@ static void runtime_configure(ms_runtime *runtime, const ms_runtime_config *conf
   runtime->log = config->log;
   runtime->log_ud = config->log_ud;
   runtime->log_level = config->log_level;
+  runtime->clock = config->clock;
+  runtime->clock_ud = config->clock_ud;
   if (config->program != NULL) {
     snprintf(runtime->program, sizeof runtime->program, "%s", config->program);
   } else {
@@ -104,10 +115,13 @@ ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out,
     }
     memcpy(&whole, config, bytes);
   }
+  if (whole.log_level < MS_LOG_DEBUG || whole.log_level > MS_LOG_ERROR)
+    return msi_fail(error, MS_EARGUMENT, "log_level: no such level");
   const ms_alloc *alloc = msi_alloc_resolve(whole.alloc);
   ms_runtime *runtime =
       msi_fork_guard_start() == MS_OK ? MSI_NEW(alloc, ms_runtime) : NULL;
   if (runtime == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
+  runtime->word = MSI_WORD_RUNTIME;
   runtime->alloc = alloc;
   runtime->owner = pthread_self();
   msi_grave_init(&runtime->grave);
@@ -145,6 +159,7 @@ void ms_runtime_close(ms_runtime *runtime) {
   msi_driver_free(runtime->driver);
   msi_grave_fini(&runtime->grave);
   munmap((void *)(uintptr_t)runtime->alive, (size_t)sysconf(_SC_PAGESIZE));
+  MSI_END_HANDLE(runtime);
   MSI_FREE(runtime->alloc, runtime);
 }
 
@@ -340,13 +355,18 @@ ms_status ms_runtime_wait(ms_runtime *runtime, int timeout_ms, ms_done_fn done,
   return msi_runtime_wait(runtime, timeout_ms, done, ud);
 }
 
-void ms_runtime_wake(ms_runtime *runtime) { msi_driver_wake(runtime->driver); }
+void ms_runtime_wake(ms_runtime *runtime) {
+  MSI_ASSERT_HANDLE(runtime, MSI_WORD_RUNTIME);
+  /* In a forked child the descriptors have other meanings by now. */
+  if (*runtime->alive != 0) msi_driver_wake(runtime->driver);
+}
 
 int ms_runtime_fd(ms_runtime *runtime) {
+  if (msi_runtime_guard(runtime) != MS_OK) return -1;
   bool first = !msi_driver_is_watched(runtime->driver);
   int fd = msi_driver_fd(runtime->driver);
   /* What came while nobody watched raised nothing. */
-  if (first && msi_runtime_guard(runtime) == MS_OK) {
+  if (first) {
     msi_driver_visit(runtime->driver);
     if (stations_have_mail(runtime)) msi_driver_notice(runtime->driver);
     msi_driver_depart(runtime->driver, MSI_DEPART_QUIET);
@@ -356,6 +376,7 @@ int ms_runtime_fd(ms_runtime *runtime) {
 }
 
 int ms_runtime_timeout(ms_runtime *runtime) {
+  if (msi_runtime_guard(runtime) != MS_OK) return -1;
   if (runtime->woken || runtime_has_work(runtime)) return 0;
   int64_t left_ms = remaining_ms(msi_timers_due(runtime));
   return left_ms > INT_MAX ? INT_MAX : (int)left_ms;

@@ -103,6 +103,7 @@ static void share_fini(ms_share *share) {
   msi_gather_fini(&share->gather);
   ms_value_release(share->config.defaults);
   if (share->dir != NULL) msi_alloc_free(alloc, share->dir, strlen(share->dir) + 1);
+  MSI_END_HANDLE(share);
   MSI_FREE(alloc, share);
 }
 
@@ -143,6 +144,7 @@ ms_status ms_share_new(ms_runtime *runtime, const char *name,
   }
   share = MSI_NEW(runtime->alloc, ms_share);
   if (share == NULL) return msi_fail(error, MS_ENOMEM, "out of memory");
+  share->word = MSI_WORD_SHARE;
   share->runtime = runtime;
   share->users = share->references = 1;
   snprintf(share->name, sizeof share->name, "%s", name);
@@ -182,7 +184,9 @@ static ms_status share_begin(ms_share *share, ms_error *error) {
                   .program = runtime->program},
       .log = runtime->log,
       .log_ud = runtime->log_ud,
-      .log_level = runtime->log_level};
+      .log_level = runtime->log_level,
+      .clock = runtime->clock,
+      .clock_ud = runtime->clock_ud};
   msi_driver_visit(runtime->driver);
   ms_status status = msi_station_new(&config, &share->station, error);
   if (status == MS_OK) {
@@ -236,15 +240,14 @@ static ms_status share_wait_open(ms_share *share, int timeout_ms, ms_error *erro
 }
 
 ms_status ms_share_start(ms_share *share, int timeout_ms, ms_error *error) {
-  ms_runtime *runtime = share->runtime;
-  ms_status status = msi_runtime_guard(runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (share->phase == MSI_PHASE_CLOSED)
     return msi_fail(error, MS_ECLOSED, "share is closed");
   if (share->failed) return share_failure(share, error);
   if (timeout_ms < 0) timeout_ms = share->config.timeout_ms;
   if (timeout_ms != 0 && !share_is_open(share))
-    status = msi_runtime_may_poll(runtime, error);
+    status = msi_runtime_may_poll(share->runtime, error);
   if (status == MS_OK && share->phase == MSI_PHASE_NEW)
     status = share_begin(share, error);
   if (status != MS_OK || timeout_ms == 0) return status;
@@ -300,7 +303,7 @@ static ms_status share_leave(ms_share *share) {
 }
 
 ms_status ms_share_close(ms_share *share, int timeout_ms) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK || share->phase == MSI_PHASE_CLOSED) return status;
   if (share->users <= 1) { /* else nothing could poll */
     msi_share_drop_batch(share);
@@ -332,7 +335,7 @@ void msi_share_destroy(ms_share *share) {
 }
 
 void ms_share_free(ms_share *share) {
-  if (share == NULL || msi_runtime_guard(share->runtime) != MS_OK) return;
+  if (share == NULL || msi_share_guard(share) != MS_OK) return;
   MSI_ASSERT(share->references > 0);
   share->references--;
   if (share->users > share->references) {
@@ -354,18 +357,27 @@ void ms_share_free(ms_share *share) {
 }
 
 ms_share *ms_share_retain(ms_share *share) {
+  if (msi_share_guard(share) != MS_OK) return NULL;
   share->users++;
   share->references++;
   return share;
 }
 
-ms_runtime *ms_share_runtime(const ms_share *share) { return share->runtime; }
+ms_runtime *ms_share_runtime(const ms_share *share) {
+  MSI_ASSERT_HANDLE(share, MSI_WORD_SHARE);
+  return share->runtime;
+}
 
 /* ------------------------------------------------------------------- looking */
 
 void ms_share_inspect(const ms_share *share, ms_share_info *info) {
+  if (msi_share_guard(share) != MS_OK) {
+    ms_share_info none = {.bytes = info->bytes, .state = MS_SHARE_CLOSED};
+    memcpy(info, &none, info->bytes < sizeof none ? info->bytes : sizeof none);
+    return;
+  }
   ms_share_info full = share->last;
-  if (share->station != NULL && msi_runtime_guard(share->runtime) == MS_OK) {
+  if (share->station != NULL) {
     msi_driver_visit(share->runtime->driver);
     msi_replica_info now;
     msi_replica_inspect(msi_station_replica(share->station), &now);
@@ -387,7 +399,10 @@ void ms_share_inspect(const ms_share *share, ms_share_info *info) {
   memcpy(info, &full, info->bytes < sizeof full ? info->bytes : sizeof full);
 }
 
-const char *ms_share_name(const ms_share *share) { return share->name; }
+const char *ms_share_name(const ms_share *share) {
+  MSI_ASSERT_HANDLE(share, MSI_WORD_SHARE);
+  return share->name;
+}
 
 /* A copy of what the replica knows of a peer: who hears of it may call anything. */
 typedef struct roster_line {
@@ -420,8 +435,9 @@ static void roster_add(void *ud, const ms_peer *peer) {
 }
 
 ms_status ms_share_peers(ms_share *share, ms_peer_fn fn, void *ud) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return status;
+  if (fn == NULL) return MS_EARGUMENT;
   if (share->station == NULL) return MS_ECLOSED;
   roster found = {.alloc = share->runtime->alloc};
   msi_driver_visit(share->runtime->driver);
@@ -454,6 +470,7 @@ static ms_status receipt_result(const ms_receipt *receipt, ms_error *error) {
 }
 
 ms_status ms_receipt_wait(ms_receipt *receipt, int timeout_ms, ms_error *error) {
+  MSI_ASSERT_HANDLE(receipt, MSI_WORD_RECEIPT);
   if (receipt_is_settled(receipt)) return receipt_result(receipt, error);
   ms_runtime *runtime = receipt->share->runtime;
   ms_status status = msi_runtime_may_poll(runtime, error);
@@ -476,6 +493,7 @@ static bool share_is_flushed(void *ud) {
 
 /* May the share be waited for? */
 static ms_status share_may_wait(const ms_share *share, ms_error *error) {
+  MSI_ASSERT_HANDLE(share, MSI_WORD_SHARE);
   ms_status status = msi_runtime_may_poll(share->runtime, error);
   if (status != MS_OK) return status;
   if (share->phase == MSI_PHASE_STARTED) return MS_OK;
@@ -570,7 +588,7 @@ ms_status ms_share_sync(ms_share *share, int timeout_ms, ms_error *error) {
 }
 
 ms_status ms_share_sync_begin(ms_share *share, uint64_t *ticket, ms_error *error) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (share->phase != MSI_PHASE_STARTED)
     return msi_fail(error, MS_ECLOSED, "share \"%s\" is not open", share->name);
@@ -578,6 +596,8 @@ ms_status ms_share_sync_begin(ms_share *share, uint64_t *ticket, ms_error *error
 }
 
 ms_status ms_share_sync_done(const ms_share *share, uint64_t ticket, ms_error *error) {
+  ms_status status = msi_share_guard(share);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (share->phase != MSI_PHASE_STARTED)
     return msi_fail(error, MS_ECLOSED, "the share was closed meanwhile");
   if (share_is_synced(share, ticket)) return MS_OK;

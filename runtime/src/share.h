@@ -10,6 +10,7 @@
 
 #include "draft.h"
 #include "gather.h"
+#include "handle.h"
 #include "known_paths.h"
 #include "notice.h"
 #include "recent.h"
@@ -24,6 +25,7 @@ typedef struct msi_timers {
 } msi_timers;
 
 struct ms_runtime {
+  uint32_t word; /* MSI_WORD_RUNTIME */
   const ms_alloc *alloc;
   msi_driver *driver;
   pthread_t owner;
@@ -34,6 +36,8 @@ struct ms_runtime {
   ms_log_fn log;
   void *log_ud;
   ms_log_level log_level;
+  ms_clock_fn clock; /* any thread; NULL: the system's */
+  void *clock_ud;
   char program[64];
   ms_share *shares;
   msi_timers timers;
@@ -63,11 +67,13 @@ typedef struct msi_subs {
 } msi_subs;
 
 struct ms_batch {
+  uint32_t word;   /* MSI_WORD_BATCH */
   ms_share *share; /* NULL once it is closed */
   msi_draft draft;
 };
 
 struct ms_share {
+  uint32_t word; /* MSI_WORD_SHARE */
   ms_runtime *runtime;
   ms_share *next;
   uint32_t users;      /* holders that did not close */
@@ -123,6 +129,17 @@ static inline uint32_t msi_runtime_round(const ms_runtime *runtime) {
 }
 /* MS_ECLOSED in a forked child, MS_EWRONGTHREAD, else MS_OK. */
 ms_status msi_runtime_guard(const ms_runtime *runtime);
+/* The same for a share, and its allocator. */
+static inline ms_status msi_share_guard(const ms_share *share) {
+  MSI_ASSERT_HANDLE(share, MSI_WORD_SHARE);
+  return msi_runtime_guard(share->runtime);
+}
+static inline const ms_alloc *msi_share_alloc(const ms_share *share) {
+  MSI_ASSERT_HANDLE(share, MSI_WORD_SHARE);
+  return share->runtime->alloc;
+}
+/* Wall time, milliseconds since 1970. */
+int64_t msi_runtime_wall_ms(const ms_runtime *runtime);
 void msi_runtime_log(const ms_runtime *runtime, ms_log_level level, const char *format,
                      ...) __attribute__((format(printf, 3, 4)));
 /* MS_OK when the runtime may poll now; else MS_EBUSY, MS_EWRONGTHREAD, MS_ECLOSED. */
@@ -173,7 +190,6 @@ MS_CHECKED ms_status msi_share_transact(ms_share *share, const ms_update *update
 MS_CHECKED ms_status msi_share_may_write(const ms_share *share, ms_error *error);
 MS_CHECKED ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write,
                                        ms_update **out, ms_error *error);
-int64_t msi_wall_ms_now(void);
 void msi_share_merge_defaults(ms_share *share);
 /* view_watch.c: what reads return has changed; tells the watches. by_write: through one own write. */
 void msi_share_changed(ms_share *share, bool by_write);

@@ -44,20 +44,20 @@ ms_status ms_share_set_bool_at(ms_share *share, const ms_path *path, bool flag) 
 
 ms_status ms_share_set_int_at(ms_share *share, const ms_path *path, int64_t number) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_int(share->runtime->alloc, number, &value);
+  ms_status made = ms_value_new_int(msi_share_alloc(share), number, &value);
   return edit_made_at(share, path, MS_OP_SET, made, value, NULL, NULL);
 }
 
 ms_status ms_share_set_double_at(ms_share *share, const ms_path *path, double number) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_double(share->runtime->alloc, number, &value);
+  ms_status made = ms_value_new_double(msi_share_alloc(share), number, &value);
   return edit_made_at(share, path, MS_OP_SET, made, value, NULL, NULL);
 }
 
 ms_status ms_share_set_string_at(ms_share *share, const ms_path *path, const char *bytes,
                                  size_t length) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_string(share->runtime->alloc, bytes, length, &value);
+  ms_status made = ms_value_new_string(msi_share_alloc(share), bytes, length, &value);
   return edit_made_at(share, path, MS_OP_SET, made, value, NULL, NULL);
 }
 
@@ -71,10 +71,10 @@ ms_status ms_share_unset_at(ms_share *share, const ms_path *path, ms_receipt **r
 /* Before the share's tables are looked at: only the owner may. */
 static ms_status known_path(ms_share *share, const char *path, ms_path **out,
                             ms_error *error) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (path == NULL) return msi_fail(error, MS_EARGUMENT, "no path");
-  return msi_known_paths_get(&share->known, share->runtime->alloc, path, out, error);
+  return msi_known_paths_get(&share->known, msi_share_alloc(share), path, out, error);
 }
 
 static ms_status edit(ms_share *share, const char *path, ms_operator op,
@@ -107,20 +107,20 @@ ms_status ms_share_set_bool(ms_share *share, const char *path, bool flag) {
 
 ms_status ms_share_set_int(ms_share *share, const char *path, int64_t number) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_int(share->runtime->alloc, number, &value);
+  ms_status made = ms_value_new_int(msi_share_alloc(share), number, &value);
   return edit_made(share, path, MS_OP_SET, made, value, NULL, NULL);
 }
 
 ms_status ms_share_set_double(ms_share *share, const char *path, double number) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_double(share->runtime->alloc, number, &value);
+  ms_status made = ms_value_new_double(msi_share_alloc(share), number, &value);
   return edit_made(share, path, MS_OP_SET, made, value, NULL, NULL);
 }
 
 ms_status ms_share_set_string(ms_share *share, const char *path, const char *bytes,
                               size_t length) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_string(share->runtime->alloc, bytes, length, &value);
+  ms_status made = ms_value_new_string(msi_share_alloc(share), bytes, length, &value);
   return edit_made(share, path, MS_OP_SET, made, value, NULL, NULL);
 }
 
@@ -132,14 +132,14 @@ ms_status ms_share_unset(ms_share *share, const char *path, ms_receipt **receipt
 ms_status ms_share_inc(ms_share *share, const char *path, int64_t by,
                        ms_receipt **receipt, ms_error *error) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_int(share->runtime->alloc, by, &value);
+  ms_status made = ms_value_new_int(msi_share_alloc(share), by, &value);
   return edit_made(share, path, MS_OP_INC, made, value, receipt, error);
 }
 
 ms_status ms_share_inc_double(ms_share *share, const char *path, double by,
                               ms_receipt **receipt, ms_error *error) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_double(share->runtime->alloc, by, &value);
+  ms_status made = ms_value_new_double(msi_share_alloc(share), by, &value);
   return edit_made(share, path, MS_OP_INC, made, value, receipt, error);
 }
 
@@ -183,7 +183,7 @@ ms_status ms_share_pull(ms_share *share, const char *path, const ms_value *condi
 ms_status ms_share_pop(ms_share *share, const char *path, bool first,
                        ms_receipt **receipt, ms_error *error) {
   const ms_value *value = NULL;
-  ms_status made = ms_value_new_int(share->runtime->alloc, first ? -1 : 1, &value);
+  ms_status made = ms_value_new_int(msi_share_alloc(share), first ? -1 : 1, &value);
   return edit_made(share, path, MS_OP_POP, made, value, receipt, error);
 }
 
@@ -214,14 +214,14 @@ static ms_status place_new(const ms_alloc *alloc, size_t index, const ms_value *
 ms_status ms_share_insert(ms_share *share, const char *path, size_t index,
                           const ms_value *value, ms_receipt **receipt, ms_error *error) {
   const ms_value *place = NULL;
-  ms_status made = place_new(share->runtime->alloc, index, value, &place);
+  ms_status made = place_new(msi_share_alloc(share), index, value, &place);
   return edit_made(share, path, MS_OP_INSERT, made, place, receipt, error);
 }
 
 ms_status ms_share_remove(ms_share *share, const char *path, size_t index,
                           ms_receipt **receipt, ms_error *error) {
   const ms_value *number = NULL;
-  ms_status made = index_new(share->runtime->alloc, index, &number);
+  ms_status made = index_new(msi_share_alloc(share), index, &number);
   return edit_made(share, path, MS_OP_REMOVE, made, number, receipt, error);
 }
 
@@ -250,7 +250,7 @@ static ms_status rename_new(const ms_alloc *alloc, const char *from, const char 
 ms_status ms_share_rename(ms_share *share, const char *from, const char *to,
                           ms_receipt **receipt, ms_error *error) {
   const ms_value *document = NULL;
-  ms_status status = rename_new(share->runtime->alloc, from, to, &document);
+  ms_status status = rename_new(msi_share_alloc(share), from, to, &document);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   status = ms_share_patch(share, document, NULL, receipt, error);
   ms_value_release(document);

@@ -11,7 +11,7 @@ const ms_value *msi_share_root(const ms_share *share) {
 }
 
 const ms_value *ms_share_root(const ms_share *share) {
-  if (msi_runtime_guard(share->runtime) != MS_OK) return NULL;
+  if (msi_share_guard(share) != MS_OK) return NULL;
   return ms_value_retain(msi_share_root(share));
 }
 
@@ -22,7 +22,7 @@ uint64_t ms_share_view_number(const ms_share *share) {
 /* --------------------------------------------------------------- by dotted text */
 
 ms_status ms_share_get(const ms_share *share, const char *path, const ms_value **out) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return status;
   if (path == NULL) return MS_EARGUMENT;
   const ms_value *root = msi_share_root(share);
@@ -58,7 +58,7 @@ ms_status ms_share_get_string(const ms_share *share, const char *path, const cha
 
 ms_status ms_share_get_at(const ms_share *share, const ms_path *path,
                           const ms_value **out) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return status;
   if (path == NULL) return MS_EARGUMENT;
   const ms_value *root = msi_share_root(share);

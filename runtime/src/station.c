@@ -40,6 +40,8 @@ struct msi_station {
   ms_log_fn log;
   void *log_ud;
   ms_log_level log_level;
+  ms_clock_fn clock;
+  void *clock_ud;
 
   msi_rendezvous rendezvous;
   uint64_t mend_at; /* when the files are looked after again */
@@ -356,7 +358,8 @@ static void port_bury(void *ud, const ms_value *value) {
 }
 
 static int64_t port_wall_ms(void *ud) {
-  (void)ud;
+  const msi_station *station = ud;
+  if (station->clock != NULL) return station->clock(station->clock_ud);
   uv_timeval64_t now;
   if (uv_gettimeofday(&now) != 0) return 0;
   return now.tv_sec * 1000 + now.tv_usec / 1000;
@@ -468,6 +471,8 @@ ms_status msi_station_new(const msi_station_config *config, msi_station **out,
   station->log = config->log;
   station->log_ud = config->log_ud;
   station->log_level = config->log_level;
+  station->clock = config->clock;
+  station->clock_ud = config->clock_ud;
   station->timer_due = UINT64_MAX;
   snprintf(station->name, sizeof station->name, "%s", config->name);
   snprintf(station->program, sizeof station->program, "%s", config->replica.program);

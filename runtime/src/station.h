@@ -24,6 +24,8 @@ typedef struct msi_station_config {
   ms_log_fn log;
   void *log_ud;
   ms_log_level log_level;
+  ms_clock_fn clock; /* NULL: the system's */
+  void *clock_ud;
 } msi_station_config;
 
 /* Opens the directory and makes the replica; nothing happens before msi_station_start. */

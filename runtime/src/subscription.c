@@ -12,6 +12,7 @@
 #include "share.h"
 
 struct ms_sub {
+  uint32_t word; /* MSI_WORD_SUB */
   ms_share *share;
   ms_sub *next, *previous;
   ms_sub *next_closed;
@@ -55,12 +56,13 @@ static void sub_unlink(const ms_sub *sub) {
 
 static ms_status sub_new(ms_share *share, msi_sub_kind kind, bool has_fn, void *ud,
                          ms_sub **out) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return status;
   if (share->phase == MSI_PHASE_CLOSED) return MS_ECLOSED;
   if (!has_fn) return MS_EARGUMENT;
   ms_sub *sub = MSI_NEW(share->runtime->alloc, ms_sub);
   if (sub == NULL) return MS_ENOMEM;
+  sub->word = MSI_WORD_SUB;
   sub->share = share;
   sub->kind = kind;
   sub->number = ++share->sub_count;
@@ -69,7 +71,11 @@ static ms_status sub_new(ms_share *share, msi_sub_kind kind, bool has_fn, void *
   return MS_OK;
 }
 
-static void sub_free(ms_sub *sub) { MSI_FREE(sub->share->runtime->alloc, sub); }
+static void sub_free(ms_sub *sub) {
+  const ms_alloc *alloc = sub->share->runtime->alloc;
+  MSI_END_HANDLE(sub);
+  MSI_FREE(alloc, sub);
+}
 
 static void on_change(void *ud, const ms_change *change) {
   const ms_sub *sub = ud;
@@ -97,6 +103,7 @@ static void note_immediate(ms_sub *sub) {
 ms_status ms_share_on(ms_share *share, const ms_path *pattern, unsigned flags,
                       ms_change_fn fn, void *ud, ms_sub **out) {
   ms_sub *sub;
+  if ((flags & ~(unsigned)(MS_ON_IMMEDIATE | MS_ON_COALESCE)) != 0) return MS_EARGUMENT;
   ms_status status =
       sub_new(share, MSI_SUB_CHANGE, fn != NULL && pattern != NULL, ud, &sub);
   if (status != MS_OK) return status;
@@ -158,9 +165,11 @@ ms_status ms_share_on_state(ms_share *share, ms_state_fn fn, void *ud, ms_sub **
 }
 
 void ms_sub_close(ms_sub *sub) {
-  if (sub == NULL || sub->closed) return;
+  if (sub == NULL) return;
+  MSI_ASSERT_HANDLE(sub, MSI_WORD_SUB);
+  if (sub->closed) return;
   ms_share *share = sub->share;
-  if (msi_runtime_guard(share->runtime) != MS_OK) return;
+  if (msi_share_guard(share) != MS_OK) return;
   sub->closed = true;
   sub_unlink(sub);
   if (sub->hook != NULL) msi_hooks_remove(share->hooks, sub->hook);

@@ -5,6 +5,7 @@
 #include "share.h"
 
 struct ms_timer {
+  uint32_t word; /* MSI_WORD_TIMER */
   ms_runtime *runtime;
   size_t place;    /* in the heap */
   uint64_t due;    /* uv_hrtime() */
@@ -66,6 +67,7 @@ ms_status ms_runtime_after(ms_runtime *runtime, int64_t delay_ms, ms_timer_fn fn
   if (timer == NULL) return MS_ENOMEM;
   if (delay_ms < 0) delay_ms = 0;
   if (delay_ms > DELAY_MAX_MS) delay_ms = DELAY_MAX_MS;
+  timer->word = MSI_WORD_TIMER;
   timer->runtime = runtime;
   timer->due = uv_hrtime() + (uint64_t)delay_ms * 1000000;
   timer->number = ++timers->last_number;
@@ -77,10 +79,13 @@ ms_status ms_runtime_after(ms_runtime *runtime, int64_t delay_ms, ms_timer_fn fn
 }
 
 void ms_timer_close(ms_timer *timer) {
-  if (timer == NULL || msi_runtime_guard(timer->runtime) != MS_OK) return;
+  if (timer == NULL) return;
+  MSI_ASSERT_HANDLE(timer, MSI_WORD_TIMER);
+  if (msi_runtime_guard(timer->runtime) != MS_OK) return;
   msi_timers *timers = &timer->runtime->timers;
   ms_timer *last = timers->heap[--timers->count];
   if (last != timer) heap_settle(timers, timer->place, last);
+  MSI_END_HANDLE(timer);
   MSI_FREE(timer->runtime->alloc, timer);
 }
 

@@ -16,6 +16,7 @@
 enum { GIVE_WAY_MS = 5 }; /* to losers; the retry of each takes a round trip */
 
 struct ms_transaction {
+  uint32_t word;   /* MSI_WORD_TRANSACTION */
   ms_share *share; /* NULL once it is over */
   msi_draft draft;
   msi_read_set reads;
@@ -44,11 +45,12 @@ ms_status ms_transaction_new(ms_share *share, ms_transaction **out, ms_error *er
     MSI_FREE(alloc, made);
     return msi_fail(error, MS_ENOMEM, "out of memory");
   }
+  made->word = MSI_WORD_TRANSACTION;
   made->share = share;
   made->committed = ms_value_retain(msi_view_committed(share->view));
   made->view_number = msi_view_number(share->view);
-  msi_draft_init(&made->draft, alloc, msi_view_root(share->view), msi_wall_ms_now(),
-                 share->config.max_document);
+  msi_draft_init(&made->draft, alloc, msi_view_root(share->view),
+                 msi_runtime_wall_ms(share->runtime), share->config.max_document);
   share->transaction = made;
   share->runtime->batches++;
   *out = made;
@@ -67,6 +69,7 @@ void msi_share_drop_transaction(ms_share *share) {
 
 void ms_transaction_free(ms_transaction *transaction) {
   if (transaction == NULL) return;
+  MSI_ASSERT_HANDLE(transaction, MSI_WORD_TRANSACTION);
   if (transaction->share != NULL) {
     if (msi_runtime_guard(transaction->share->runtime) != MS_OK) return;
     transaction_end(transaction);
@@ -75,6 +78,7 @@ void ms_transaction_free(ms_transaction *transaction) {
   msi_read_set_fini(&transaction->reads);
   msi_draft_fini(&transaction->draft);
   ms_value_release(transaction->committed);
+  MSI_END_HANDLE(transaction);
   MSI_FREE(alloc, transaction);
 }
 
@@ -83,6 +87,7 @@ int64_t msi_transaction_wall_ms(const ms_transaction *transaction) {
 }
 
 static ms_status transaction_check(const ms_transaction *self, ms_error *error) {
+  MSI_ASSERT_HANDLE(self, MSI_WORD_TRANSACTION);
   if (self->share == NULL) return msi_fail(error, MS_ECLOSED, "the transaction is over");
   ms_status status = msi_runtime_guard(self->share->runtime);
   return status == MS_OK ? MS_OK : msi_fail(error, status, "%s", ms_status_text(status));
@@ -494,8 +499,11 @@ ms_status ms_share_transact(ms_share *share, ms_transaction_fn fn, void *ud,
     }
     all = *options;
   }
-  ms_status status = msi_runtime_may_poll(share->runtime, error);
+  ms_status status = msi_share_guard(share);
+  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
+  status = msi_runtime_may_poll(share->runtime, error);
   if (status != MS_OK) return status;
+  if (fn == NULL) return msi_fail(error, MS_EARGUMENT, "no function");
   int timeout_ms = all.timeout_ms == -1 ? share->config.timeout_ms : all.timeout_ms;
   attempt self = {.share = share,
                   .fn = fn,

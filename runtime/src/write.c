@@ -3,20 +3,12 @@
  * the caller's), handed to the replica, and only then does the view change: a refusal at any step
  * leaves everything as it was.
  */
-#include <time.h>
-
 #include "share.h"
 
 enum { STALE_TRIES = 8 };
 
-int64_t msi_wall_ms_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 ms_status msi_share_may_write(const ms_share *share, ms_error *error) {
-  ms_status status = msi_runtime_guard(share->runtime);
+  ms_status status = msi_share_guard(share);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (share->phase == MSI_PHASE_CLOSED) {
     return msi_fail(error, MS_ECLOSED, "share \"%s\" is closed", share->name);
@@ -167,7 +159,7 @@ static ms_status submit_to_view(ms_share *share, const ms_update *update, int64_
                     "%zu patches are not settled, %zu refusals not told yet",
                     share->receipts.count, share->refusals);
   }
-  if (wall_ms == 0) wall_ms = msi_wall_ms_now();
+  if (wall_ms == 0) wall_ms = msi_runtime_wall_ms(share->runtime);
   for (int i = 0; i < STALE_TRIES; i++) {
     ms_status status = submit_reserve(share, error);
     if (status != MS_OK) return status;
@@ -196,7 +188,7 @@ ms_status msi_share_submit(ms_share *share, const ms_update *update, int64_t wal
   if (share->station == NULL) return msi_fail(error, MS_ENOHOST, "share is not started");
   ms_receipt *made = NULL;
   if (receipt != NULL) {
-    status = msi_receipt_new(share->runtime->alloc, share, &made);
+    status = msi_receipt_new(msi_share_alloc(share), share, &made);
     if (status != MS_OK) return msi_fail(error, status, "out of memory");
   }
   status = submit_to_view(share, update, wall_ms, made, error);
@@ -237,7 +229,7 @@ ms_status msi_share_transact(ms_share *share, const ms_update *update, msi_reads
                     share->receipts.count, share->refusals);
   }
   ms_receipt *made = NULL;
-  status = msi_receipt_new(share->runtime->alloc, share, &made);
+  status = msi_receipt_new(msi_share_alloc(share), share, &made);
   if (status != MS_OK) return msi_fail(error, status, "out of memory");
   status = MS_EVERSION;
   if (msi_view_number(share->view) == view_number)
@@ -272,14 +264,14 @@ ms_status ms_share_patch(ms_share *share, const ms_value *document,
                          ms_error *error) {
   ms_update *update = NULL;
   ms_status status =
-      ms_update_parse(share->runtime->alloc, document, options, &update, error);
+      ms_update_parse(msi_share_alloc(share), document, options, &update, error);
   return submit_taken(share, status, update, 0, receipt, error);
 }
 
 ms_status ms_share_replace(ms_share *share, const ms_value *document,
                            ms_receipt **receipt, ms_error *error) {
   ms_update *update = NULL;
-  ms_status status = msi_update_replace(share->runtime->alloc, document, &update, error);
+  ms_status status = msi_update_replace(msi_share_alloc(share), document, &update, error);
   return submit_taken(share, status, update, 0, receipt, error);
 }
 
@@ -368,10 +360,11 @@ ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write, ms_upd
 ms_status ms_share_write(ms_share *share, const ms_write *write, ms_receipt **receipt,
                          ms_error *error) {
   ms_update *update = NULL;
-  ms_status status = msi_recent_build(&share->recent, write, &update);
+  ms_status status = msi_share_guard(share); /* before its tables are looked at */
+  if (status == MS_OK) status = msi_recent_build(&share->recent, write, &update);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   if (update == NULL) {
-    status = msi_write_compile(share->runtime->alloc, write, &update, error);
+    status = msi_write_compile(msi_share_alloc(share), write, &update, error);
     if (status == MS_OK) msi_recent_note(&share->recent, write, update);
   }
   return submit_taken(share, status, update, write->wall_ms, receipt, error);
@@ -379,7 +372,8 @@ ms_status ms_share_write(ms_share *share, const ms_write *write, ms_receipt **re
 
 int64_t ms_share_wall_ms(const ms_share *share) {
   if (share->transaction != NULL) return msi_transaction_wall_ms(share->transaction);
-  return share->batch != NULL ? share->batch->draft.wall_ms : msi_wall_ms_now();
+  return share->batch != NULL ? share->batch->draft.wall_ms
+                              : msi_runtime_wall_ms(share->runtime);
 }
 
 /* ------------------------------------------------------------ merged defaults */
@@ -396,7 +390,7 @@ static ms_status defaults_write(ms_share *share, ms_error *error) {
     if (ms_value_get(root, key, length) != NULL) continue;
     ms_path *path = NULL;
     ms_key keys[1] = {{.bytes = key, .length = length}};
-    status = ms_path_new(share->runtime->alloc, keys, 1, &path, error);
+    status = ms_path_new(msi_share_alloc(share), keys, 1, &path, error);
     if (status != MS_OK) break;
     status = ms_share_set_at(share, path, value, NULL, error);
     ms_path_release(path);
