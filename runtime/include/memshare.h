@@ -404,7 +404,8 @@ MS_API void ms_runtime_close(ms_runtime *runtime);
  * Do what there is to do, run callbacks, and return. Waits up to timeout_ms (negative: without end)
  * until at least one callback ran or ms_runtime_wake() was called. Once budget_us (0: no budget) has
  * passed it returns between two patches; *more (may be NULL) tells whether work is left. MS_EBUSY
- * inside a callback.
+ * inside a callback. Within 4 microseconds after a poll that found nothing, one that does not wait asks the
+ * system no more, unless the program has called something meanwhile.
  */
 MS_API MS_CHECKED ms_status ms_runtime_poll(ms_runtime *runtime, int timeout_ms,
                                             int64_t budget_us, bool *more);

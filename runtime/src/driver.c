@@ -43,6 +43,7 @@ enum {
   CALM_NAPS = 25,  /* naps with the owner in its poll before deep sleep */
   YIELDS_MAX = 200 /* how often a visit lets a waiting stand-in go first */
 };
+static const uint64_t QUIET_NS = 4000;
 static const uint64_t NAP_NS = UINT64_C(1000000) * NAP_MS;
 
 enum { PLACE_DEEP, PLACE_NAP, PLACE_WATCH };
@@ -61,6 +62,7 @@ struct msi_driver {
   uv_async_t async;     /* uv_async_send: any thread */
   bool turning;         /* under mutex: the owner is inside uv_run */
   uint64_t left_at;     /* owner: when it left its last poll */
+  uint64_t quiet_until; /* owner; 0: not quiet */
 
   pthread_t thread;
   bool has_thread;
@@ -287,6 +289,7 @@ uv_loop_t *msi_driver_loop(msi_driver *driver) { return &driver->loop; }
 /* --------------------------------------------------------------------- owner */
 
 void msi_driver_enter(msi_driver *driver) {
+  driver->quiet_until = 0;
   atomic_store(&driver->away, false);
   atomic_store(&driver->dwells, uv_hrtime() - driver->left_at > NAP_NS);
   pthread_mutex_lock(&driver->mutex);
@@ -317,7 +320,18 @@ void msi_driver_leave(msi_driver *driver) {
   if (atomic_load(&driver->woken)) notice(driver);
 }
 
+void msi_driver_rest(msi_driver *driver) {
+  driver->quiet_until = driver->left_at + QUIET_NS;
+}
+
+bool msi_driver_is_quiet(const msi_driver *driver, uint64_t now) {
+  return now < driver->quiet_until &&
+         !atomic_load_explicit(&driver->woken, memory_order_relaxed) &&
+         !atomic_load_explicit(&driver->noticed, memory_order_relaxed);
+}
+
 void msi_driver_visit(msi_driver *driver) {
+  driver->quiet_until = 0;
   /* The mutex is not fair: a loop of visits would starve the stand-in. */
   for (int i = 0;
        i < YIELDS_MAX && atomic_load_explicit(&driver->wants, memory_order_relaxed);

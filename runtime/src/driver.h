@@ -39,6 +39,14 @@ void msi_driver_enter(msi_driver *driver);
 void msi_driver_turn(msi_driver *driver, int64_t timeout_ms);
 void msi_driver_leave(msi_driver *driver);
 
+/*
+ * Owner: it turned the loop less than QUIET_NS ago, found nothing (`calm`, said with msi_driver_rest), and
+ * has not touched the loop side since; nobody wakes it. Then another turn would only cost its system call.
+ */
+bool msi_driver_is_quiet(const msi_driver *driver, uint64_t now);
+/* Owner, after leave: nothing came. */
+void msi_driver_rest(msi_driver *driver);
+
 /* ----- owner: a call outside of polls that touches the loop side */
 void msi_driver_visit(msi_driver *driver);
 typedef enum msi_departure {

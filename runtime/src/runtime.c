@@ -217,8 +217,8 @@ typedef enum turn_end {
   TURN_FOR_POLL  /* the same, or a wake */
 } turn_end;
 
-/* The first half of a poll. */
-static void runtime_turn(ms_runtime *runtime, uint64_t deadline, turn_end end) {
+/* The first half of a poll. False: nothing came. */
+static bool runtime_turn(ms_runtime *runtime, uint64_t deadline, turn_end end) {
   bool over = false;
   if (end != TURN_FOR_MAIL) {
     uint64_t timer = msi_timers_due(runtime);
@@ -239,8 +239,10 @@ static void runtime_turn(ms_runtime *runtime, uint64_t deadline, turn_end end) {
   if (end == TURN_FOR_POLL) runtime->woken = false;
   /* What is left to tell shows again when the poll is over. */
   msi_driver_calm(runtime->driver);
+  over |= stations_have_mail(runtime);
   if (stations_have_mail(runtime)) msi_driver_notice(runtime->driver);
   msi_driver_leave(runtime->driver);
+  return over;
 }
 
 /* The descriptor shows what is left for the next poll. */
@@ -249,7 +251,7 @@ static void runtime_show_work(ms_runtime *runtime) {
 }
 
 void msi_runtime_fetch(ms_runtime *runtime, uint64_t deadline) {
-  runtime_turn(runtime, deadline, TURN_FOR_MAIL);
+  (void)runtime_turn(runtime, deadline, TURN_FOR_MAIL);
   /* Who looks after rounds is to see what has settled. */
   runtime->woken |= runtime->rounds != NULL;
   runtime_show_work(runtime);
@@ -318,15 +320,27 @@ static bool runtime_tell(ms_runtime *runtime, uint64_t budget_end) {
   return !runtime_has_work(runtime);
 }
 
+/* A poll for nothing, right after one that found nothing: a frame that polls in a loop. */
+static bool runtime_is_quiet(const ms_runtime *runtime) {
+  uint64_t now = uv_hrtime();
+  return msi_driver_is_quiet(runtime->driver, now) && runtime->rounds == NULL &&
+         !runtime->woken && msi_timers_due(runtime) > now && !runtime_has_work(runtime);
+}
+
 ms_status ms_runtime_poll(ms_runtime *runtime, int timeout_ms, int64_t budget_us,
                           bool *more) {
   ms_status status = msi_runtime_may_poll(runtime, NULL);
   if (status != MS_OK) return status;
+  if (timeout_ms == 0 && runtime_is_quiet(runtime)) {
+    if (more != NULL) *more = false;
+    return MS_OK;
+  }
   uint64_t deadline = msi_deadline_after(timeout_ms);
   bool has_budget = budget_us > 0 && budget_us < BUDGET_MAX_US;
   uint64_t budget_end =
       has_budget ? uv_hrtime() + (uint64_t)budget_us * 1000 : UINT64_MAX;
-  runtime_turn(runtime, deadline, TURN_FOR_POLL);
+  bool came = runtime_turn(runtime, deadline, TURN_FOR_POLL);
+  if (!came) msi_driver_rest(runtime->driver);
   bool done = runtime_tell(runtime, budget_end);
   if (!done) msi_driver_notice(runtime->driver);
   if (more != NULL) *more = !done;
@@ -338,7 +352,7 @@ ms_status msi_runtime_wait(ms_runtime *runtime, int64_t timeout_ms, msi_done_fn 
   uint64_t deadline = msi_deadline_after(timeout_ms);
   bool is_done = done(ud);
   while (!is_done) {
-    runtime_turn(runtime, deadline, TURN_FOR_WORK);
+    (void)runtime_turn(runtime, deadline, TURN_FOR_WORK);
     runtime_tell(runtime, UINT64_MAX);
     is_done = done(ud);
     if (uv_hrtime() >= deadline) break;

@@ -338,10 +338,39 @@ static void test_a_loop_that_has_more_to_do_does_not_sleep(void **state) {
   scene_close(&self);
 }
 
+static void test_driver_is_quiet_until_something_is_done_to_it(void **state) {
+  (void)state;
+  scene self;
+  scene_open(&self);
+  msi_driver *driver = self.driver;
+  assert_false(msi_driver_is_quiet(driver, 0)); /* it has not looked yet */
+  msi_driver_enter(driver);
+  msi_driver_turn(driver, 0);
+  msi_driver_leave(driver);
+  assert_false(msi_driver_is_quiet(driver, 0));
+  msi_driver_rest(driver);
+  assert_true(msi_driver_is_quiet(driver, 0));
+  assert_false(msi_driver_is_quiet(driver, UINT64_MAX));
+  msi_driver_wake(driver);
+  assert_false(msi_driver_is_quiet(driver, 0));
+  assert_true(msi_driver_take_wake(driver));
+  msi_driver_enter(driver);
+  msi_driver_turn(driver, 0);
+  msi_driver_calm(driver);
+  msi_driver_leave(driver);
+  msi_driver_rest(driver);
+  assert_true(msi_driver_is_quiet(driver, 0));
+  msi_driver_visit(driver);
+  msi_driver_depart(driver, MSI_DEPART_QUIET);
+  assert_false(msi_driver_is_quiet(driver, 0));
+  scene_close(&self);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_stand_in_drives_while_the_owner_is_away),
       cmocka_unit_test(test_owner_drives_while_it_polls),
+      cmocka_unit_test(test_driver_is_quiet_until_something_is_done_to_it),
       cmocka_unit_test(test_turn_ends_at_its_deadline),
       cmocka_unit_test(test_wake_from_another_thread_ends_a_turn_without_end),
       cmocka_unit_test(test_owner_that_returns_again_and_again_is_not_starved),

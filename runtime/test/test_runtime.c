@@ -184,6 +184,34 @@ static void test_budget_starves_no_share(void **state) {
 
 /* ---------------------------------------------------------------------- wakes */
 
+static void count_change(void *ud, const ms_change *change) {
+  (void)change;
+  (*(int *)ud)++;
+}
+
+static void count_timer(void *ud) { (*(int *)ud)++; }
+
+static void test_polls_in_a_row_miss_nothing_of_their_own(void **state) {
+  ms_share *share = peer_open(*state);
+  ms_runtime *runtime = ms_share_runtime(share);
+  int changes = 0, timers = 0;
+  (void)sub_on(share, "n", 0, count_change, &changes);
+  for (int i = 1; i <= 200; i++) {
+    ms_timer *timer = NULL;
+    bool more = true;
+    assert_int_equal(ms_runtime_poll(runtime, 0, 0, NULL), MS_OK);
+    assert_int_equal(ms_runtime_poll(runtime, 0, 0, &more), MS_OK);
+    assert_false(more);
+    assert_int_equal(ms_share_set_int(share, "n", i), MS_OK);
+    assert_int_equal(ms_runtime_poll(runtime, 0, 0, NULL), MS_OK);
+    assert_int_equal(changes, i);
+    assert_int_equal(ms_runtime_poll(runtime, 0, 0, NULL), MS_OK);
+    assert_int_equal(ms_runtime_after(runtime, 0, count_timer, &timers, &timer), MS_OK);
+    assert_int_equal(ms_runtime_poll(runtime, 0, 0, NULL), MS_OK);
+    assert_int_equal(timers, i);
+  }
+}
+
 static void test_wake_ends_one_poll(void **state) {
   (void)state;
   ms_runtime *runtime = runtime_make(NULL);
@@ -616,6 +644,7 @@ int main(void) {
       SCENE_TEST(test_poll_is_busy_inside_callbacks),
       SCENE_TEST(test_budget_ends_between_two_patches_and_says_so),
       SCENE_TEST(test_budget_starves_no_share),
+      SCENE_TEST(test_polls_in_a_row_miss_nothing_of_their_own),
       cmocka_unit_test(test_wake_ends_one_poll),
       cmocka_unit_test(test_signal_handler_ends_a_poll_without_end),
       SCENE_TEST(test_waits_go_on_after_a_wake_and_keep_it),
