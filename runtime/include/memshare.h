@@ -57,6 +57,9 @@ extern "C" {
   ((uint64_t)1 << 32) /* bytes of a document as MessagePack, default: 4 GiB */
 #define MS_STEPS_MAX                                                                     \
   16777216 /* steps that one patch may take: elements, keys, conditions it looks at */
+/* Values of one patch as MessagePack, keys counted too. The smallest ones take a byte each: without
+ * this limit a patch could keep everybody who decodes it busy for seconds. */
+#define MS_VALUES_MAX 1048576
 #define MS_READS_MAX                                                                     \
   4096 /* paths of what one transaction read; see ms_transaction_new() */
 #define MS_QUEUE_MAX 65536 /* own patches not yet settled, default of max_queue */

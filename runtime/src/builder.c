@@ -15,6 +15,12 @@ ms_status msi_builder_fail_bytes(ms_error *error) {
   return msi_fail(error, MS_ELIMIT, "an update of more than %d bytes", MS_PATCH_MAX);
 }
 
+ms_status msi_builder_check_values(msi_reader wire, ms_error *error) {
+  if (msi_unpack_is_within(wire, MS_VALUES_MAX)) return MS_OK;
+  return msi_fail(error, MS_ELIMIT, "too many values: %d is the most in an update",
+                  MS_VALUES_MAX);
+}
+
 /* ----------------------------------------------------------------- lifetime */
 
 static size_t head_bytes(size_t op_count) {
@@ -43,6 +49,13 @@ msi_op *msi_builder_ops(msi_builder *self) {
 
 size_t msi_builder_wire_bytes(const msi_builder *self) {
   return self->block.length - head_bytes(self->op_max);
+}
+
+ms_status msi_builder_check_wire(const msi_builder *self, ms_error *error) {
+  const uint8_t *end = self->block.data + self->block.length;
+  size_t bytes = msi_builder_wire_bytes(self);
+  if (bytes > MS_PATCH_MAX) return msi_builder_fail_bytes(error);
+  return msi_builder_check_values((msi_reader){end - bytes, end}, error);
 }
 
 static void op_fini(const msi_op *op) {
@@ -345,7 +358,8 @@ ms_status msi_builder_finish(msi_builder *self, ms_update **out, ms_error *error
   if (st != MS_OK) return st;
   st = builder_pack(self);
   if (st != MS_OK) return msi_builder_fail(error, st);
-  if (msi_builder_wire_bytes(self) > MS_PATCH_MAX) return msi_builder_fail_bytes(error);
+  st = msi_builder_check_wire(self, error);
+  if (st != MS_OK) return st;
   *out = msi_builder_take(self);
   return MS_OK;
 }

@@ -29,6 +29,8 @@ typedef struct msi_builder {
 ms_status msi_builder_fail(ms_error *error, ms_status st);
 /* MS_ELIMIT: more than MS_PATCH_MAX bytes. */
 ms_status msi_builder_fail_bytes(ms_error *error);
+/* MS_ELIMIT: more than MS_VALUES_MAX values and keys in a wire form. */
+MS_CHECKED ms_status msi_builder_check_values(msi_reader wire, ms_error *error);
 
 /* wire_bytes: a guess, so that the block need not grow. */
 MS_CHECKED ms_status msi_builder_init(msi_builder *self, const ms_alloc *alloc,
@@ -39,6 +41,8 @@ void msi_builder_fini(msi_builder *self);
 msi_op *msi_builder_ops(msi_builder *self);
 /* Bytes of the wire form so far. */
 size_t msi_builder_wire_bytes(const msi_builder *self);
+/* The same limits for every wire form that is complete. MS_ELIMIT. */
+MS_CHECKED ms_status msi_builder_check_wire(const msi_builder *self, ms_error *error);
 
 void msi_builder_begin_group(msi_builder *self);
 /* path: taken. */

@@ -57,6 +57,9 @@ enum { MSI_SKIP_DEPTH_MAX = 128 }; /* MS_DEPTH_MAX and what messages wrap around
  * only. */
 MS_CHECKED ms_status msi_unpack_skip(msi_reader *in, const uint8_t **start,
                                      size_t *bytes);
+/* Whether there are at most that many values and keys in what is left, containers and what they
+ * hold counted alike, as far as they are well formed. */
+bool msi_unpack_is_within(msi_reader in, size_t count_max);
 
 /* ----- a value in pieces */
 typedef struct msi_encoder msi_encoder;

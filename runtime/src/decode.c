@@ -233,6 +233,14 @@ ms_status msi_unpack_skip(msi_reader *in, const uint8_t **start, size_t *bytes) 
   return MS_OK;
 }
 
+bool msi_unpack_is_within(msi_reader in, size_t count_max) {
+  if ((size_t)(in.end - in.at) <= count_max) return true; /* each takes a byte or more */
+  msi_atom atom;
+  size_t count = 0;
+  while (count <= count_max && atom_read(&in, &atom) == MS_OK) count++;
+  return count <= count_max;
+}
+
 /* ------------------------------------------------------------------ values */
 
 typedef struct msi_frame {

@@ -60,8 +60,8 @@ ms_status msi_draft_join(const msi_draft *draft, const ms_update *before, ms_upd
   if (status == MS_OK) return MS_OK;
   if (status != MS_ELIMIT) return msi_fail(error, status, "%s", ms_status_text(status));
   return msi_fail(error, status,
-                  "%zu writes make a patch of more than %d bytes or %d steps",
-                  draft->count, MS_PATCH_MAX, MS_STEPS_MAX);
+                  "%zu writes make a patch of more than %d bytes, %d values or %d steps",
+                  draft->count, MS_PATCH_MAX, MS_VALUES_MAX, MS_STEPS_MAX);
 }
 
 void msi_draft_reset(msi_draft *draft, const ms_value *root) {

@@ -226,7 +226,7 @@ ms_status msi_update_concat(const ms_alloc *alloc, const ms_update *const *updat
     msi_reader groups = wire_groups(updates[i]);
     st = msi_buffer_append(&self.block, groups.at, (size_t)(groups.end - groups.at));
   }
-  if (st == MS_OK && msi_builder_wire_bytes(&self) > MS_PATCH_MAX) st = MS_ELIMIT;
+  if (st == MS_OK) st = msi_builder_check_wire(&self, NULL);
   if (st == MS_OK) st = msi_builder_charge_all(&self, NULL);
   if (st != MS_OK) {
     msi_builder_fini(&self);

@@ -164,7 +164,9 @@ ms_status msi_update_decode(const ms_alloc *alloc, const uint8_t *data, size_t b
   alloc = msi_alloc_resolve(alloc);
   decoder self = {.reader = {data, data + bytes}, .alloc = alloc, .error = error};
   size_t op_count = 0, group_count = 0;
-  ms_status st = count_ops(self.reader, &op_count, &group_count);
+  ms_status st = msi_builder_check_values(self.reader, error);
+  if (st != MS_OK) return st;
+  st = count_ops(self.reader, &op_count, &group_count);
   if (st != MS_OK) return fail_form(error, st);
   st = msi_builder_init(&self.builder, alloc, op_count, bytes, error);
   if (st == MS_OK) {

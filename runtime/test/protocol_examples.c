@@ -350,6 +350,7 @@ static const named types[] = {
 static const named limits[] = {{"protocol", MSI_PROTOCOL},
                                {"frame bytes", MSI_FRAME_MAX},
                                {"patch bytes", MS_PATCH_MAX},
+                               {"patch values", MS_VALUES_MAX},
                                {"levels", MS_DEPTH_MAX},
                                {"key bytes", MS_KEY_MAX},
                                {"conditions", MS_QUERY_MAX},

@@ -199,7 +199,7 @@ static void test_update_without_positions_is_the_same_one(void **state) {
 /* Quadratic, this would take minutes. */
 static void test_long_batch_is_marked_once_and_in_time(void **state) {
   (void)state;
-  enum { COUNT = 200000 };
+  enum { COUNT = 140000 };
   static const char part[] = "{\"$set\":{\"l.1\":1}},";
   char *text = malloc(COUNT * (sizeof part - 1) + 2), *at = text;
   *at++ = '[';

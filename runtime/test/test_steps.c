@@ -245,6 +245,81 @@ static void test_sets_of_too_many_values_are_refused(void **state) {
   }
 }
 
+/* An update from bytes: {$set: {a: [0x90 or another byte, ...]}} with as many values in the wire form
+ * as asked. */
+static ms_status decode_values(size_t values, uint8_t item, ms_error *error) {
+  enum { HEAD_VALUES = 7, HEAD_BYTES = 7 };
+  size_t count = values - HEAD_VALUES;
+  msi_buffer wire;
+  msi_buffer_init(&wire, msi_alloc_resolve(NULL));
+  const uint8_t head[HEAD_BYTES] = {0x91, 0x91, 0x93, MSI_CODE_SET, 0x91, 0xA1, 'a'};
+  assert_int_equal(msi_buffer_append(&wire, head, sizeof head), MS_OK);
+  assert_int_equal(msi_pack_array(&wire, count), MS_OK);
+  assert_int_equal(msi_buffer_reserve(&wire, count), MS_OK);
+  memset(wire.data + wire.length, item, count);
+  wire.length += count;
+  ms_update *update = NULL;
+  ms_status st = msi_update_decode(NULL, wire.data, wire.length, &update, error);
+  assert_int_equal(update != NULL, st == MS_OK);
+  ms_update_release(update);
+  msi_buffer_fini(&wire);
+  return st;
+}
+
+static void test_values_of_foreign_bytes_are_limited(void **state) {
+  (void)state;
+  const uint8_t items[] = {0x90, 0x80, 0xC0, 7};
+  for (size_t i = 0; i < sizeof items; i++) {
+    ms_error error = {MS_OK, ""};
+    assert_int_equal(decode_values(MS_VALUES_MAX, items[i], &error), MS_OK);
+    assert_int_equal(decode_values(MS_VALUES_MAX + 1, items[i], &error), MS_ELIMIT);
+    assert_string_equal(error.message,
+                        "too many values: 1048576 is the most in an update");
+  }
+}
+
+/* {"$set": {key: [1, 2, ...]}} with as many values in the wire form as asked. */
+static ms_status parse_values(int64_t values, const char *key, ms_update **out,
+                              ms_error *error) {
+  const ms_value *document = make_pair("$set", make_pair(key, make_numbers(values - 7)));
+  ms_status st = ms_update_parse(NULL, document, NULL, out, error);
+  ms_value_release(document);
+  return st;
+}
+
+/* What a writer may make, everybody takes. */
+static void test_values_of_a_writer_are_limited_alike(void **state) {
+  (void)state;
+  ms_update *update = NULL, *decoded = NULL;
+  ms_error error = {MS_OK, ""};
+  assert_int_equal(parse_values(MS_VALUES_MAX + 1, "a", &update, &error), MS_ELIMIT);
+  assert_string_equal(error.message, "too many values: 1048576 is the most in an update");
+  assert_null(update);
+  assert_int_equal(parse_values(MS_VALUES_MAX, "a", &update, &error), MS_OK);
+  assert_int_equal(
+      msi_update_decode(NULL, update->wire, update->wire_bytes, &decoded, &error), MS_OK);
+  ms_update_release(decoded);
+  ms_update_release(update);
+}
+
+static void test_values_of_joined_updates_are_limited_together(void **state) {
+  (void)state;
+  ms_update *parts[2] = {NULL, NULL}, *joined = NULL;
+  ms_error error = {MS_OK, ""};
+  /* Together they have one list of groups less. */
+  assert_int_equal(parse_values(MS_VALUES_MAX / 2, "a", &parts[0], &error), MS_OK);
+  assert_int_equal(parse_values(MS_VALUES_MAX / 2 + 1, "b", &parts[1], &error), MS_OK);
+  const ms_update *const *all = (const ms_update *const *)parts;
+  assert_int_equal(msi_update_concat(NULL, all, 2, &joined), MS_OK);
+  ms_update_release(joined);
+  joined = NULL;
+  ms_update_release(parts[1]);
+  assert_int_equal(parse_values(MS_VALUES_MAX / 2 + 2, "b", &parts[1], &error), MS_OK);
+  assert_int_equal(msi_update_concat(NULL, all, 2, &joined), MS_ELIMIT);
+  assert_null(joined);
+  for (size_t i = 0; i < 2; i++) ms_update_release(parts[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conditions_on_long_lists_are_limited),
@@ -254,6 +329,9 @@ int main(void) {
       cmocka_unit_test(test_sets_of_unequal_values_are_cheap),
       cmocka_unit_test(test_queries_of_one_patch_are_limited_together),
       cmocka_unit_test(test_sets_of_too_many_values_are_refused),
+      cmocka_unit_test(test_values_of_foreign_bytes_are_limited),
+      cmocka_unit_test(test_values_of_a_writer_are_limited_alike),
+      cmocka_unit_test(test_values_of_joined_updates_are_limited_together),
       cmocka_unit_test(test_large_lists_are_within_the_limit),
       cmocka_unit_test(test_what_was_accepted_is_applied_without_a_limit),
   };

@@ -169,6 +169,7 @@ describe("docs/protocol.md", function()
     local known, found = list "limits", {}
     local names <const> = {
       ["bytes of a frame"] = "frame bytes", ["bytes of an update"] = "patch bytes",
+      ["values and keys of an update, containers and what they hold"] = "patch values",
       ["levels of a value, keys of a path"] = "levels", ["bytes of a key"] = "key bytes",
       ["conditions in a query"] = "conditions", ["paths in reads"] = "read paths",
       ["elements, keys and conditions that one patch may make the host look at"] = "steps",

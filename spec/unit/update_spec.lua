@@ -164,6 +164,18 @@ describe("what one update looks at", function()
   end)
 end)
 
+describe("the values of one update", function()
+  it("are limited, and nothing changes where they are too many", function()
+    local list, document = {}, { n = 1 }
+    for i = 1, 1048569 do list[i] = 1 end
+    assert.equal(#list, #memshare.apply({}, { ["$set"] = { list = list } }).list)
+    list[#list + 1] = 1
+    refuses("too many values: 1048576 is the most in an update", "ELIMIT", document,
+      { ["$set"] = { list = list } })
+    assert.same({ n = 1 }, document)
+  end)
+end)
+
 describe("the empty table of Lua", function()
   it("becomes a list by the first element and an object by the first key", function()
     gives({ t = { 1 } }, { t = {} }, { ["$push"] = { t = 1 } })
