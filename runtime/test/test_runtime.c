@@ -1,6 +1,7 @@
 /* Runtimes: polling, its descriptor, wakes, budgets, timers, and many runtimes at once. */
 #include "share_support.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <sys/resource.h>
 
@@ -210,6 +211,37 @@ static void test_polls_in_a_row_miss_nothing_of_their_own(void **state) {
     assert_int_equal(ms_runtime_poll(runtime, 0, 0, NULL), MS_OK);
     assert_int_equal(timers, i);
   }
+}
+
+/* Voluntary switches of all threads of this process; -1 where the system does not count them so. */
+static long count_sleeps(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  if (tasks == NULL) return -1;
+  long total = 0;
+  const struct dirent *task;
+  while ((task = readdir(tasks)) != NULL) {
+    char path[300], line[128];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+    FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "re");
+    if (file == NULL) continue;
+    while (fgets(line, sizeof line, file) != NULL) {
+      if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+        total += strtol(line + 24, NULL, 10);
+    }
+    (void)fclose(file);
+  }
+  (void)closedir(tasks);
+  return total;
+}
+
+/* Two seconds: four beats of the host, and the stand-in's naps before it finds that it may sleep. */
+static void test_idle_share_wakes_for_its_heartbeat_alone(void **state) {
+  ms_runtime *runtime = ms_share_runtime(peer_open(*state));
+  assert_int_equal(ms_runtime_poll(runtime, 100, 0, NULL), MS_OK);
+  long before = count_sleeps();
+  if (before < 0) skip();
+  assert_int_equal(ms_runtime_poll(runtime, 2000, 0, NULL), MS_OK);
+  assert_in_range(count_sleeps() - before, 1, 50);
 }
 
 static void test_wake_ends_one_poll(void **state) {
@@ -644,6 +676,7 @@ int main(void) {
       SCENE_TEST(test_poll_is_busy_inside_callbacks),
       SCENE_TEST(test_budget_ends_between_two_patches_and_says_so),
       SCENE_TEST(test_budget_starves_no_share),
+      SCENE_TEST(test_idle_share_wakes_for_its_heartbeat_alone),
       SCENE_TEST(test_polls_in_a_row_miss_nothing_of_their_own),
       cmocka_unit_test(test_wake_ends_one_poll),
       cmocka_unit_test(test_signal_handler_ends_a_poll_without_end),
