@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "random.h"
 #include "system_status.h"
 
 static bool is_name_byte(char byte) {
@@ -179,7 +179,7 @@ void msi_directory_socket_name(const char *name, uint64_t term, char *out, size_
 
 void msi_directory_temporary_name(const char *name, char *out, size_t bytes) {
   uint64_t number = 0;
-  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number) {
+  if (!msi_random_number_now(&number)) {
     number = (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)out;
   }
   snprintf(out, bytes, ".%s.%016" PRIx64 ".tmp", name, number);

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_lock.h"
 #include "fork_guard.h"
 #include "system_status.h"
 
@@ -54,34 +55,12 @@ struct msi_group {
 
 /* -------------------------------------------------------------------- locks */
 
-static bool lock_set(int fd, short type, int64_t start, int64_t bytes) {
-  struct flock lock = {
-      .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = bytes};
-  int result;
-  do {
-    result = fcntl(fd, F_OFD_SETLK, &lock);
-  } while (result != 0 && errno == EINTR);
-  return result == 0;
-}
-
-/* Does another description hold a byte of the range? *held_bytes: the length of a lock
- * found there. A kernel that cannot answer counts as "held": then nothing is replaced. */
-static bool lock_held(int fd, int64_t start, int64_t bytes, int64_t *held_bytes) {
-  struct flock lock = {
-      .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = bytes};
-  *held_bytes = 1;
-  if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return true;
-  if (lock.l_type == F_UNLCK) return false;
-  *held_bytes = lock.l_len;
-  return true;
-}
-
 /* Another description holds a complete byte; a founder, who holds them all, does not
  * count. */
 static bool complete_member_lives(int fd, const group_page *page) {
   int64_t held_bytes;
   if (atomic_load(&page->dead) != 0) return false;
-  return lock_held(fd, LOCK_COMPLETE, LOCK_FOUNDING_BYTES, &held_bytes) &&
+  return msi_file_lock_held(fd, LOCK_COMPLETE, LOCK_FOUNDING_BYTES, &held_bytes) &&
          held_bytes == 1;
 }
 
@@ -189,7 +168,7 @@ ms_status msi_group_open(const ms_alloc *alloc, const msi_directory *directory,
   group_page *page;
   ms_status st = file_open(directory, file, &fd, &page, error);
   if (st != MS_OK) return st;
-  if (!lock_set(fd, F_WRLCK, LOCK_MEMBER + (int64_t)peer, 1)) {
+  if (!msi_file_lock_set(fd, F_WRLCK, LOCK_MEMBER + (int64_t)peer, 1)) {
     st = msi_fail(error, MS_EBUSY, "peer id %" PRIu64 " is in use", peer);
   } else if (!file_names(directory, file, fd)) {
     /* Whoever replaced it may have looked before the member lock was there. */
@@ -279,9 +258,9 @@ static ms_status temporary_make(const ms_alloc *alloc, const msi_directory *dire
   if (code == 0) code = page_write(fd, id, open ? term : MSI_TERM_NONE, term);
   if (code != 0) {
     st = msi_fail_errno(error, code, "cannot write %s", file);
-  } else if (!lock_set(fd, F_WRLCK, LOCK_TERM + (int64_t)term, 1) ||
-             !lock_set(fd, F_WRLCK, LOCK_MEMBER + (int64_t)peer, 1) ||
-             !lock_set(fd, F_WRLCK, LOCK_COMPLETE + (int64_t)peer, 1)) {
+  } else if (!msi_file_lock_set(fd, F_WRLCK, LOCK_TERM + (int64_t)term, 1) ||
+             !msi_file_lock_set(fd, F_WRLCK, LOCK_MEMBER + (int64_t)peer, 1) ||
+             !msi_file_lock_set(fd, F_WRLCK, LOCK_COMPLETE + (int64_t)peer, 1)) {
     st = msi_fail_errno(error, errno, "cannot lock %s", file);
   } else {
     st = page_map(fd, file, &page, error);
@@ -298,7 +277,7 @@ static ms_status temporary_make(const ms_alloc *alloc, const msi_directory *dire
  * between its return and link(2) the name is free for the fastest. */
 static ms_status stale_remove(const msi_directory *directory, const char *file,
                               msi_group *stale, ms_error *error) {
-  if (!lock_set(stale->fd, F_WRLCK, LOCK_COMPLETE, LOCK_FOUNDING_BYTES)) {
+  if (!msi_file_lock_set(stale->fd, F_WRLCK, LOCK_COMPLETE, LOCK_FOUNDING_BYTES)) {
     return msi_fail(error, MS_EBUSY, "%s is in use", file);
   }
   ms_status st = MS_OK;
@@ -310,7 +289,7 @@ static ms_status stale_remove(const msi_directory *directory, const char *file,
       st = msi_fail_errno(error, errno, "cannot replace %s", file);
     }
   }
-  lock_set(stale->fd, F_UNLCK, LOCK_COMPLETE, LOCK_FOUNDING_BYTES);
+  msi_file_lock_set(stale->fd, F_UNLCK, LOCK_COMPLETE, LOCK_FOUNDING_BYTES);
   return st;
 }
 
@@ -333,7 +312,8 @@ static bool leftover_file(void *ud, const char *file) {
       openat(search->directory->fd, file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return true;
   int64_t held_bytes;
-  if (!lock_held(fd, 0, 0, &held_bytes)) unlinkat(search->directory->fd, file, 0);
+  if (!msi_file_lock_held(fd, 0, 0, &held_bytes))
+    unlinkat(search->directory->fd, file, 0);
   close(fd);
   return true;
 }
@@ -401,8 +381,8 @@ static ms_status name_clear(const msi_directory *directory, const char *file, ui
 
 /* The bytes of all candidates after `term`. */
 static bool candidates_lock(const msi_group *group, short type, uint64_t term) {
-  return lock_set(group->fd, type, LOCK_TERM + (int64_t)term + 1,
-                  (int64_t)(MSI_TERM_MAX - term));
+  return msi_file_lock_set(group->fd, type, LOCK_TERM + (int64_t)term + 1,
+                           (int64_t)(MSI_TERM_MAX - term));
 }
 
 /* From the old file to the published new one. */
@@ -450,8 +430,9 @@ ms_status msi_group_move(const ms_alloc *alloc, const msi_directory *directory,
 
 static ms_status follower_lock(int fd, group_page *page, uint64_t peer, bool complete,
                                ms_error *error) {
-  bool locked = lock_set(fd, F_WRLCK, LOCK_MEMBER + (int64_t)peer, 1) &&
-                (!complete || lock_set(fd, F_WRLCK, LOCK_COMPLETE + (int64_t)peer, 1));
+  bool locked =
+      msi_file_lock_set(fd, F_WRLCK, LOCK_MEMBER + (int64_t)peer, 1) &&
+      (!complete || msi_file_lock_set(fd, F_WRLCK, LOCK_COMPLETE + (int64_t)peer, 1));
   if (!locked || atomic_load(&page->dead) != 0) {
     return msi_fail(error, MS_EBUSY, "the group is being replaced");
   }
@@ -482,11 +463,14 @@ ms_status msi_group_follow(const ms_alloc *alloc, const msi_directory *directory
   return st;
 }
 
-void msi_group_step_out(msi_group *group) { (void)lock_set(group->fd, F_UNLCK, 0, 0); }
+void msi_group_step_out(msi_group *group) {
+  (void)msi_file_lock_set(group->fd, F_UNLCK, 0, 0);
+}
 
 bool msi_group_has_others(const msi_group *group) {
   int64_t held_bytes;
-  return lock_held(group->fd, LOCK_MEMBER, 0, &held_bytes); /* complete ones lie above */
+  return msi_file_lock_held(group->fd, LOCK_MEMBER, 0,
+                            &held_bytes); /* complete ones lie above */
 }
 
 /* ------------------------------------------------------------------- leaving */
@@ -535,32 +519,32 @@ bool msi_group_raise_term(msi_group *group, uint64_t from, uint64_t to) {
 
 bool msi_group_term_lock_free(const msi_group *group, uint64_t term) {
   int64_t held_bytes;
-  return !lock_held(group->fd, LOCK_TERM + (int64_t)term, 1, &held_bytes);
+  return !msi_file_lock_held(group->fd, LOCK_TERM + (int64_t)term, 1, &held_bytes);
 }
 
 bool msi_group_take_term_lock(msi_group *group, uint64_t term) {
   if (term > MSI_TERM_MAX) return false;
-  return lock_set(group->fd, F_WRLCK, LOCK_TERM + (int64_t)term, 1);
+  return msi_file_lock_set(group->fd, F_WRLCK, LOCK_TERM + (int64_t)term, 1);
 }
 
 void msi_group_drop_term_lock(msi_group *group, uint64_t term) {
-  lock_set(group->fd, F_UNLCK, LOCK_TERM + (int64_t)term, 1);
+  msi_file_lock_set(group->fd, F_UNLCK, LOCK_TERM + (int64_t)term, 1);
 }
 
 bool msi_group_mark_complete(msi_group *group) {
   int64_t at = LOCK_COMPLETE + (int64_t)group->peer;
-  if (!lock_set(group->fd, F_WRLCK, at, 1)) return false;
+  if (!msi_file_lock_set(group->fd, F_WRLCK, at, 1)) return false;
   /* A founder marks the file before it lets go of this byte: nobody completes after
    * that. */
   if (atomic_load(&group->page->dead) == 0) return true;
-  lock_set(group->fd, F_UNLCK, at, 1);
+  msi_file_lock_set(group->fd, F_UNLCK, at, 1);
   return false;
 }
 
 bool msi_group_member_alive(const msi_group *group, uint64_t peer) {
   int64_t held_bytes;
   if (peer > MSI_PEER_ID_MAX) return false;
-  return lock_held(group->fd, LOCK_MEMBER + (int64_t)peer, 1, &held_bytes);
+  return msi_file_lock_held(group->fd, LOCK_MEMBER + (int64_t)peer, 1, &held_bytes);
 }
 
 uint64_t msi_group_heartbeat(const msi_group *group) {

@@ -122,14 +122,6 @@ ms_status msi_socket_connect(const msi_directory *directory, const char *socket_
 
 /* --------------------------------------------------------------- connections */
 
-void msi_socket_peer(int fd, int64_t *uid, int64_t *pid) {
-  struct ucred peer;
-  socklen_t bytes = sizeof peer;
-  bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0;
-  *uid = known && peer.uid != (uid_t)-1 ? (int64_t)peer.uid : -1;
-  *pid = known ? (int64_t)peer.pid : -1;
-}
-
 ssize_t msi_socket_write(int fd, const void *data, size_t bytes) {
   ssize_t put;
   do {

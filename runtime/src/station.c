@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "link_table.h"
+#include "random.h"
 #include "rendezvous.h"
 
 enum {
@@ -222,17 +222,9 @@ static void port_dial(void *ud, uint64_t term) {
 
 /* ----------------------------------------------------------------- enrolment */
 
-static uint64_t random_number(void) {
-  uint64_t number = 0;
-  ssize_t got;
-  do got = getrandom(&number, sizeof number, 0);
-  while (got < 0 && errno == EINTR);
-  return number;
-}
-
 static uint64_t port_random(void *ud) {
   (void)ud;
-  return random_number();
+  return msi_random_number();
 }
 
 static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_t *group,
@@ -241,7 +233,7 @@ static msi_enrolment port_enrol(void *ud, uint64_t peer, bool may_found, uint64_
   bool founded = false;
   ms_status status = MS_EBUSY;
   for (int i = 0; i < ENROL_TRIES && status == MS_EBUSY; i++) {
-    status = msi_rendezvous_enrol(&station->rendezvous, peer, random_number() | 1,
+    status = msi_rendezvous_enrol(&station->rendezvous, peer, msi_random_number() | 1,
                                   may_found && !station->must_exist, &founded, error);
   }
   if (status != MS_OK) return MSI_ENROLLED_FAILED;
