@@ -216,7 +216,7 @@ describe("a member that breaks the rules #cluster", function()
       is_cut = host:eval "return find_logged 'reads too slowly'"
       if is_cut then break end
     end
-    assert.is_true(is_cut, host:eval "return table.concat(logged, '\n')")
+    assert.is_true(is_cut, host:eval "return table.concat(logged, '; ')")
     other:eval "assert(share:inc('n'):wait(10))"
     assert.truthy(process.memory(host.pid) < 200 << 20)
     intruder:close()

@@ -77,6 +77,15 @@ function M.greeting(fields)
     M.uint(0), member)
 end
 
+-- Whether every thread of a process stands still.
+local function has_stopped(pid)
+  for task in uv.fs_scandir_next, assert(uv.fs_scandir(("/proc/%d/task"):format(pid))) do
+    local file <close> = assert(io.open(("/proc/%d/task/%s/stat"):format(pid, task)))
+    if not file:read "a":find "%) T " then return false end
+  end
+  return true
+end
+
 ---Greet under the id of `peer`, whose process is stopped so that it does not come back at once.
 ---@param changes table? of the greeting
 function M.impersonate(peers, peer, changes, deaf)
@@ -88,6 +97,8 @@ function M.impersonate(peers, peer, changes, deaf)
   }
   for name, value in pairs(changes or {}) do fields[name] = value end
   peer:kill "SIGSTOP"
+  -- A signal takes its time: a peer that still runs would greet anew through another link.
+  assert(process.wait(function() return has_stopped(peer.process.pid) end, 10000), "it still runs")
   local self = M.dial(peers, deaf)
   self:send(M.frame(M.greeting(fields)))
   return self
