@@ -213,8 +213,14 @@ static void test_polls_in_a_row_miss_nothing_of_their_own(void **state) {
   }
 }
 
-/* Voluntary switches of all threads of this process; -1 where the system does not count them so. */
+/*
+ * Voluntary switches of all threads of this process; -1 where the system does not count them so, and under
+ * the thread sanitizer, whose own thread wakes ten times a second.
+ */
 static long count_sleeps(void) {
+#ifdef __SANITIZE_THREAD__
+  return -1;
+#endif
   DIR *tasks = opendir("/proc/self/task");
   if (tasks == NULL) return -1;
   long total = 0;

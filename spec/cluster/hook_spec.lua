@@ -52,12 +52,11 @@ describe("a hook #cluster", function()
   it("hears of patches together once more than 4,096 wait for its process", function()
     local peers <close> = cluster.start { count = 2, defaults = { x = 0 } }
     local host, client = peers:host(), peers:clients()[1]
-    local pipe = peers.directory .. "/ready"
-    assert(os.execute(("mkfifo '%s'"):format(pipe)))
+    local flag = peers.directory .. "/ready"
     local hearing = client:start([[
       local heard, entries = {}, share:stats().entries
       share:on("x", function(new, old) heard[#heard + 1] = { old, new } end)
-      io.open(..., "r"):close()
+      assert(io.open(..., "w")):close()
       local uv = require "luv"
       local deadline = uv.hrtime() + 15e9
       repeat -- no poll
@@ -65,11 +64,16 @@ describe("a hook #cluster", function()
       until share:stats().entries >= entries + 6000
       local seen = data.x
       assert(share:sync(10))
-      return seen, heard, data.x]], pipe)
+      return seen, heard, data.x]], flag)
     host:eval([[
-      io.open(..., "w"):close()
+      local uv = require "luv"
+      local deadline = uv.hrtime() + 15e9
+      repeat
+        assert(uv.hrtime() < deadline, "nobody listens")
+        uv.sleep(1)
+      until uv.fs_stat((...))
       for x = 1, 6000 do data.x = x end
-      assert(share:flush(10))]], pipe)
+      assert(share:flush(10))]], flag)
     local seen, heard, last = hearing:wait()
     assert.equal(0, seen)
     assert.equal(6000, last)

@@ -27,22 +27,24 @@ describe("a shared table #cluster", function()
 
   it("stands still between the polls of a process, whatever others write", function()
     local peers <close> = cluster.start { count = 3, defaults = { x = 0, list = {} } }
-    local pipe = peers.directory .. "/written"
-    assert(os.execute(("mkfifo '%s'"):format(pipe)))
     local host = peers:host()
-    for _, reader in ipairs(peers:clients()) do
-      -- Opening the pipe waits for the writer, without a poll.
+    for number, reader in ipairs(peers:clients()) do
+      local flag = ("%s/written.%d"):format(peers.directory, number)
       local reading = reader:start([[
-        local pipe <close> = assert(io.open(..., "r"))
-        pipe:read "a"
+        local uv = require "luv"
+        local deadline = uv.hrtime() + 15e9
+        repeat -- no poll
+          assert(uv.hrtime() < deadline, "nothing was written")
+          uv.sleep(1)
+        until uv.fs_stat((...))
         local before = { data.x, #data.list, share:get "x" }
         local synced = share:sync(10)
-        return before, synced, { data.x, #data.list }]], pipe)
+        return before, synced, { data.x, #data.list }]], flag)
       host:eval([[
         data.x = data.x + 1
         data.list[#data.list + 1] = "new"
         assert(share:flush(10))
-        assert(io.open(..., "w")):close()]], pipe)
+        assert(io.open(..., "w")):close()]], flag)
       local before, synced, after = reading:wait()
       assert.is_true(synced)
       assert.same({ after[1] - 1, after[2] - 1, after[1] - 1 }, before)
