@@ -10,7 +10,9 @@
  * of the library: its error ends the transaction, and is raised when the library has
  * returned. In the frame of the call:
  *
- *   1 share   2 fn   3 options   4 draft   5 its root proxy   6 receipt   7 ... results
+ *   1 share   2 fn   3 options   4 draft   5 its root proxy   6 receipt   7 run   8 ... results
+ *
+ * In a task the library is asked step by step, and the task yields in between.
  */
 #include "core.h"
 
@@ -18,13 +20,15 @@
 #include <string.h>
 
 static const char draft_type[] = "memshare.draft";
+static const char run_type[] = "memshare.transaction";
 
-enum { AT_SHARE = 1, AT_FN, AT_OPTIONS, AT_DRAFT, AT_ROOT, AT_RECEIPT };
+enum { AT_SHARE = 1, AT_FN, AT_OPTIONS, AT_DRAFT, AT_ROOT, AT_RECEIPT, AT_RUN };
 
 /* One call of share:transaction. */
 typedef struct run {
   lua_State *L;
   msl_share *share, *draft;
+  ms_transact *steps; /* in a task; else NULL */
   bool has_run, has_raised;
 } run;
 
@@ -121,7 +125,7 @@ static void end_draft(run *self) {
 static ms_status run_fn(void *ud, ms_transaction *transaction, ms_error *error) {
   run *self = ud;
   lua_State *L = self->L;
-  lua_settop(L, AT_RECEIPT);
+  lua_settop(L, AT_RUN);
   self->has_run = true;
   begin_draft(self, transaction);
   lua_pushvalue(L, AT_FN);
@@ -174,6 +178,48 @@ static int fail(lua_State *L, const run *self, const ms_error *error) {
   return msl_push_failure(L, error);
 }
 
+static run *push_run(lua_State *L, msl_share *share, msl_share *draft) {
+  run *self = lua_newuserdatauv(L, sizeof(*self), 0);
+  *self = (run){.L = L, .share = share, .draft = draft};
+  luaL_setmetatable(L, run_type);
+  return self;
+}
+
+/* Of a task that was ended while it waited. */
+static int run_gc(lua_State *L) {
+  run *self = lua_touserdata(L, 1);
+  ms_transact_free(self->steps);
+  self->steps = NULL;
+  return 0;
+}
+
+static int finish(lua_State *L, run *self, ms_status status, ms_error *error) {
+  msl_receipt *receipt = lua_touserdata(L, AT_RECEIPT);
+  ms_transact_free(self->steps);
+  self->steps = NULL;
+  receipt->is_open = false;
+  receipt->is_discarded = status != MS_OK;
+  if (self->has_raised) return lua_error(L);
+  if (msl_finish(error, status) != MS_OK) return fail(L, self, error);
+  if (lua_gettop(L) == AT_RUN) lua_pushboolean(L, 1);
+  return lua_gettop(L) - AT_RUN;
+}
+
+static bool is_due(void *ud) { return ms_transact_is_due(((const run *)ud)->steps); }
+
+/* In a task: the next step, and the next wait. */
+static int go_on(lua_State *L, int status, lua_KContext context) {
+  run *self = lua_touserdata(L, AT_RUN);
+  ms_error error = {MS_OK, ""};
+  bool over = true;
+  (void)status, (void)context;
+  self->L = L;
+  ms_status result = ms_transact_step(self->steps, &over, &error);
+  if (over) return finish(L, self, result, &error);
+  return msl_yield_until(L, self->share->state, is_due, self,
+                         ms_transact_timeout(self->steps), 0, go_on);
+}
+
 /* transaction(fn, options): the results of fn, or true when it has none. */
 int msl_share_transaction(lua_State *L) {
   msl_share *share = msl_check_open_share(L, AT_SHARE);
@@ -182,25 +228,30 @@ int msl_share_transaction(lua_State *L) {
   lua_settop(L, AT_OPTIONS);
   msl_check_function(L, AT_FN, "fn");
   check_options(L, share, &options);
-  msl_check_may_poll(L, share->state, "transaction");
+  bool yields = msl_in_task(L, share->state);
+  if (!yields) msl_check_may_poll(L, share->state, "transaction");
   if (share->in_batch) msl_raise(L, MS_EBUSY, "a transaction inside a batch");
   if (share->in_transaction) {
     msl_raise(L, MS_EBUSY, "a transaction inside a transaction");
   }
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  run self = {.L = L, .share = share, .draft = push_draft(L, share)};
-  ms_status status = ms_share_transact(share->share, run_fn, &self, &options, &error);
-  msl_receipt *receipt = lua_touserdata(L, AT_RECEIPT);
-  receipt->is_open = false;
-  receipt->is_discarded = status != MS_OK;
-  if (self.has_raised) return lua_error(L);
-  msl_after_poll(L, share->state);
-  if (msl_finish(&error, status) != MS_OK) return fail(L, &self, &error);
-  if (lua_gettop(L) == AT_RECEIPT) lua_pushboolean(L, 1);
-  return lua_gettop(L) - AT_RECEIPT;
+  run *self = push_run(L, share, push_draft(L, share));
+  if (yields) {
+    ms_status status =
+        ms_transact_new(share->share, run_fn, self, &options, &self->steps, &error);
+    if (status != MS_OK) return finish(L, self, status, &error);
+    return go_on(L, LUA_OK, 0);
+  }
+  ms_status status = ms_share_transact(share->share, run_fn, self, &options, &error);
+  if (!self->has_raised) msl_after_poll(L, share->state);
+  return finish(L, self, status, &error);
 }
 
 void msl_open_transaction(lua_State *L) {
   luaL_newmetatable(L, draft_type);
+  lua_pop(L, 1);
+  luaL_newmetatable(L, run_type);
+  lua_pushcfunction(L, run_gc);
+  lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
 }

@@ -861,6 +861,24 @@ MS_API MS_CHECKED ms_status ms_share_transact(ms_share *share, ms_transaction_fn
                                               const ms_transaction_options *options,
                                               ms_error *error);
 
+/*
+ * ms_share_transact() without waiting, for a frame loop or a coroutine: a step goes as far as it can, and
+ * runs fn when it is its turn. Not *over: MS_OK, and another step gets further once ms_transact_is_due(),
+ * which a poll brings about, or ms_transact_timeout() milliseconds have passed (-1: never). *over: the
+ * statuses of ms_share_transact(). May be freed at any time: what was submitted by then may yet be accepted,
+ * and a rejection is told as that of any patch. new: MS_EARGUMENT, MS_ENOMEM. Accepts NULL: free.
+ */
+typedef struct ms_transact ms_transact;
+MS_API MS_CHECKED ms_status ms_transact_new(ms_share *share, ms_transaction_fn fn,
+                                            void *ud,
+                                            const ms_transaction_options *options,
+                                            ms_transact **out, ms_error *error);
+MS_API MS_CHECKED ms_status ms_transact_step(ms_transact *transact, bool *over,
+                                             ms_error *error);
+MS_API bool ms_transact_is_due(const ms_transact *transact);
+MS_API int ms_transact_timeout(const ms_transact *transact);
+MS_API void ms_transact_free(ms_transact *transact);
+
 /* ----- receipts: what became of one patch */
 
 typedef enum ms_receipt_state {

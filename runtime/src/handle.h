@@ -15,7 +15,8 @@ enum {
   MSI_WORD_TRANSACTION = 0x6d737478,
   MSI_WORD_SUB = 0x6d737375,
   MSI_WORD_TIMER = 0x6d737469,
-  MSI_WORD_ROUND = 0x6d73726f
+  MSI_WORD_ROUND = 0x6d73726f,
+  MSI_WORD_TRANSACT = 0x6d737474
 };
 
 /* `handle->word` is `alive` from its making on. */

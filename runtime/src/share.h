@@ -179,6 +179,8 @@ const ms_value *msi_share_root(const ms_share *share);
 MS_CHECKED ms_status msi_share_submit(ms_share *share, const ms_update *update,
                                       int64_t wall_ms, ms_receipt **receipt,
                                       ms_error *error);
+/* Is the last transaction on its way? */
+bool msi_share_is_undecided(const ms_share *share);
 /*
  * The same with what was read (may be NULL) on the view as it was when its number was `view_number`: hidden
  * until it is accepted. MS_ECONFLICT: the view has changed since. The receipt is always made.

@@ -13,8 +13,6 @@
 
 #include "share.h"
 
-enum { GIVE_WAY_MS = 5 }; /* to losers; the retry of each takes a round trip */
-
 struct ms_transaction {
   uint32_t word;   /* MSI_WORD_TRANSACTION */
   ms_share *share; /* NULL once it is over */
@@ -26,7 +24,7 @@ struct ms_transaction {
 
 /* ------------------------------------------------------------------ lifetime */
 
-static bool is_undecided(const ms_share *share) {
+bool msi_share_is_undecided(const ms_share *share) {
   const ms_receipt *last = share->transacted;
   return last != NULL && last->state == MS_PENDING;
 }
@@ -35,7 +33,7 @@ ms_status ms_transaction_new(ms_share *share, ms_transaction **out, ms_error *er
   ms_status status = msi_share_may_write(share, error);
   if (status != MS_OK) return status;
   if (share->batch != NULL) return msi_fail(error, MS_EBUSY, "a batch is open");
-  if (is_undecided(share)) {
+  if (msi_share_is_undecided(share)) {
     return msi_fail(error, MS_EBUSY, "the last transaction is not decided yet");
   }
   const ms_alloc *alloc = share->runtime->alloc;
@@ -363,156 +361,5 @@ ms_status ms_transaction_commit(ms_transaction *transaction, ms_receipt **receip
   } else {
     ms_receipt_release(made);
   }
-  return status;
-}
-
-/* ----------------------------------------------------------- with a function */
-
-void ms_transaction_options_init(ms_transaction_options *options) {
-  *options = (ms_transaction_options){
-      .bytes = sizeof *options, .retries = MS_TRANSACTION_RETRIES, .timeout_ms = -1};
-}
-
-/* One run of ms_share_transact(). */
-typedef struct attempt {
-  ms_share *share;
-  ms_transaction_fn fn;
-  void *ud;
-  ms_error *error;
-  uint64_t deadline;
-  ms_receipt *receipt; /* retained; NULL: nothing was submitted */
-  bool gave_up;        /* fn did */
-} attempt;
-
-static bool is_decided(void *ud) {
-  const ms_share *share = ud;
-  return !is_undecided(share) || share->phase != MSI_PHASE_STARTED;
-}
-
-static int64_t left_ms(uint64_t deadline) {
-  if (deadline == UINT64_MAX) return -1;
-  uint64_t now = uv_hrtime();
-  return now >= deadline ? 0 : (int64_t)((deadline - now + 999999) / 1000000);
-}
-
-/* fn's own failure comes back as it is. */
-static ms_status attempt_run(attempt *self) {
-  ms_transaction *transaction = NULL;
-  ms_status status = ms_transaction_new(self->share, &transaction, self->error);
-  if (status != MS_OK) return status;
-  status = self->fn(self->ud, transaction, self->error);
-  self->gave_up = status != MS_OK;
-  if (status == MS_OK) {
-    status = ms_transaction_commit(transaction, &self->receipt, self->error);
-  }
-  ms_transaction_free(transaction);
-  return status;
-}
-
-/* MS_OK: accepted; MS_ECONFLICT: try again. */
-static ms_status attempt_wait(const attempt *self) {
-  ms_receipt *receipt = self->receipt;
-  ms_share *share = self->share;
-  if (receipt == NULL) return MS_OK;
-  receipt->is_quiet = true;
-  if (msi_runtime_wait(share->runtime, left_ms(self->deadline), is_decided, share) !=
-      MS_OK) {
-    receipt->is_quiet = false; /* who waits no longer hears of it as of any other patch */
-    return msi_fail(self->error, MS_ETIMEDOUT,
-                    "the transaction was not settled in time: it may yet be accepted");
-  }
-  switch (receipt->state) {
-    case MS_ACCEPTED: return MS_OK;
-    case MS_PENDING: break;
-    case MS_REJECTED:
-    case MS_UNKNOWN:
-      return msi_fail(self->error, receipt->refusal.status, "%s",
-                      receipt->refusal.message);
-  }
-  return msi_fail(self->error, MS_ECLOSED, "the share was closed meanwhile");
-}
-
-/* What another document might cure: the host's was another one than the draft. */
-static bool may_try_again(const attempt *self, ms_status status) {
-  if (self->gave_up) return false;
-  if (self->receipt == NULL) return status == MS_ECONFLICT;
-  if (self->receipt->state != MS_REJECTED) return false;
-  return status == MS_ECONFLICT || status == MS_EPATH || status == MS_ETYPE ||
-         status == MS_EARGUMENT || status == MS_ELIMIT || status == MS_ECONDITION;
-}
-
-static bool never(void *ud) {
-  (void)ud;
-  return false;
-}
-
-static bool is_free_to_go(void *ud) {
-  const ms_share *share = ud;
-  return share->mail.loser_count == 0 || share->mail.lost_at <= share->gave_way_at ||
-         share->phase != MSI_PHASE_STARTED;
-}
-
-/*
- * Whoever wins is at once ready for the next one, and may be told of it before the losers: without more it
- * would win that one, too, and so on. So a new transaction waits until those have had their turn that lost to
- * earlier ones of this peer, but not for long, and not twice for one loss.
- */
-static void give_way(ms_share *share) {
-  if (is_free_to_go(share)) return;
-  uint64_t lost_at = share->mail.lost_at;
-  ms_status status = msi_runtime_wait(share->runtime, GIVE_WAY_MS, is_free_to_go, share);
-  (void)status; /* it has had its time */
-  share->gave_way_at = lost_at;
-}
-
-static ms_status transact(attempt *self, unsigned retries) {
-  give_way(self->share);
-  ms_share *share = self->share;
-  for (unsigned i = 0;; i++) {
-    ms_status status =
-        msi_runtime_wait(share->runtime, left_ms(self->deadline), is_decided, share);
-    if (status != MS_OK) {
-      return msi_fail(self->error, status, "the last transaction is not decided yet");
-    }
-    ms_receipt_release(self->receipt);
-    self->receipt = NULL;
-    status = attempt_run(self);
-    bool ran = status == MS_OK;
-    if (ran) status = attempt_wait(self);
-    if (status == MS_OK || i >= retries || !may_try_again(self, status)) return status;
-    if (uv_hrtime() >= self->deadline) return status;
-    /* What made the view another one is taken in before the next time. */
-    if (!ran) {
-      ms_status waited = msi_runtime_wait(share->runtime, 0, never, NULL);
-      (void)waited;
-    }
-  }
-}
-
-ms_status ms_share_transact(ms_share *share, ms_transaction_fn fn, void *ud,
-                            const ms_transaction_options *options, ms_error *error) {
-  ms_transaction_options all;
-  ms_transaction_options_init(&all);
-  if (options != NULL) {
-    if (options->bytes != sizeof all) {
-      return msi_fail(error, MS_EARGUMENT, "use ms_transaction_options_init()");
-    }
-    all = *options;
-  }
-  ms_status status = msi_share_guard(share);
-  if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
-  status = msi_runtime_may_poll(share->runtime, error);
-  if (status != MS_OK) return status;
-  if (fn == NULL) return msi_fail(error, MS_EARGUMENT, "no function");
-  int timeout_ms = all.timeout_ms == -1 ? share->config.timeout_ms : all.timeout_ms;
-  attempt self = {.share = share,
-                  .fn = fn,
-                  .ud = ud,
-                  .error = error,
-                  .deadline = msi_deadline_after(timeout_ms)};
-  share->pins++;
-  status = transact(&self, all.retries);
-  ms_receipt_release(self.receipt);
-  msi_share_unpin(share);
   return status;
 }

@@ -384,6 +384,76 @@ static void test_waiting_has_an_end_and_the_rest_is_told(void **state) {
   assert_int_equal(int_at(client, "b"), 110);
 }
 
+static ms_status step_to_its_end(ms_share *share, ms_transact *transact, int *steps,
+                                 ms_error *error) {
+  bool over = false;
+  ms_status status = MS_OK;
+  for (*steps = 0; !over && *steps < 100000; ++*steps) {
+    if (*steps > 0) {
+      int timeout_ms = ms_transact_is_due(transact) ? 0 : ms_transact_timeout(transact);
+      assert_int_equal(ms_runtime_poll(ms_share_runtime(share), timeout_ms, 0, NULL),
+                       MS_OK);
+    }
+    status = ms_transact_step(transact, &over, error);
+  }
+  assert_true(over);
+  return status;
+}
+
+static void test_steps_lead_where_waiting_does(void **state) {
+  scene *self = *state;
+  ms_share *host = open_with(self, BANK), *client = peer_open(self);
+  transfer job = {.other = host, .disturbances = 3};
+  ms_transact *transact = NULL;
+  int steps = 0;
+  bool over = false;
+  ms_error error = {MS_OK, ""};
+  assert_int_equal(ms_transact_new(client, move_money, &job, NULL, &transact, &error),
+                   MS_OK);
+  assert_int_equal(job.runs, 0);
+  assert_int_equal(step_to_its_end(client, transact, &steps, &error), MS_OK);
+  assert_true(steps > 1);
+  assert_int_equal(job.runs, 4);
+  assert_int_equal(int_at(client, "a"), 93);
+  assert_int_equal(ms_transact_step(transact, &over, &error), MS_ECLOSED);
+  assert_true(over);
+  ms_transact_free(transact);
+  assert_int_equal(ms_transact_new(client, NULL, NULL, NULL, &transact, &error),
+                   MS_EARGUMENT);
+}
+
+static void test_steps_that_are_given_up_leave_a_patch_like_any_other(void **state) {
+  scene *self = *state;
+  ms_share *host = open_with(self, BANK), *client = peer_open(self);
+  transfer job = {.verdict = MS_OK};
+  ms_transact *first = NULL, *second = NULL;
+  ms_transaction_options options;
+  int told = 0, steps = 0;
+  bool over = true;
+  ms_sub *sub = NULL;
+  ms_error error = {MS_OK, ""};
+  ms_transaction_options_init(&options);
+  options.timeout_ms = 20;
+  assert_int_equal(ms_share_on_reject(client, count_rejection, &told, &sub), MS_OK);
+  hold(self, host);
+  assert_int_equal(ms_transact_new(client, move_money, &job, NULL, &first, &error),
+                   MS_OK);
+  assert_int_equal(ms_transact_step(first, &over, &error), MS_OK);
+  assert_false(over);
+  assert_false(ms_transact_is_due(first));
+  assert_int_equal(ms_transact_new(client, move_money, &job, &options, &second, &error),
+                   MS_OK);
+  assert_int_equal(step_to_its_end(client, second, &steps, &error), MS_ETIMEDOUT);
+  ms_transact_free(second);
+  ms_transact_free(first);
+  assert_int_equal(job.runs, 1);
+  let_go(self, host);
+  assert_int_equal(ms_share_flush(client, 20000, NULL), MS_OK);
+  assert_int_equal(int_at(client, "b"), 110);
+  assert_int_equal(told, 0);
+  ms_sub_close(sub);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCENE_TEST(test_a_transaction_shows_once_it_is_accepted),
@@ -401,6 +471,8 @@ int main(void) {
       SCENE_TEST(test_retries_have_an_end),
       SCENE_TEST(test_a_function_that_gives_up_leaves_nothing),
       SCENE_TEST(test_waiting_has_an_end_and_the_rest_is_told),
+      SCENE_TEST(test_steps_lead_where_waiting_does),
+      SCENE_TEST(test_steps_that_are_given_up_leave_a_patch_like_any_other),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

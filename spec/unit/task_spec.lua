@@ -92,6 +92,66 @@ describe("memshare.go", function()
     assert.equal("ETIMEDOUT", late[3])
   end)
 
+  it("waits for transactions, one after the other", function()
+    local here <close> = alone.open { x = 0 }
+    local results, runs = {}, 0
+    for n = 1, 3 do
+      memshare.go(function()
+        results[n] = table.pack(here.share:transaction(function(draft)
+          runs = runs + 1
+          draft.x = draft.x + n
+          return n, draft.x
+        end))
+      end)
+    end
+    assert.equal(1, runs) -- the others wait for the first, and nobody has polled
+    assert.is_nil(results[1])
+    wait(function() return results[1] and results[2] and results[3] end)
+    assert.same({ n = 2, 1, 1 }, results[1])
+    assert.equal(6, here.data.x)
+    local last = math.max(results[1][2], results[2][2], results[3][2])
+    assert.equal(6, last)
+  end)
+
+  it("gives what a transaction gives elsewhere: nothing, a failure, an error", function()
+    local here <close> = alone.open { x = 0 }
+    local nothing, failure, message
+    memshare.go(function()
+      nothing = table.pack(here.share:transaction(function(draft) draft.x = 1 end))
+      failure = table.pack(here.share:transaction(function(draft)
+        return draft.x
+      end, { timeout = 0 }))
+      local ok
+      ok, message = pcall(here.share.transaction, here.share, function(draft)
+        draft.x = 2
+        error({ reason = "no" })
+      end)
+      assert(not ok)
+    end)
+    wait(function() return message end)
+    assert.same({ n = 1, true }, nothing)
+    assert.same({ n = 1, 1 }, failure) -- wrote nothing, so there was nothing to wait for
+    assert.same({ reason = "no" }, message)
+    assert.equal(1, here.data.x)
+  end)
+
+  it("ends in the middle of a transaction, which may yet be accepted", function()
+    local here <close> = alone.open { x = 0 }
+    local task = memshare.go(function()
+      here.share:transaction(function(draft) draft.x = draft.x + 1 end)
+    end)
+    assert.equal("suspended", coroutine.status(task))
+    assert.is_true(coroutine.close(task))
+    task = nil
+    collectgarbage()
+    assert.is_true(here.share:flush(5))
+    assert.equal(1, here.data.x)
+    assert.equal(2, here.share:transaction(function(draft)
+      draft.x = draft.x + 1
+      return draft.x
+    end))
+  end)
+
   it("lets a predicate wait as well", function()
     local here <close> = alone.open { x = 0 }
     local got

@@ -203,10 +203,10 @@ function core.run() end
 function core.stop() end
 
 ---Start a task: a coroutine that runs `fn` up to its first wait and is resumed by polls, whoever
----makes them. In it `receipt:wait`, `share:flush`, `sync`, `wait_for`, `start`, `close`,
----`memshare.open` and `memshare.sleep` yield instead of blocking, and `coroutine.yield()` gives way
----until the next poll. `share:transaction` polls until it is over, in a task too. An error of a
----task goes to `memshare.on_error`; `coroutine.close` ends it while it waits.
+---makes them. In it `receipt:wait`, `share:flush`, `sync`, `wait_for`, `transaction`, `start`,
+---`close`, `memshare.open` and `memshare.sleep` yield instead of blocking, and `coroutine.yield()`
+---gives way until the next poll. An error of a task goes to `memshare.on_error`;
+---`coroutine.close` ends it while it waits.
 ---@param fn fun(...: any)
 ---@param ... any arguments of `fn`
 ---@return thread task
