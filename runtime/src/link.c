@@ -15,6 +15,9 @@
  * it sent before is read, up to the first EAGAIN or the end of file, since a closed peer
  * sends nothing later).
  *
+ * Whole frames that a turn had no time for wait in the inbox while the link is *held*: an idle handle goes
+ * on with them in the next turn, and nothing is read before they are passed on.
+ *
  * A callback of the user may close the link: after each one the state is looked at again.
  * The struct stays until the close callbacks, so that is always possible.
  */
@@ -54,8 +57,10 @@ struct msi_link {
   const ms_alloc *alloc;
   uv_poll_t poll; /* only when fd >= 0 */
   uv_timer_t timer;
-  int handles; /* that libuv still knows */
+  uv_idle_t idle; /* active: the link is held */
+  int handles;    /* that libuv still knows */
   int fd;
+  uint64_t turn_end; /* uv_hrtime() */
   link_state state;
   bool broken, deaf;
   bool was_full; /* ROOM_BYTES or more were queued, and on_room was not called since */
@@ -78,6 +83,7 @@ struct msi_link {
 
 static void link_on_poll(uv_poll_t *poll, int status, int events);
 static void link_on_timer(uv_timer_t *timer);
+static void link_on_idle(uv_idle_t *idle);
 
 /* ------------------------------------------------------------------ lifetime */
 
@@ -102,6 +108,7 @@ static void link_finish(msi_link *link) {
     link->fd = -1;
   }
   uv_close((uv_handle_t *)&link->timer, link_on_closed);
+  uv_close((uv_handle_t *)&link->idle, link_on_closed);
 }
 
 /* `fd` (-1: none) is taken on success only. */
@@ -130,8 +137,9 @@ static ms_status link_new(const ms_alloc *alloc, uv_loop_t *loop, int fd,
     msi_fork_guard_add(&link->guard, fd);
   }
   uv_timer_init(loop, &link->timer);
-  link->timer.data = link;
-  link->handles++;
+  uv_idle_init(loop, &link->idle);
+  link->timer.data = link->idle.data = link;
+  link->handles += 2;
   *out = link;
   return MS_OK;
 }
@@ -164,6 +172,7 @@ static void link_down(msi_link *link, const char *reason) {
   MSI_ASSERT(link->state == LINK_OPEN);
   link->state = LINK_DOWN;
   uv_timer_stop(&link->timer);
+  uv_idle_stop(&link->idle);
   link_watch(link, 0);
   link->events->on_down(link->ud, link, reason);
 }
@@ -316,7 +325,11 @@ static void inbox_settle(msi_link *link, size_t done) {
   *inbox = small;
 }
 
-/* Pass on whole frames. False: the link is not open any more. */
+static bool is_held(const msi_link *link) {
+  return uv_is_active((const uv_handle_t *)&link->idle) != 0;
+}
+
+/* Pass on whole frames, one at least, as long as the turn lasts. False: the link is not open any more. */
 static bool inbox_parse(msi_link *link) {
   const msi_buffer *inbox = &link->inbox;
   size_t at = 0;
@@ -328,6 +341,10 @@ static bool inbox_parse(msi_link *link) {
       return false;
     }
     if (inbox->length - at - PREFIX_BYTES < bytes) break;
+    if (at > 0 && uv_hrtime() >= link->turn_end) {
+      uv_idle_start(&link->idle, link_on_idle);
+      break;
+    }
     link->events->on_frame(link->ud, link, inbox->data + at + PREFIX_BYTES, bytes);
     if (link->state != LINK_OPEN || link->broken) return false;
     at += PREFIX_BYTES + bytes;
@@ -359,9 +376,11 @@ static void link_pace(msi_link *link, size_t got, size_t room, uint64_t took_ns)
 
 /* Read for one turn; what is left makes the socket ready again in the next one. */
 static void link_read(msi_link *link) {
-  uint64_t began = uv_hrtime(), last = began;
+  uint64_t last = uv_hrtime();
   size_t total = 0;
-  while (total < READ_TURN_BYTES && last - began < READ_TURN_NS) {
+  link->turn_end = last + READ_TURN_NS;
+  if (link->inbox.length > 0 && !inbox_parse(link)) return;
+  while (total < READ_TURN_BYTES && last < link->turn_end && !is_held(link)) {
     size_t room;
     if (inbox_reserve(link, &room) != MS_OK) {
       link_down(link, "out of memory");
@@ -386,6 +405,12 @@ static void link_read(msi_link *link) {
   }
 }
 
+static void link_on_idle(uv_idle_t *idle) {
+  msi_link *link = idle->data;
+  uv_idle_stop(idle);
+  if (link->state == LINK_OPEN && !link->broken) link_read(link);
+}
+
 static void link_on_poll(uv_poll_t *poll, int status, int events) {
   msi_link *link = poll->data;
   if (status < 0) {
@@ -404,7 +429,8 @@ static void link_on_poll(uv_poll_t *poll, int status, int events) {
     return;
   }
   if ((events & UV_WRITABLE) != 0 && link_writes(link)) link_on_writable(link);
-  if ((events & UV_READABLE) != 0 && link->state == LINK_OPEN && !link->broken)
+  if ((events & UV_READABLE) != 0 && link->state == LINK_OPEN && !link->broken &&
+      !is_held(link))
     link_read(link);
 }
 
@@ -432,7 +458,7 @@ static void link_on_timer(uv_timer_t *timer) {
     case LINK_OPEN:
       if (link->broken)
         link_down(link, link->reason);
-      else if (link->deaf)
+      else if (link->deaf && !is_held(link))
         link_read(link);
       return;
     case LINK_DOWN:

@@ -537,6 +537,60 @@ static void test_frames_that_are_laborious_are_read_in_short_turns(void **state)
   fixture_close(&it);
 }
 
+static void
+test_frames_that_fill_a_turn_come_one_by_one_and_before_the_end(void **state) {
+  (void)state;
+  fixture it;
+  fixture_pair(&it);
+  it.b.work_ns = 600000;
+  static uint8_t piece[100];
+  enum { FRAMES = 60 };
+  for (int i = 0; i < FRAMES; i++) msi_link_send(it.a.link, piece, sizeof piece);
+  msi_link_close(it.a.link, true);
+  it.a.link = NULL;
+  size_t before = 0, turns = 0;
+  while (it.b.downs == 0) {
+    turn(&it);
+    turns++;
+    /* The last one that was read before, and the first of what was read then. */
+    assert_true(it.b.frames - before <= 2);
+    before = it.b.frames;
+  }
+  assert_true(turns >= FRAMES - 2);
+  assert_int_equal(it.b.frames, FRAMES);
+  assert_string_equal(it.b.reason, "end of file");
+  fixture_close(&it);
+}
+
+static void test_a_link_that_is_held_may_be_closed_or_broken(void **state) {
+  (void)state;
+  fixture it;
+  static uint8_t piece[65536];
+  for (int how = 0; how < 3; how++) {
+    fixture_pair(&it);
+    it.b.work_ns = 600000;
+    for (int i = 0; i < 20; i++) msi_link_send(it.a.link, piece, 100);
+    msi_link_flush(it.a.link);
+    UNTIL(&it, it.b.frames == 2);
+    if (how == 0) {
+      msi_link_close(it.b.link, false);
+      it.b.link = NULL;
+    } else if (how == 1) {
+      msi_link_close(it.b.link, true);
+      it.b.link = NULL;
+    } else {
+      while (it.b.downs == 0) {
+        for (int i = 0; i < 640; i++) msi_link_send(it.b.link, piece, sizeof piece);
+        turn(&it);
+      }
+      assert_true(it.b.frames < 20);
+    }
+    for (int i = 0; i < 5; i++) uv_run(&it.loop, UV_RUN_NOWAIT);
+    assert_true(it.b.frames < 20);
+    fixture_close(&it);
+  }
+}
+
 static void test_room_is_told_once_after_the_queue_was_full(void **state) {
   (void)state;
   fixture it;
@@ -776,6 +830,8 @@ int main(void) {
       cmocka_unit_test(test_a_peer_that_takes_nothing_holds_a_closing_link_a_second),
       cmocka_unit_test(test_one_flooding_link_does_not_keep_another_from_its_turn),
       cmocka_unit_test(test_frames_that_are_laborious_are_read_in_short_turns),
+      cmocka_unit_test(test_frames_that_fill_a_turn_come_one_by_one_and_before_the_end),
+      cmocka_unit_test(test_a_link_that_is_held_may_be_closed_or_broken),
       cmocka_unit_test(test_room_is_told_once_after_the_queue_was_full),
       cmocka_unit_test(test_dialling_where_nobody_listens_is_enohost),
       cmocka_unit_test(test_connections_wait_until_the_listener_accepts),
