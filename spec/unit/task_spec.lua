@@ -137,12 +137,13 @@ describe("memshare.go", function()
 
   it("ends in the middle of a transaction, which may yet be accepted", function()
     local here <close> = alone.open { x = 0 }
-    local task = memshare.go(function()
-      here.share:transaction(function(draft) draft.x = draft.x + 1 end)
-    end)
-    assert.equal("suspended", coroutine.status(task))
-    assert.is_true(coroutine.close(task))
-    task = nil
+    do
+      local task = memshare.go(function()
+        here.share:transaction(function(draft) draft.x = draft.x + 1 end)
+      end)
+      assert.equal("suspended", coroutine.status(task))
+      assert.is_true(coroutine.close(task))
+    end
     collectgarbage()
     assert.is_true(here.share:flush(5))
     assert.equal(1, here.data.x)
