@@ -293,7 +293,7 @@ describe("share:batch", function()
   it("names the limit that its writes pass together", function()
     local here <close> = alone.open { x = 0 }
     local half = ("x"):rep(9 << 20)
-    assert.matches("2 writes make a patch of more than 16777216 bytes .*%(ELIMIT%)$",
+    assert.matches("2 writes make a patch of more than 16777216 bytes, .* steps %(ELIMIT%)$",
       raised(function()
         here.share:batch(function() here.data.a, here.data.b = half, half end)
       end))
