@@ -6,9 +6,12 @@ local cluster = require "spec.support.cluster"
 local MEASURE <const> = [[
   local keys, rounds, patterns = ...
   local hrtime = require "luv".hrtime
-  local players = {}
-  for n = 1, keys do players["p" .. n] = n end
-  assert(share:replace({ players = memshare.object(players) }):wait(60))
+  data.players = {}
+  for first = 1, keys, 50000 do
+    local set = {}
+    for n = first, math.min(first + 49999, keys) do set["players.p" .. n] = n end
+    assert(share:patch({ ["$set"] = set }):wait(60))
+  end
   share:poll(0)
   local proxy, key = data.players, "p" .. keys // 2
 

@@ -1,57 +1,62 @@
--- One way from a Lua assignment to a Lua callback in another process. The value is the time of its
--- assignment; the reader subtracts and answers, so that one message is under way at a time. All
--- processes wait in memshare's own poll.
+-- One way (one_way.lua) between host and client and from client to client, and writes of a client
+-- that waits for the receipt of each.
 local cluster = require "spec.support.cluster"
+local one_way = require "bench.one_way"
 
-local LISTEN <const> = [[
-  local hrtime = require "luv".hrtime
-  samples, n = {}, 0
-  share:on("ping", function(sent)
-    n = n + 1
-    samples[n] = hrtime() - sent
-    data.pong = n
-  end)]]
+local function start(where, count)
+  return cluster.start {
+    count = count, defaults = { keys = { ping = 0 } },
+    before = where == "one core" and { "taskset", "-c", "0" } or nil,
+  }
+end
 
-local READ <const> = [[
-  local total = ...
-  while n < total do share:poll(1) end
-  share:flush(5)
-  table.sort(samples)
-  return samples[total // 2 + 1] / 1000, samples[total * 99 // 100 + 1] / 1000]]
-
-local WRITE <const> = [[
-  local total = ...
-  local hrtime, answered = require "luv".hrtime, 0
-  share:on("pong", function(n) answered = n end)
-  for n = 1, total do
-    data.ping = hrtime()
-    while answered < n do share:poll(1) end
-  end
-  data.over = true
-  assert(share:flush(5))]]
+local function measure(report, where, scale, name, from, to, limit)
+  local peers <close> = start(where, math.max(from, to))
+  local curve = one_way.measure(peers, from, to, scale.round_trips)
+  report:add(where, "latency " .. name .. ", median", one_way.quantile(curve, 0.5), "us",
+    limit .. ".p50")
+  report:add(where, "latency " .. name .. ", 99th percentile", one_way.quantile(curve, 0.99), "us",
+    limit .. ".p99")
+  report:curve("latency, " .. where, name, curve)
+end
 
 local HOST <const> = [[
   local over = false
   share:on("over", function(new) over = new end)
   while not over do share:poll(1) end]]
 
--- `from` and `to` are numbers of peers; the first is host.
-local function measure(report, where, scale, name, from, to, limit)
-  local peers <close> = cluster.start {
-    count = math.max(from, to), before = where == "one core" and { "taskset", "-c", "0" } or nil,
-  }
-  peers[to]:eval(LISTEN)
-  local reading = peers[to]:start(READ, scale.round_trips)
-  local hosting = from ~= 1 and to ~= 1 and peers[1]:start(HOST)
-  peers[from]:start(WRITE, scale.round_trips):wait(90000)
-  local p50, p99 = reading:wait()
-  if hosting then hosting:wait() end
-  report:add(where, "latency " .. name .. ", median", p50, "us", limit .. ".p50")
-  report:add(where, "latency " .. name .. ", 99th percentile", p99, "us", limit .. ".p99")
+local AWAIT <const> = [[
+  local total = ...
+  local hrtime = require "luv".hrtime
+  local began = hrtime()
+  for n = 1, total do assert(share:set("keys.ping", n):wait(5)) end
+  local took = hrtime() - began
+  data.over = true
+  assert(share:flush(5))
+  return took]]
+
+-- A request and its answer over a socket are two hops.
+local function measure_awaited(report, where, scale)
+  local peers <close> = start(where, 2)
+  local hosting = peers[1]:start(HOST)
+  local took = peers[2]:start(AWAIT, scale.round_trips):wait(90000)
+  hosting:wait()
+  local hop = report.raw[where .. " hop.p50"]
+  report:add(where, "writes of a client, each awaited", scale.round_trips / took * 1e9, "1/s",
+    1e6 / (2 * hop), "factor at most 1.43 (0.7 of the rate)")
 end
 
 return function(report, where, scale)
   measure(report, where, scale, "host to client", 1, 2, "hop")
   measure(report, where, scale, "client to host", 2, 1, "hop")
   measure(report, where, scale, "client to client", 2, 3, "star")
+  measure_awaited(report, where, scale)
+  for _, name in ipairs { "hop", "star" } do
+    local curve = {}
+    for i, part in ipairs(one_way.SHARES) do
+      local us = report.raw[("%s %s.p%s"):format(where, name, ("%g"):format(part * 100))]
+      curve[i] = { us, part }
+    end
+    report:curve("latency, " .. where, name == "hop" and "raw, one hop" or "raw, two hops", curve)
+  end
 end

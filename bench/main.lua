@@ -36,7 +36,7 @@ local PARTS <const> = {
   { "latency", BOTH }, { "throughput", BOTH }, { "busy", { "free" } }, { "takeover", { "free" } },
   { "join", { "free" } }, { "crowd", { "free" } }, { "isolation", { "free" } },
   { "endurance", { "free" } }, { "access", { "one core" } }, { "hooks", { "one core" } },
-  { "updates", BOTH },
+  { "updates", BOTH }, { "scaling", BOTH }, { "poll", { "one core" } },
 }
 
 local options <const>, chosen <const> = {}, {}
@@ -93,17 +93,18 @@ reports.print_head()
 for _, where in ipairs(BOTH) do measure_raw(where) end
 for _, part in ipairs(PARTS) do
   for _, where in ipairs(chosen[1] and not chosen[part[1]] and {} or part[2]) do
-    require("bench." .. part[1])(report, where, scale, function(...)
-      return run_at(where, build .. "/bench/bench_updates", ...)
+    require("bench." .. part[1])(report, where, scale, function(name, ...)
+      return run_at(where, build .. "/bench/" .. name, ...)
     end)
   end
 end
 
 local results <const> = root .. "/bench/results"
 uv.fs_mkdir(results, tonumber("755", 8))
+report:draw(results)
 local seconds <const> = (uv.hrtime() - began) / 1e9
 report:save(results .. "/latest.json", { quick = options["--quick"] or false, seconds = seconds })
-print(("\n%.0f seconds; the figures are in bench/results/latest.json"):format(seconds))
+print(("\n%.0f seconds; figures: bench/results/latest.json, plots beside it"):format(seconds))
 
 if options["--peers"] then
   local peers = root .. "/../shared/peers/run"

@@ -103,8 +103,11 @@ static int compare(const void *a, const void *b) {
 
 static void print_latency(const char *name, double *samples, size_t count) {
   qsort(samples, count, sizeof *samples, compare);
-  printf("%s.p50 %.3f us\n", name, samples[count / 2]);
-  printf("%s.p99 %.3f us\n", name, samples[count * 99 / 100]);
+  const double percents[] = {1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.9};
+  for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++) {
+    size_t at = (size_t)((double)count * percents[i] / 100);
+    printf("%s.p%g %.3f us\n", name, percents[i], samples[at < count ? at : count - 1]);
+  }
 }
 
 /* ------------------------------------------------------------------ latency */

@@ -1,6 +1,7 @@
 -- Figures, the table that shows them, and the JSON file that keeps them.
 local cjson = require "cjson"
 local uv = require "luv"
+local plot = require "bench.plot"
 
 ---@class bench.Report
 local Report = {}
@@ -8,7 +9,7 @@ Report.__index = Report
 
 local M = {}
 
-function M.new() return setmetatable({ figures = {}, raw = {} }, Report) end
+function M.new() return setmetatable({ figures = {}, raw = {}, plots = {} }, Report) end
 
 local function number(value)
   if not value then return "" end
@@ -58,6 +59,41 @@ function Report:add(where, name, value, unit, limit, goal)
   print_row(self.figures[#self.figures])
 end
 
+---Keep a line of a plot.
+---@param title string "latency, ...": share of messages over time; "updates, ...": time over keys
+---@param name string
+---@param points number[][]
+function Report:curve(title, name, points)
+  if not self.plots[title] then
+    self.plots[#self.plots + 1], self.plots[title] = title, {}
+  end
+  table.insert(self.plots[title], { name = name, points = points })
+end
+
+local AXES <const> = {
+  latency = { { label = "microseconds, one way", log = true },
+    { label = "share of messages", from = 0, to = 1 } },
+  updates = { { label = "keys in the document", log = true },
+    { label = "nanoseconds for one update", log = true } },
+}
+
+---Draw what plots have lines into files of a directory.
+function Report:draw(directory)
+  for _, title in ipairs(self.plots) do
+    local axes = AXES[title:match "^%a+"]
+    local file <close> = assert(io.open(("%s/%s.svg"):format(directory,
+      (title:gsub("%W+", "-"))), "w"))
+    file:write(plot.draw { title = title, x = axes[1], y = axes[2], series = self.plots[title] })
+  end
+end
+
+-- Title to lines, without the order.
+function Report:lines()
+  local all = {}
+  for _, title in ipairs(self.plots) do all[title] = self.plots[title] end
+  return next(all) and all or nil
+end
+
 ---Write all figures, with what they were measured on.
 function Report:save(path, details)
   local cpus = uv.cpu_info()
@@ -70,6 +106,7 @@ function Report:save(path, details)
     system = system.sysname .. " " .. system.release,
     details = details,
     figures = self.figures,
+    plots = self:lines(),
   }, "\n")
 end
 

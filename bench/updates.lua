@@ -3,6 +3,10 @@
 local SIZES <const> = { "100", "10,000", "1,000,000" }
 local HEAD <const> = "%-5s %-31s %11s %11s %11s %7s %7s %9s %6s"
 local ROW <const> = "%-5s %-31s %11s %11s %11s %7.0f %7.0f %9.0f %6.2f"
+local PLOTTED <const> = {
+  ["given $set"] = true, ["given $push"] = true, ["given $inc, random keys"] = true,
+  ["kept $set"] = true, ["kept $push"] = true, ["kept $inc, random keys"] = true,
+}
 local LINE <const> = "(%S+)\t([^\t]+)\t(%S+)\t(%S+)\t(%S+)\n"
 
 local function thousands(number)
@@ -20,9 +24,9 @@ end
 ---@param report bench.Report
 ---@param where string "one core" or "free"
 ---@param scale table
----@param program fun(rounds: string): string  runs it and returns what it printed
+---@param program fun(name: string, ...: string): string  runs it and returns what it printed
 return function(report, where, scale, program)
-  local out = program(("%d"):format(scale.update_rounds))
+  local out = program("bench_updates", ("%d"):format(scale.update_rounds))
   print_head(where)
   for held, name, small, middle, large in out:gmatch(LINE) do
     local ns = { tonumber(small), tonumber(middle), tonumber(large) }
@@ -33,6 +37,10 @@ return function(report, where, scale, program)
     end
     local ratio = rates[3] / rates[1]
     report:keep(where, ("apply %s, %s, ratio"):format(name, held), ratio, "")
+    if PLOTTED[held .. " " .. name] then
+      report:curve("updates, " .. where, held .. " " .. name,
+        { { 100, ns[1] }, { 10000, ns[2] }, { 1000000, ns[3] } })
+    end
     print(ROW:format(held, name, thousands(rates[1]), thousands(rates[2]), thousands(rates[3]),
       ns[1], ns[2], ns[3], ratio))
   end
