@@ -23,6 +23,7 @@ install(TARGETS ${libraries} EXPORT memshareTargets
 install(EXPORT memshareTargets NAMESPACE memshare:: DESTINATION ${package_dir})
 install(FILES runtime/include/memshare.h runtime/include/memshare.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY runtime/include/memshare DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/memshare.pc DESTINATION ${pkgconfig_dir})
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/memshareConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/memshareConfigVersion.cmake DESTINATION ${package_dir})

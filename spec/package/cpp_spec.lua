@@ -30,6 +30,13 @@ describe("memshare.hpp", function()
     end
   end)
 
+  it("has parts that each compile alone", function()
+    for name in sh(root, "ls runtime/include/memshare"):gmatch "%S+" do
+      sh(root, ("echo '#include <memshare/%s>' | c++ -std=c++17 -x c++ -Wall -Wextra -Wpedantic "
+        .. "-Wshadow -Wconversion -Werror -Iruntime/include -fsyntax-only -"):format(name))
+    end
+  end)
+
   it("leaves memshare.h a header of C11 and of C++11", function()
     for _, compiler in ipairs { "cc -std=c11 -x c", "c++ -std=c++11 -x c++" } do
       sh(root, ("echo '#include <memshare.h>' | %s -Wall -Wextra -Wpedantic -Wshadow -Wconversion "

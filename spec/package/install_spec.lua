@@ -73,6 +73,14 @@ describe("make install", function()
 ./bin/memshare
 ./include/memshare.h
 ./include/memshare.hpp
+./include/memshare/callback.hpp
+./include/memshare/detail.hpp
+./include/memshare/path.hpp
+./include/memshare/receipt.hpp
+./include/memshare/runtime.hpp
+./include/memshare/share.hpp
+./include/memshare/transaction.hpp
+./include/memshare/value.hpp
 ./include/memshare_lua.h
 ./lib/cmake/memshare/memshareConfig.cmake
 ./lib/cmake/memshare/memshareConfigVersion.cmake

@@ -429,6 +429,95 @@ void test_transactions_commit_what_they_wrote_or_nothing() {
   CHECK(!share.get("bob") && share.get<std::string_view>("name") == "x");
 }
 
+void test_transactions_go_in_steps_that_do_not_wait() {
+  memshare::runtime runtime = make_runtime();
+  memshare::share share = open_share(runtime, "steps");
+  int lives = 0, runs = 0;
+  CHECK(share.set("n", 1) == MS_OK && share.set("list", value::array()) == MS_OK);
+  {
+    auto add = [&, own = std::make_unique<token>(&lives)](memshare::draft &draft) {
+      runs++;
+      if (const ms_status status = draft.inc("n", 4); status != MS_OK) return status;
+      return draft.push("list", value("x"));
+    };
+    ms_error error = {};
+    auto steps = share.begin_transact(std::move(add), nullptr, &error);
+    CHECK(steps.has_value() && lives == 1 && runs == 0);
+    bool over = false;
+    ms_status status = MS_OK;
+    CHECK(poll_until(runtime, [&] {
+      if (!over) status = steps->step(&over, &error);
+      return over;
+    }));
+    CHECK(status == MS_OK && runs == 1 && share.get<int>("n") == 5);
+    CHECK(share.get("list")->at(0).as<std::string_view>() == "x");
+  }
+  CHECK(lives == 0);
+  {
+    const auto refuse = [](memshare::draft &) { return MS_EDENIED; };
+    auto steps = share.begin_transact(refuse);
+    bool over = false;
+    CHECK(steps && steps->step(&over) == MS_EDENIED && over);
+  }
+  const auto n = memshare::path::of({"n"});
+  const auto reads = [&](memshare::draft &draft) {
+    CHECK(draft.get<int>(*n) == 5 && !draft.get(*n->join("deeper")));
+  };
+  CHECK(share.transact(reads) == MS_OK);
+}
+
+void test_shares_start_later_and_sync_without_waiting() {
+  memshare::runtime runtime = make_runtime();
+  ms_share_config config = memshare::share_config();
+  config.dir = folder.c_str();
+  auto share = runtime.make_share("later", &config);
+  CHECK(share.has_value() && share->info().state == MS_SHARE_NEW);
+  CHECK(share->set("n", 1) == MS_ENOHOST && !share->begin_sync());
+  CHECK(share->start(seconds(5)) == MS_OK && share->info().state == MS_SHARE_HOST);
+  CHECK(share->set("n", 1) == MS_OK);
+  const auto ticket = share->begin_sync();
+  CHECK(ticket.has_value());
+  CHECK(runtime.wait([&] { return share->sync_done(*ticket) == MS_OK; }, seconds(10)) ==
+        MS_OK);
+  CHECK(runtime.wait([] { return false; }, milliseconds(1)) == MS_ETIMEDOUT);
+
+  int rounds = 0;
+  auto round = runtime.on_round([&] { rounds++; });
+  CHECK(round.has_value() && runtime.poll() == MS_OK && rounds == 1);
+  round->close();
+  CHECK(runtime.poll() == MS_OK && rounds == 1);
+
+  const auto place = memshare::path::of({"a.b", ""});
+  CHECK(place && place->size() == 2 && (*place)[0] == "a.b" && (*place)[1].empty());
+  CHECK(memshare::path::of({"a", "b"})->text()->as<std::string_view>() == "a.b");
+  const auto deep = memshare::path::of({"a.b"});
+  CHECK(share->set(*deep, value::object({{"", 1}})) == MS_OK);
+  CHECK(share->get<int>(*place) == 1 && share->unset(*place) == MS_OK);
+  CHECK(!share->get(*place) && share->set(*deep, view()) == MS_EARGUMENT);
+  CHECK(share->inc_double("n", 0.5) == MS_OK && share->get<double>("n") == 1.5);
+  CHECK(share->current_date("seen") == MS_OK);
+  CHECK(share->get<std::int64_t>("seen") > std::int64_t{1600000000000});
+}
+
+void test_peers_are_heard_coming_and_leaving() {
+  memshare::runtime first = make_runtime(), second = make_runtime();
+  memshare::share host = open_share(first, "peers");
+  std::vector<std::pair<ms_peer_event, std::uint64_t>> events;
+  auto sub = host.on_peer([&](ms_peer_event event, const ms_peer &peer) {
+    events.emplace_back(event, peer.id);
+  });
+  CHECK(sub.has_value());
+  std::uint64_t guest = 0;
+  {
+    memshare::share peer = open_share(second, "peers");
+    guest = peer.info().peer;
+    CHECK(poll_until(first, [&] { return events.size() == 1; }));
+  }
+  CHECK(poll_until(first, [&] { return events.size() == 2; }));
+  CHECK(events[0] == std::make_pair(MS_PEER_JOIN, guest) &&
+        events[1] == std::make_pair(MS_PEER_LEAVE, guest));
+}
+
 void test_two_runtimes_see_the_same_share() {
   memshare::runtime first = make_runtime(), second = make_runtime();
   memshare::share host = open_share(first, "two");
@@ -472,6 +561,9 @@ int main() {
       TEST(test_timers_fire_once_or_are_called_off),
       TEST(test_batches_are_one_patch_or_nothing),
       TEST(test_transactions_commit_what_they_wrote_or_nothing),
+      TEST(test_transactions_go_in_steps_that_do_not_wait),
+      TEST(test_shares_start_later_and_sync_without_waiting),
+      TEST(test_peers_are_heard_coming_and_leaving),
       TEST(test_two_runtimes_see_the_same_share),
   };
   int passed = 0, failed = 0;
