@@ -65,7 +65,7 @@ static const ms_value **own_place(const msi_segment *segment, const ms_value *co
   ms_type type = ms_value_type(container);
   if (type == MS_OBJECT) return msi_object_own(container, segment->key);
   if (type != MS_ARRAY || segment->index < 0) return NULL;
-  return msi_array_own(container, (size_t)segment->index);
+  return msi_array_own(container, msi_index_size(segment->index));
 }
 
 void msi_trail_walk(msi_trail *out, msi_engine *self, msi_route route) {
@@ -161,7 +161,7 @@ static ms_status slot_store(const msi_engine *self, msi_route route, size_t dept
     type = MS_ARRAY;
   }
   if (type != MS_ARRAY) return msi_object_put(alloc, container, segment->key, value);
-  size_t index = (size_t)segment->index;
+  size_t index = msi_index_size(segment->index);
   if (index < ms_value_count(*container)) {
     return ms_value_replace(alloc, container, index, value);
   }
@@ -285,7 +285,7 @@ static bool is_one_step(msi_route route, const msi_trail *found,
   if (found->found == route.count) return true;
   const ms_value *container = found->at[found->found];
   return ms_value_type(container) != MS_ARRAY ||
-         (size_t)route.segments[found->found].index == ms_value_count(container);
+         msi_index_size(route.segments[found->found].index) == ms_value_count(container);
 }
 
 static ms_status change(msi_engine *self, msi_route route, const msi_trail *found,

@@ -34,8 +34,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+
+#include "wake.h"
 
 enum {
   NAP_MS = 2,
@@ -66,8 +66,8 @@ struct msi_driver {
 
   pthread_t thread;
   bool has_thread;
-  int nudge_fd;  /* wakes the stand-in */
-  int notice_fd; /* tells the owner's event loop */
+  msi_wake nudge; /* wakes the stand-in */
+  msi_wake tell;  /* tells the owner's event loop */
   _Atomic bool away;
   _Atomic bool dwells; /* before its last poll the owner was away for longer than a nap */
   _Atomic uint64_t epoch;
@@ -76,27 +76,13 @@ struct msi_driver {
   _Atomic bool wants;    /* the stand-in waits for the mutex */
   _Atomic bool quit;
   _Atomic bool woken;
-  _Atomic bool noticed; /* notice_fd is readable */
-  _Atomic bool watched; /* somebody asked for notice_fd */
+  _Atomic bool noticed; /* `tell` is raised */
+  _Atomic bool watched; /* somebody asked for its descriptor */
   _Atomic uint64_t standin_turns;
 };
 
-static void raise_fd(int fd) {
-  uint64_t one = 1;
-  ssize_t n;
-  do n = write(fd, &one, sizeof one);
-  while (n < 0 && errno == EINTR); /* EAGAIN: it is readable already */
-}
-
-static void drain_fd(int fd) {
-  uint64_t count;
-  ssize_t n;
-  do n = read(fd, &count, sizeof count);
-  while (n < 0 && errno == EINTR);
-}
-
 static void notice(msi_driver *driver) {
-  if (!atomic_exchange(&driver->noticed, true)) raise_fd(driver->notice_fd);
+  if (!atomic_exchange(&driver->noticed, true)) msi_wake_raise(&driver->tell);
 }
 
 /* ------------------------------------------------------------ the loop side */
@@ -122,8 +108,8 @@ static void on_async(uv_async_t *handle) { uv_stop(handle->loop); }
 /* ------------------------------------------------------------- the stand-in */
 
 static void standin_nap(msi_driver *driver, int timeout_ms) {
-  struct pollfd nudge = {.fd = driver->nudge_fd, .events = POLLIN};
-  if (poll(&nudge, 1, timeout_ms) > 0) drain_fd(driver->nudge_fd);
+  struct pollfd nudge = {.fd = driver->nudge.fd, .events = POLLIN};
+  if (poll(&nudge, 1, timeout_ms) > 0) msi_wake_drain(&driver->nudge);
 }
 
 static void standin_sleep(msi_driver *driver) {
@@ -156,11 +142,11 @@ static void standin_turn(msi_driver *driver) {
   pthread_mutex_unlock(&driver->mutex);
 
   struct pollfd fds[2] = {{.fd = uv_backend_fd(&driver->loop), .events = POLLIN},
-                          {.fd = driver->nudge_fd, .events = POLLIN}};
+                          {.fd = driver->nudge.fd, .events = POLLIN}};
   int ready = poll(fds, 2, timeout_ms);
   atomic_store(&driver->place, PLACE_NAP);
   if (ready > 0 && (fds[1].revents & POLLIN) != 0) {
-    drain_fd(driver->nudge_fd);
+    msi_wake_drain(&driver->nudge);
     /* Let a burst of writes gather; what else becomes due meanwhile is a millisecond late. */
     if (atomic_exchange(&driver->deferred, false)) standin_nap(driver, DEFER_MS);
   }
@@ -226,8 +212,8 @@ static bool handles_init(msi_driver *driver) {
 }
 
 static void close_fds(msi_driver *driver) {
-  if (driver->nudge_fd >= 0) close(driver->nudge_fd);
-  if (driver->notice_fd >= 0) close(driver->notice_fd);
+  msi_wake_close(&driver->nudge);
+  msi_wake_close(&driver->tell);
 }
 
 ms_status msi_driver_new(const ms_alloc *alloc, msi_turn_fn on_turn, void *ud,
@@ -238,12 +224,12 @@ ms_status msi_driver_new(const ms_alloc *alloc, msi_turn_fn on_turn, void *ud,
   driver->alloc = alloc;
   driver->on_turn = on_turn;
   driver->ud = ud;
-  driver->nudge_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  driver->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  driver->nudge = driver->tell = MSI_WAKE_NONE;
   atomic_store(&driver->away, true);
   atomic_store(&driver->epoch, 1);
   atomic_store(&driver->place, PLACE_NAP);
-  if (driver->nudge_fd < 0 || driver->notice_fd < 0 || uv_loop_init(&driver->loop) != 0) {
+  if (!msi_wake_open(&driver->nudge) || !msi_wake_open(&driver->tell) ||
+      uv_loop_init(&driver->loop) != 0) {
     goto fail;
   }
   if (!handles_init(driver)) {
@@ -267,7 +253,7 @@ void msi_driver_free(msi_driver *driver) {
   if (driver == NULL) return;
   if (driver->has_thread) {
     atomic_store(&driver->quit, true);
-    raise_fd(driver->nudge_fd);
+    msi_wake_raise(&driver->nudge);
     pthread_join(driver->thread, NULL);
   }
   uv_close((uv_handle_t *)&driver->async, NULL);
@@ -316,7 +302,7 @@ void msi_driver_leave(msi_driver *driver) {
   pthread_mutex_unlock(&driver->mutex);
   atomic_fetch_add(&driver->epoch, 1);
   atomic_store(&driver->away, true);
-  if (atomic_load(&driver->place) != PLACE_NAP) raise_fd(driver->nudge_fd);
+  if (atomic_load(&driver->place) != PLACE_NAP) msi_wake_raise(&driver->nudge);
   if (atomic_load(&driver->woken)) notice(driver);
 }
 
@@ -347,7 +333,7 @@ void msi_driver_depart(msi_driver *driver, msi_departure what) {
   if (what == MSI_DEPART_DEFERRED) {
     if (atomic_exchange(&driver->deferred, true)) return; /* nudged already */
   }
-  raise_fd(driver->nudge_fd);
+  msi_wake_raise(&driver->nudge);
 }
 
 void msi_driver_interrupt(msi_driver *driver) {
@@ -379,7 +365,7 @@ bool msi_driver_take_wake(msi_driver *driver) {
 
 int msi_driver_fd(msi_driver *driver) {
   atomic_store(&driver->watched, true);
-  return driver->notice_fd;
+  return driver->tell.fd;
 }
 
 bool msi_driver_is_watched(const msi_driver *driver) {
@@ -388,7 +374,7 @@ bool msi_driver_is_watched(const msi_driver *driver) {
 
 void msi_driver_calm(msi_driver *driver) {
   if (!atomic_load_explicit(&driver->noticed, memory_order_relaxed)) return;
-  drain_fd(driver->notice_fd);
+  msi_wake_drain(&driver->tell);
   atomic_store(&driver->noticed, false);
   /* A wake up to here raised nothing, or what was drained. */
   if (atomic_load(&driver->woken)) notice(driver);

@@ -17,7 +17,8 @@ static void guard_in_parent(void) { pthread_mutex_unlock(&guard_lock); }
  * a copy that nobody uses. */
 static void guard_in_child(void) {
   for (const msi_fork_guard *entry = guard_first; entry != NULL; entry = entry->next) {
-    close(entry->fd);
+    if (entry->fd >= 0) close(entry->fd);
+    if (entry->flag != NULL) *entry->flag = 0;
   }
   guard_first = NULL;
   pthread_mutex_unlock(&guard_lock);
@@ -32,15 +33,22 @@ ms_status msi_fork_guard_start(void) {
   return guard_code == 0 ? MS_OK : MS_ENOMEM;
 }
 
-void msi_fork_guard_add(msi_fork_guard *entry, int fd) {
+static void guard_add(msi_fork_guard *entry, int fd, unsigned char *flag) {
   MSI_ASSERT(entry->at == NULL);
   pthread_mutex_lock(&guard_lock);
   entry->fd = fd;
+  entry->flag = flag;
   entry->next = guard_first;
   entry->at = &guard_first;
   if (guard_first != NULL) guard_first->at = &entry->next;
   guard_first = entry;
   pthread_mutex_unlock(&guard_lock);
+}
+
+void msi_fork_guard_add(msi_fork_guard *entry, int fd) { guard_add(entry, fd, NULL); }
+
+void msi_fork_guard_add_flag(msi_fork_guard *entry, unsigned char *flag) {
+  guard_add(entry, -1, flag);
 }
 
 void msi_fork_guard_remove(msi_fork_guard *entry) {

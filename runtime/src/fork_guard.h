@@ -11,7 +11,8 @@
 #include "alloc.h"
 
 typedef struct msi_fork_guard {
-  int fd;
+  int fd; /* -1: none */
+  unsigned char *flag;
   struct msi_fork_guard *next;
   struct msi_fork_guard **at; /* what points to this entry; NULL: not listed */
 } msi_fork_guard;
@@ -20,7 +21,10 @@ typedef struct msi_fork_guard {
 MS_CHECKED ms_status msi_fork_guard_start(void);
 /* Children close `fd` from now on. The entry, zeroed before, lies in what owns the descriptor. */
 void msi_fork_guard_add(msi_fork_guard *entry, int fd);
-/* Before the descriptor is closed. Nothing happens to an entry that is not listed. */
+/* A byte that children find zero from now on; where the system can do that by itself (fork_page.h) it is done also
+ * for children that were made without handlers. */
+void msi_fork_guard_add_flag(msi_fork_guard *entry, unsigned char *flag);
+/* Before the descriptor is closed, or the byte is gone. Nothing happens to an entry that is not listed. */
 void msi_fork_guard_remove(msi_fork_guard *entry);
 
 #endif

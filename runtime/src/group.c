@@ -20,6 +20,7 @@
 
 #include "file_lock.h"
 #include "fork_guard.h"
+#include "fork_page.h"
 #include "system_status.h"
 
 enum { GROUP_BYTES = 4096, GROUP_FORMAT = 1, FILE_MODE = 0600 };
@@ -98,7 +99,7 @@ static ms_status page_map(int fd, const char *file, group_page **out, ms_error *
   void *page = mmap(NULL, GROUP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (page == MAP_FAILED) return msi_fail_errno(error, errno, "cannot map %s", file);
   /* A mapping holds the file, and so its locks, as a descriptor does (see fork_guard.h). */
-  (void)madvise(page, GROUP_BYTES, MADV_DONTFORK);
+  msi_fork_page_leave(page, GROUP_BYTES);
   *out = page;
   return MS_OK;
 }

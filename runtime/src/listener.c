@@ -64,7 +64,7 @@ static void listener_on_poll(uv_poll_t *poll, int status, int events) {
     return;
   }
   for (int i = 0; i < ACCEPT_TURN && !listener->closed; i++) {
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = msi_socket_accept(listener->fd);
     if (fd < 0 && is_shortage(errno)) {
       listener_pause(listener, errno);
       return;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "file_space.h"
 #include "system_status.h"
 
 enum {
@@ -98,30 +99,6 @@ static uint32_t record_checksum(uint64_t position, uint64_t version, const uint8
 
 /* -------------------------------------------------------------------- blocks */
 
-static int zeros_write(int fd, uint64_t offset, uint64_t bytes) {
-  static const uint8_t zeros[4096];
-  while (bytes > 0) {
-    size_t take = bytes < sizeof zeros ? (size_t)bytes : sizeof zeros;
-    ssize_t put = pwrite(fd, zeros, take, (off_t)offset);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return put < 0 ? errno : ENOSPC;
-    offset += (uint64_t)put;
-    bytes -= (uint64_t)put;
-  }
-  return 0;
-}
-
-/* Give blocks to a part of the file that nothing was written to yet. Signals that come
- * in quick succession may interrupt fallocate for ever; writing always gets on. */
-static int blocks_allocate(int fd, uint64_t offset, uint64_t bytes) {
-  for (int i = 0; i < 8; i++) {
-    if (fallocate(fd, 0, (off_t)offset, (off_t)bytes) == 0) return 0;
-    if (errno == EOPNOTSUPP || errno == ENOSYS) break;
-    if (errno != EINTR) return errno;
-  }
-  return zeros_write(fd, offset, bytes);
-}
-
 static uint64_t step_bytes(uint64_t allocated) {
   if (allocated < STEP_BYTES_MIN) return STEP_BYTES_MIN;
   return allocated < STEP_BYTES_MAX ? allocated : STEP_BYTES_MAX;
@@ -133,10 +110,10 @@ static ms_status log_allocate(msi_log *log, uint64_t end) {
   const uint64_t need = end - log->allocated;
   uint64_t ahead = need + step_bytes(log->allocated);
   if (ahead > log->capacity - log->allocated) ahead = log->capacity - log->allocated;
-  int code = blocks_allocate(log->fd, HEADER_BYTES + log->allocated, ahead);
+  int code = msi_file_space_take(log->fd, HEADER_BYTES + log->allocated, ahead);
   if (code == ENOSPC && ahead > need) {
     ahead = need; /* the disk is nearly full: what is needed may still fit */
-    code = blocks_allocate(log->fd, HEADER_BYTES + log->allocated, ahead);
+    code = msi_file_space_take(log->fd, HEADER_BYTES + log->allocated, ahead);
   }
   if (code != 0) return MS_ELIMIT;
   log->allocated += ahead;
@@ -185,7 +162,7 @@ static ms_status file_make(const msi_directory *directory, const char *file, boo
   if (fd < 0) return msi_fail_errno(error, errno, "cannot make %s", file);
   int code = 0;
   if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)bytes) != 0) code = errno;
-  if (code == 0) code = blocks_allocate(fd, 0, HEADER_BYTES);
+  if (code == 0) code = msi_file_space_take(fd, 0, HEADER_BYTES);
   if (code == 0) {
     *out = fd;
     return MS_OK;

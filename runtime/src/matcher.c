@@ -272,7 +272,7 @@ static ms_status walk_mixed(walk *self, const place *at) {
     size_t length = 0;
     st = ms_value_to_string(key, &bytes, &length);
     int64_t index = msi_key_index(bytes, length);
-    const ms_value *item = index < 0 ? NULL : ms_value_at(array, (size_t)index);
+    const ms_value *item = index < 0 ? NULL : ms_value_at(array, msi_index_size(index));
     msi_step next = {MSI_NO_STEP, is_array && item != NULL, key, 0};
     place child = {.old_value = is_array ? value : item,
                    .new_value = is_array ? item : value};

@@ -235,7 +235,7 @@ const ms_value *msi_segment_find(const msi_segment *segment, const ms_value *con
   ms_type type = ms_value_type(container);
   if (type == MS_OBJECT) return msi_object_get(container, segment->key);
   if (type != MS_ARRAY || segment->index < 0) return NULL;
-  return ms_value_at(container, (size_t)segment->index);
+  return ms_value_at(container, msi_index_size(segment->index));
 }
 
 const ms_value *ms_path_find(const ms_path *path, const ms_value *root) {
@@ -257,7 +257,7 @@ static const ms_value *find_key(const ms_value *container, const char *key,
   ms_type type = ms_value_type(container);
   if (type == MS_OBJECT) return ms_value_get(container, key, length);
   int64_t index = type == MS_ARRAY ? msi_key_index(key, length) : -1;
-  return index < 0 ? NULL : ms_value_at(container, (size_t)index);
+  return index < 0 ? NULL : ms_value_at(container, msi_index_size(index));
 }
 
 ms_status msi_path_text_find(const char *text, size_t length, const ms_value *root,

@@ -59,6 +59,13 @@ int msi_path_compare(const ms_path *a, const ms_path *b);
 bool msi_path_is_literal(const ms_path *path);
 /* The number that a decimal without leading zeros spells, else -1. */
 int64_t msi_key_index(const char *bytes, size_t length);
+/* Such an index, not negative, as memory is counted: one beyond that stays behind the end of every array. */
+static inline size_t msi_index_size(int64_t index) {
+#if SIZE_MAX < INT64_MAX
+  if (index > (int64_t)SIZE_MAX) return SIZE_MAX;
+#endif
+  return (size_t)index;
+}
 /* The child that `segment` names in `container`, borrowed; NULL when there is none. */
 const ms_value *msi_segment_find(const msi_segment *segment, const ms_value *container);
 

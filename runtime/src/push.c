@@ -257,7 +257,7 @@ static const ms_value *sort_field(const ms_value *value, const ms_value *key,
   if (!msi_meter_take(meter, 1 + length / STEP_BYTES)) return NULL;
   if (ms_value_type(value) == MS_ARRAY) {
     int64_t index = msi_key_index(text, length);
-    if (index >= 0) found = ms_value_at(value, (size_t)index);
+    if (index >= 0) found = ms_value_at(value, msi_index_size(index));
   } else if (key != NULL) {
     found = msi_object_get(value, key);
   } else {

@@ -5,7 +5,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#if defined(__linux__)
+#include "platform.h"
+
+#if MSI_LINUX
 uint64_t msi_random_number(void) {
   uint64_t number = 0;
   ssize_t got;

@@ -14,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fork_guard.h"
+#include "fork_page.h"
+#include "process_name.h"
 #include "share.h"
 
 static const int64_t BUDGET_MAX_US = INT64_C(1)
@@ -26,13 +27,13 @@ void ms_runtime_config_init(ms_runtime_config *config) {
 
 /* ------------------------------------------------------------------ guarding */
 
-static const unsigned char *alive_page(void) {
+static const unsigned char *alive_page(msi_fork_guard *guard) {
   void *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return NULL;
-#ifdef MADV_WIPEONFORK
-  madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK);
-#endif
+  if (!msi_fork_page_wipe(page, (size_t)sysconf(_SC_PAGESIZE))) {
+    msi_fork_guard_add_flag(guard, page);
+  }
   *(unsigned char *)page = 1;
   return page;
 }
@@ -82,14 +83,6 @@ static bool on_turn(void *ud) {
   return !msi_grave_step(&runtime->grave, MSI_GRAVE_STEP);
 }
 
-static void program_name(char *out, size_t bytes) {
-  snprintf(out, bytes, "?");
-  FILE *file = fopen("/proc/self/comm", "re");
-  if (file == NULL) return;
-  if (fgets(out, (int)bytes, file) != NULL) out[strcspn(out, "\n")] = '\0';
-  fclose(file);
-}
-
 static void runtime_configure(ms_runtime *runtime, const ms_runtime_config *config) {
   runtime->log = config->log;
   runtime->log_ud = config->log_ud;
@@ -99,7 +92,7 @@ static void runtime_configure(ms_runtime *runtime, const ms_runtime_config *conf
   if (config->program != NULL) {
     snprintf(runtime->program, sizeof runtime->program, "%s", config->program);
   } else {
-    program_name(runtime->program, sizeof runtime->program);
+    msi_process_name(runtime->program, sizeof runtime->program);
   }
 }
 
@@ -126,7 +119,7 @@ ms_status ms_runtime_open(const ms_runtime_config *config, ms_runtime **out,
   runtime->owner = pthread_self();
   msi_grave_init(&runtime->grave);
   runtime_configure(runtime, &whole);
-  runtime->alive = alive_page();
+  runtime->alive = alive_page(&runtime->guard);
   if (runtime->alive == NULL) {
     MSI_FREE(alloc, runtime);
     return msi_fail(error, MS_ENOMEM, "out of memory");
@@ -158,6 +151,7 @@ void ms_runtime_close(ms_runtime *runtime) {
   msi_rounds_fini(runtime);
   msi_driver_free(runtime->driver);
   msi_grave_fini(&runtime->grave);
+  msi_fork_guard_remove(&runtime->guard);
   munmap((void *)(uintptr_t)runtime->alive, (size_t)sysconf(_SC_PAGESIZE));
   MSI_END_HANDLE(runtime);
   MSI_FREE(runtime->alloc, runtime);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "draft.h"
+#include "fork_guard.h"
 #include "gather.h"
 #include "handle.h"
 #include "known_paths.h"
@@ -31,8 +32,8 @@ struct ms_runtime {
   pthread_t owner;
   msi_grave
       grave; /* both: buried by the owner or on the loop side, released on the loop side */
-  const unsigned char
-      *alive; /* one page that the kernel wipes in a forked child; 1 means ours */
+  const unsigned char *alive; /* one page that is wiped in a forked child; 1 means ours */
+  msi_fork_guard guard;       /* where the kernel does not wipe it */
   ms_log_fn log;
   void *log_ud;
   ms_log_level log_level;

@@ -15,6 +15,9 @@ MS_CHECKED ms_status msi_socket_listen(const msi_directory *directory,
 MS_CHECKED ms_status msi_socket_connect(const msi_directory *directory,
                                         const char *socket_name, int *out,
                                         ms_error *error);
+/* A socket, and a connection to one that listens: they do not block and are closed by exec. -1: see errno. */
+int msi_socket_open(void);
+int msi_socket_accept(int fd);
 /* User and process at the other end; both -1 when unknown. */
 void msi_socket_peer(int fd, int64_t *uid, int64_t *pid);
 /* As send(2) and recv(2), without SIGPIPE, waiting and EINTR. */

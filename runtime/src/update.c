@@ -121,7 +121,8 @@ static ms_status insert_operand(const ms_alloc *alloc, size_t index,
   const ms_value *elements = NULL, *position = NULL, *list = NULL;
   ms_status st = list_of_one(alloc, element, &elements);
   if (st == MS_OK) {
-    int64_t at = index > INT64_MAX ? INT64_MAX : (int64_t)index;
+    const uint64_t far = index;
+    int64_t at = far > INT64_MAX ? INT64_MAX : (int64_t)far;
     st = ms_value_new_int(alloc, at, &position);
   }
   if (st == MS_OK) st = list_of_one(alloc, elements, &list);
@@ -153,7 +154,8 @@ ms_status msi_update_insert(const ms_alloc *alloc, const ms_path *path, size_t i
 ms_status msi_update_remove(const ms_alloc *alloc, const ms_path *path, size_t index,
                             ms_update **out, ms_error *error) {
   const ms_value *operand;
-  int64_t at = index > INT64_MAX ? INT64_MAX : (int64_t)index;
+  const uint64_t far = index;
+  int64_t at = far > INT64_MAX ? INT64_MAX : (int64_t)far;
   ms_status st = ms_value_new_int(alloc, at, &operand);
   if (st != MS_OK) return msi_builder_fail(error, st);
   st = msi_update_single(alloc, MSI_CODE_REMOVE_AT, path, operand, MS_ARRAY, out, error);

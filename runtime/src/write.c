@@ -288,7 +288,7 @@ static ms_status read_index(const ms_value *operand, const char *wanted, size_t 
   if (operand == NULL || ms_value_to_int(operand, &index) != MS_OK || index < 0) {
     return msi_fail(error, MS_EARGUMENT, "the operand is %s", wanted);
   }
-  *out = (size_t)index;
+  *out = msi_index_size(index);
   return MS_OK;
 }
 

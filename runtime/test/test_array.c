@@ -190,7 +190,7 @@ static void test_other_types_and_far_indexes_are_refused(void **state) {
   const ms_value *array = test_json("[1,2]");
   same = array;
   assert_int_equal(ms_value_insert(NULL, &array, 3, ms_value_null()), MS_ENOENT);
-  assert_int_equal(ms_value_insert(NULL, &array, (size_t)1 << 32, ms_value_null()),
+  assert_int_equal(ms_value_insert(NULL, &array, (size_t)UINT32_MAX, ms_value_null()),
                    MS_ENOENT);
   assert_int_equal(ms_value_replace(NULL, &array, 2, ms_value_null()), MS_ENOENT);
   assert_int_equal(ms_value_erase_at(NULL, &array, 2), MS_ENOENT);

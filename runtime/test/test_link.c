@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "link.h"
+#include "platform.h"
 #include "socket.h"
 
 enum { DEADLINE_MS = 30000 };
@@ -204,7 +205,7 @@ static void test_frames_of_all_sizes_arrive_whole_and_in_order(void **state) {
     /* Several a turn, so that they go together and arrive cut at any place. */
     for (uint64_t i = random_next(&random) % 20; i < 20; i++) {
       size_t limit = random_next(&random) % 50 == 0 ? sizeof data : 200;
-      size_t bytes = 1 + random_next(&random) % limit;
+      size_t bytes = 1 + (size_t)(random_next(&random) % limit);
       for (size_t k = 0; k < 64 && k < bytes; k++)
         data[k] = (uint8_t)random_next(&random);
       hash = hash_bytes(hash, data, bytes < 65536 ? bytes : 65536);
@@ -692,6 +693,16 @@ static void test_a_listener_unlinks_only_its_own_socket(void **state) {
   fixture_close(&it);
 }
 
+/* The limit of sun_path, where nothing helps against it. */
+static void listening_is_refused(fixture *it, const char *name) {
+  ms_error error;
+  assert_int_equal(msi_listener_new(&it->alloc, &it->loop, &it->home.directory, name,
+                                    &EVENTS, it, on_accepted, on_refused, &it->listener,
+                                    &error),
+                   MS_ELIMIT);
+  assert_non_null(strstr(error.message, name));
+}
+
 static void test_the_longest_name_in_a_deep_directory_works(void **state) {
   (void)state;
   fixture it;
@@ -708,13 +719,17 @@ static void test_the_longest_name_in_a_deep_directory_works(void **state) {
   memset(share, 's', MS_NAME_MAX);
   share[MS_NAME_MAX] = '\0';
   msi_directory_socket_name(share, UINT64_C(9999999), name, sizeof name);
-  fixture_listen(&it, name);
-  assert_int_equal(msi_listener_accept(it.listener), MS_OK);
-  fixture_dial(&it, name);
-  assert_int_equal(it.dial_status, MS_OK);
-  UNTIL(&it, it.b.link != NULL);
-  msi_listener_close(it.listener, true);
-  it.listener = NULL;
+  if (MSI_LINUX) {
+    fixture_listen(&it, name);
+    assert_int_equal(msi_listener_accept(it.listener), MS_OK);
+    fixture_dial(&it, name);
+    assert_int_equal(it.dial_status, MS_OK);
+    UNTIL(&it, it.b.link != NULL);
+    msi_listener_close(it.listener, true);
+    it.listener = NULL;
+  } else {
+    listening_is_refused(&it, name);
+  }
   it.home.directory = home;
   msi_directory_close(&deep);
   assert_int_equal(rmdir(path), 0);

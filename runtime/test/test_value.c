@@ -197,9 +197,11 @@ static void test_strings_keep_every_byte_and_end_in_nul(void **state) {
 
 static void test_strings_beyond_four_gigabytes_are_refused(void **state) {
   (void)state;
+#if SIZE_MAX > UINT32_MAX /* elsewhere there are none */
   const ms_value *value = NULL;
   assert_int_equal(ms_value_new_string(NULL, "", (size_t)UINT32_MAX + 1, &value),
                    MS_ELIMIT);
+#endif
 }
 
 /* One head byte for short UTF-8, two for anything else that short. */

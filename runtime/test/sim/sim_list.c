@@ -129,8 +129,10 @@ static ms_update *adding(const subject *self, uint64_t kind) {
     case 4: snprintf(modifiers, sizeof modifiers, ", \"$sort\": {\"n\": 1}"); break;
     default: break;
   }
+  new_element(sim, one); /* one after the other: arguments have no order */
+  new_element(sim, two);
   snprintf(text, sizeof text, "{\"$push\": {\"q.%u\": {\"$each\": [%s, %s]%s}}}",
-           self->list, new_element(sim, one), new_element(sim, two), modifiers);
+           self->list, one, two, modifiers);
   return sim_program_parse(sim, text, NULL);
 }
 
@@ -251,13 +253,18 @@ static ms_update *replacing(const subject *self) {
   sim_world *sim = self->sim;
   char one[ELEMENT_BYTES], two[ELEMENT_BYTES], three[ELEMENT_BYTES], text[512];
   if (sim_chance(sim, 200000)) {
+    new_element(sim, one);
+    new_element(sim, two);
     snprintf(text, sizeof text, "{\"$set\": {\"q\": {\"%u\": [%s, %s]}}}", self->list,
-             new_element(sim, one), new_element(sim, two));
+             one, two);
   } else if (sim_chance(sim, 200000)) {
     snprintf(text, sizeof text, "{\"$unset\": {\"q.%u\": true}}", self->list);
   } else {
-    snprintf(text, sizeof text, "{\"$set\": {\"q.%u\": [%s, %s, %s]}}", self->list,
-             new_element(sim, one), new_element(sim, two), new_element(sim, three));
+    new_element(sim, one);
+    new_element(sim, two);
+    new_element(sim, three);
+    snprintf(text, sizeof text, "{\"$set\": {\"q.%u\": [%s, %s, %s]}}", self->list, one,
+             two, three);
   }
   return sim_program_parse(sim, text, NULL);
 }

@@ -12,6 +12,8 @@
  *                                    decisions
  *   sim --replays N                  seeds 1 to N twice each: the same events both times, also
  *                                    by the plan that the first time recorded
+ *   sim --hashes N                   the hash of each seed from 1 to N in which memory never runs
+ *                                    short: the same on every system, whatever its words and bytes
  *
  * A seed that fails is shrunk, in SHRINK_SECONDS at most.
  */
@@ -31,7 +33,7 @@ enum { SHRINK_RUNS_TESTED = 1500, SHRUNK_FEW = 12, SHRUNK_PART = 4 };
 
 static int usage(void) {
   fputs("usage: sim --seeds A..B [--for S] [--bug NAME] [--go-on] | "
-        "--bites N | --shrinks N | --replays N |\n"
+        "--bites N | --shrinks N | --replays N | --hashes N |\n"
         "       --seed N [--trace] [--shrink] [--only PLAN] [--bug NAME]\n",
         stderr);
   return 2;
@@ -249,6 +251,16 @@ static int run_replays(uint64_t count) {
   return 0;
 }
 
+static int run_hashes(uint64_t count) {
+  for (uint64_t seed = 1; seed <= count; seed++) {
+    sim_report report;
+    sim_options options = {.seed = seed};
+    sim_run(&options, &report);
+    if (report.no_memory == 0) printf("%llu %016llx\n", ULL(seed), ULL(report.hash));
+  }
+  return 0;
+}
+
 static bool bug_find(const char *name, sim_bug *out) {
   for (int bug = 0; bug < SIM_BUG_COUNT; bug++) {
     if (strcmp(sim_bug_name((sim_bug)bug), name) != 0) continue;
@@ -276,7 +288,7 @@ int main(int argc, char **argv) {
   seed_range seeds = {0};
   bool shrinks = false;
   const char *plan = NULL;
-  uint64_t bites = 0, shrunk = 0, replays = 0;
+  uint64_t bites = 0, shrunk = 0, replays = 0, hashes = 0;
   for (int i = 1; i < argc; i++) {
     const char *next = i + 1 < argc ? argv[i + 1] : "";
     if (strcmp(argv[i], "--trace") == 0) {
@@ -304,10 +316,13 @@ int main(int argc, char **argv) {
       shrunk = number_of(argc, argv, &i);
     } else if (strcmp(argv[i], "--replays") == 0) {
       replays = number_of(argc, argv, &i);
+    } else if (strcmp(argv[i], "--hashes") == 0) {
+      hashes = number_of(argc, argv, &i);
     } else {
       return usage();
     }
   }
+  if (hashes > 0) return run_hashes(hashes);
   if (bites > 0) return run_bites(bites);
   if (shrunk > 0) return run_shrinks(shrunk);
   if (replays > 0) return run_replays(replays);

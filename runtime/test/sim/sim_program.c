@@ -44,40 +44,22 @@ static unsigned long long marker(sim_world *sim) { return sim_program_marker(sim
 
 /* One {"operator": {path: operand}}, without the braces of the whole document. */
 static void clause(sim_world *sim, uint64_t kind, char *out, size_t bytes) {
+  const unsigned at = key(sim); /* one draw after the other: arguments have no order */
+  const unsigned long long mark = marker(sim);
   switch (kind) {
-    case 0:
-      snprintf(out, bytes, "\"$set\": {\"k%u\": %llu}", key(sim), marker(sim));
-      break;
-    case 1:
-      snprintf(out, bytes, "\"$set\": {\"o.k%u\": %llu}", key(sim), marker(sim));
-      break;
-    case 2:
-      snprintf(out, bytes, "\"$set\": {\"o.k%u\": {\"x\": %llu}}", key(sim), marker(sim));
-      break;
-    case 3:
-      snprintf(out, bytes, "\"$set\": {\"o.k%u.y\": %llu}", key(sim), marker(sim));
-      break;
-    case 4:
-      snprintf(out, bytes, "\"$inc\": {\"n.c%u\": %llu}", key(sim), 1 + marker(sim) % 9);
-      break;
-    case 5:
-      snprintf(out, bytes, "\"$push\": {\"l.%u\": %llu}", key(sim), marker(sim));
-      break;
-    case 6: snprintf(out, bytes, "\"$unset\": {\"o.k%u\": true}", key(sim)); break;
-    case 7:
-      snprintf(out, bytes, "\"$inc\": {\"o.k%u.x\": %llu}", key(sim), marker(sim));
-      break;
-    case 8: snprintf(out, bytes, "\"$set\": {\"o\": {\"k0\": %llu}}", marker(sim)); break;
-    case 9:
-      snprintf(out, bytes, "\"$set\": {\"l.%u\": [%llu]}", key(sim), marker(sim));
-      break;
-    case 10:
-      snprintf(out, bytes, "\"$set\": {\"k%u\": 7}", key(sim));
-      break; /* often equal */
-    case 11:
-      snprintf(out, bytes, "\"$set\": {\"l.%u.1\": %llu}", key(sim), marker(sim));
-      break;
-    default: snprintf(out, bytes, "\"$unset\": {\"k%u\": true}", key(sim)); break;
+    case 0: snprintf(out, bytes, "\"$set\": {\"k%u\": %llu}", at, mark); break;
+    case 1: snprintf(out, bytes, "\"$set\": {\"o.k%u\": %llu}", at, mark); break;
+    case 2: snprintf(out, bytes, "\"$set\": {\"o.k%u\": {\"x\": %llu}}", at, mark); break;
+    case 3: snprintf(out, bytes, "\"$set\": {\"o.k%u.y\": %llu}", at, mark); break;
+    case 4: snprintf(out, bytes, "\"$inc\": {\"n.c%u\": %llu}", at, 1 + mark % 9); break;
+    case 5: snprintf(out, bytes, "\"$push\": {\"l.%u\": %llu}", at, mark); break;
+    case 6: snprintf(out, bytes, "\"$unset\": {\"o.k%u\": true}", at); break;
+    case 7: snprintf(out, bytes, "\"$inc\": {\"o.k%u.x\": %llu}", at, mark); break;
+    case 8: snprintf(out, bytes, "\"$set\": {\"o\": {\"k0\": %llu}}", mark); break;
+    case 9: snprintf(out, bytes, "\"$set\": {\"l.%u\": [%llu]}", at, mark); break;
+    case 10: snprintf(out, bytes, "\"$set\": {\"k%u\": 7}", at); break; /* often equal */
+    case 11: snprintf(out, bytes, "\"$set\": {\"l.%u.1\": %llu}", at, mark); break;
+    default: snprintf(out, bytes, "\"$unset\": {\"k%u\": true}", at); break;
   }
 }
 enum { CLAUSES = 13 };
@@ -85,10 +67,12 @@ enum { CLAUSES = 13 };
 /* $set and $inc of places that do not overlap: a patch of many operators. */
 static void wide_document(sim_world *sim, char *out, size_t bytes) {
   unsigned long long mark = marker(sim);
+  unsigned at[4];
+  for (size_t i = 0; i < 4; i++) at[i] = key(sim);
   snprintf(out, bytes,
            "{\"$set\": {\"k%u\": %llu, \"o.k%u.x\": %llu, \"l.%u\": [%llu]}, "
            "\"$inc\": {\"n.c%u\": %llu}, \"$push\": {\"w\": %llu}}",
-           key(sim), mark, key(sim), mark, key(sim), mark, key(sim), mark, mark);
+           at[0], mark, at[1], mark, at[2], mark, at[3], mark, mark);
 }
 
 static ms_update *parse_if(sim_world *sim, const char *text, const char *filters,
@@ -284,14 +268,13 @@ static ms_update *rich_part(sim_world *sim, const ms_value *view) {
   return sim_program_parse(sim, body, NULL);
 }
 
-/* Each part of a batch goes by what those before it have made. */
 /* Each part of a batch goes by what those before have made. */
 static ms_update *rich_update(sim_world *sim, const ms_value *view) {
   ms_update *parts[4] = {NULL}, *update = NULL;
   const ms_value *draft = ms_value_retain(view);
   size_t count = 0;
-  size_t wanted = sim_chance(sim, 700000) ? 1 : sim_random_between(&sim->random, 2, 3);
-  size_t asks_at = sim_chance(sim, 200000) ? sim_random_below(&sim->random, wanted) : 4;
+  uint64_t wanted = sim_chance(sim, 700000) ? 1 : sim_random_between(&sim->random, 2, 3);
+  uint64_t asks_at = sim_chance(sim, 200000) ? sim_random_below(&sim->random, wanted) : 4;
   while (wanted > 0 && !sim->report->failed) {
     const ms_value *next = NULL;
     bool asks = count == asks_at;

@@ -73,7 +73,7 @@ sim_reading *sim_transaction_read(sim_world *sim, const sim_proc *proc) {
   sim_reading *reading = calloc(1, sizeof *reading);
   msi_read_set set;
   if (reading == NULL || msi_read_set_init(&set, &sim->alloc) != MS_OK) abort();
-  reading->count = sim_random_between(&sim->random, 1, READS_MAX);
+  reading->count = (size_t)sim_random_between(&sim->random, 1, READS_MAX);
   for (size_t i = 0; i < reading->count; i++) {
     sim_seen *seen = &reading->seen[i];
     if (sim_chance(sim, 500000)) seen->path = pending_path(sim, proc);
