@@ -22,6 +22,8 @@
  */
 #include "engine.h"
 
+enum { LIGHT_BYTES = 4096 };
+
 static ms_status fail_memory(const msi_engine *self) {
   return msi_fail(self->error, MS_ENOMEM, "%s", ms_status_text(MS_ENOMEM));
 }
@@ -376,10 +378,10 @@ static ms_status run_guard(msi_engine *self, const msi_op *op) {
   (void)st;
   self->guard = op;
   char text[MSI_PRINT_BYTES];
-  msi_path_print(op->path, text, sizeof text);
   const ms_value *container = ms_path_find(op->path, self->root);
   if (container == NULL) {
-    return msi_fail(self->error, MS_EPATH, "\"%s\" is gone", text);
+    return msi_fail(self->error, MS_EPATH, "\"%s\" is gone",
+                    msi_path_print(op->path, text, sizeof text));
   }
   ms_type type = ms_value_type(container);
   if (op->path->count == 0) {
@@ -388,8 +390,8 @@ static ms_status run_guard(msi_engine *self, const msi_op *op) {
   }
   if (type == MS_EMPTY || (int64_t)type == wanted) return MS_OK;
   if (wanted == MS_EMPTY && msi_type_is_container(type)) return MS_OK;
-  return msi_fail(self->error, MS_EPATH, "\"%s\" holds %s, not %s", text,
-                  msi_type_phrase(type),
+  return msi_fail(self->error, MS_EPATH, "\"%s\" holds %s, not %s",
+                  msi_path_print(op->path, text, sizeof text), msi_type_phrase(type),
                   wanted == MS_EMPTY ? "a container" : msi_type_phrase((ms_type)wanted));
 }
 
@@ -494,6 +496,16 @@ static bool is_simple(const ms_update *update) {
   const msi_op *op = &update->ops[last];
   return op->class_ != MSI_CLASS_GUARD && op->path->count > 0 &&
          op->code != MSI_CODE_RENAME_TO;
+}
+
+bool msi_update_is_light(const ms_update *update, const ms_value *root) {
+  if (!is_simple(update)) return false;
+  const msi_op *op = &update->ops[update->op_count - 1];
+  if (op->selection != NULL || op->class_ == MSI_CLASS_MOVING) return false;
+  const ms_value *gone = ms_path_find(op->path, root);
+  /* Appending lets nothing go. */
+  return gone == NULL || op->code == MSI_CODE_PUSH || op->code == MSI_CODE_ADD_TO_SET ||
+         ms_value_bytes(gone) <= LIGHT_BYTES;
 }
 
 static ms_status change_simply(msi_engine *self, const ms_update *update) {

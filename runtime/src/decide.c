@@ -168,10 +168,50 @@ static ms_status judge_apply(msi_replica *self, const msi_patch *patch,
   return MS_OK;
 }
 
-/* MS_OK: *root (retained) is what it leads to, or `refusal` says why not. MS_ENOMEM. */
+/*
+ * One value in the place of another, where nobody else holds the document: it is changed before the patch
+ * is stored, which spares a copy of all containers on the way. `gone` (retained) is what stood there; should
+ * the patch not be stored, it is put back, which needs no memory. False: the long way.
+ */
+static bool change_at_once(msi_replica *self, const msi_patch *patch,
+                           const ms_value **gone) {
+  const ms_update *update = patch->update;
+  if (!msi_value_is_unique(self->root) || !msi_update_is_plain(update) ||
+      !msi_update_is_light(update, self->root)) {
+    return false;
+  }
+  const ms_value *old_value =
+      ms_path_find(update->ops[update->op_count - 1].path, self->root);
+  if (old_value == NULL) return false; /* to take it away again may need memory */
+  msi_apply context = {self->alloc, patch->wall_ms, self->config.document_bytes_max};
+  (void)ms_value_retain(old_value);
+  if (msi_update_change(&context, update, &self->root, NULL) != MS_OK) {
+    ms_value_release(old_value);
+    return false; /* why is said on the long way */
+  }
+  *gone = old_value;
+  return true;
+}
+
+/* What change_at_once did belongs to nobody else yet. */
+static void change_back(msi_replica *self, const msi_patch *patch, const ms_value *gone) {
+  msi_op op = patch->update->ops[patch->update->op_count - 1];
+  ms_update back = *patch->update; /* on loan: it is applied and no more */
+  op.operand = gone;
+  back.ops = &op;
+  back.op_count = 1;
+  msi_apply context = {self->alloc, patch->wall_ms, 0};
+  ms_status st = msi_update_change(&context, &back, &self->root, NULL);
+  MSI_ASSERT(st == MS_OK);
+  (void)st;
+}
+
+/* MS_OK: *root (retained) is what it leads to, or the document has become that already and *gone (retained) is
+ * what it held before, or `refusal` says why not. MS_ENOMEM. */
 static ms_status patch_judge(msi_replica *self, const msi_patch *patch,
                              const ms_value *root_before, const ms_value *root_after,
-                             const ms_value **root, msi_refusal *refusal) {
+                             const ms_value **root, const ms_value **gone,
+                             msi_refusal *refusal) {
   const msi_member *member = msi_members_find(&self->members, patch->origin);
   uint64_t limit = self->config.document_bytes_max;
   if (member->info.readonly) {
@@ -193,6 +233,7 @@ static ms_status patch_judge(msi_replica *self, const msi_patch *patch,
     *root = ms_value_retain(root_after);
     return MS_OK;
   }
+  if (change_at_once(self, patch, gone)) return MS_OK;
   return judge_apply(self, patch, root, refusal);
 }
 
@@ -211,13 +252,14 @@ static ms_status refusal_list_paths(const msi_replica *self, const ms_update *up
 ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patch,
                           const ms_value *root_before, const ms_value *root_after) {
   const ms_update *update = patch->update;
-  const ms_value *root = NULL;
+  const ms_value *root = NULL, *gone = NULL;
   msi_entry entry; /* borrows everything, so it is not finished with msi_entry_fini */
   memset(&entry, 0, sizeof entry);
   entry.kind = MSI_ENTRY_PATCH;
   entry.patch = *patch;
   entry.patch.reads = NULL; /* they have done their work */
-  ms_status st = patch_judge(self, patch, root_before, root_after, &root, &entry.refusal);
+  ms_status st =
+      patch_judge(self, patch, root_before, root_after, &root, &gone, &entry.refusal);
   if (st == MS_OK && entry.refusal.status != MS_OK) {
     entry.kind = MSI_ENTRY_REJECT;
     entry.patch.update = NULL;
@@ -228,6 +270,8 @@ ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patc
   if (st == MS_OK) {
     st = msi_host_commit(self, now, &entry, root != NULL ? root : self->root);
   }
+  if (st != MS_OK && gone != NULL) change_back(self, patch, gone);
+  ms_value_release(gone);
   ms_value_release(root);
   if (entry.refusal.paths != NULL) {
     msi_alloc_free(self->alloc, (void *)entry.refusal.paths,

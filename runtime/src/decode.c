@@ -83,6 +83,7 @@ static ms_status atom_float(msi_atom *atom, uint8_t tag, uint64_t number) {
 }
 
 static ms_status atom_signed(msi_atom *atom, uint64_t number, size_t bytes) {
+  MSI_ASSERT(bytes > 0);
   unsigned shift = (unsigned)(64 - 8 * bytes);
   return atom_set(atom, ATOM_INT, (uint64_t)((int64_t)(number << shift) >> shift));
 }
@@ -260,6 +261,7 @@ struct msi_decoder {
   size_t capacity;
   msi_frame inside[FRAMES_INSIDE];
   /* Keys seen last, by hash: records of one kind share the strings of their keys. */
+  bool has_keys; /* else `keys` is not filled in */
   const ms_value *keys[KEYS_CACHED];
 };
 
@@ -273,7 +275,7 @@ static void decoder_init(msi_decoder *decoder, const ms_alloc *alloc, size_t dep
   decoder->frames = decoder->inside;
   decoder->depth = 0;
   decoder->capacity = FRAMES_INSIDE;
-  memset(decoder->keys, 0, sizeof decoder->keys);
+  decoder->has_keys = false;
 }
 
 static void decoder_fini(msi_decoder *decoder) {
@@ -282,7 +284,8 @@ static void decoder_fini(msi_decoder *decoder) {
     ms_value_release(frame->container);
     ms_value_release(frame->key);
   }
-  for (size_t i = 0; i < KEYS_CACHED; i++) ms_value_release(decoder->keys[i]);
+  for (size_t i = 0; i < KEYS_CACHED && decoder->has_keys; i++)
+    ms_value_release(decoder->keys[i]);
   ms_value_release(decoder->result);
   if (decoder->frames != decoder->inside) {
     msi_alloc_free(decoder->alloc, decoder->frames,
@@ -304,6 +307,13 @@ static ms_status decoder_reserve(msi_decoder *decoder) {
   return MS_OK;
 }
 
+/* The place of a key among those seen last. */
+static const ms_value **decoder_cached(msi_decoder *decoder, uint32_t hash) {
+  if (!decoder->has_keys) memset(decoder->keys, 0, sizeof decoder->keys);
+  decoder->has_keys = true;
+  return &decoder->keys[hash & (KEYS_CACHED - 1)];
+}
+
 static ms_status decoder_key(msi_decoder *decoder, const msi_atom *atom,
                              const ms_value **out, ms_error *error) {
   if (atom->kind != ATOM_STRING)
@@ -316,7 +326,7 @@ static ms_status decoder_key(msi_decoder *decoder, const msi_atom *atom,
   uint32_t hash = msi_string_hash(atom->bytes, length);
   msi_lookup lookup = {atom->bytes, length, hash, NULL};
   const ms_value **cached =
-      length <= KEY_CACHED_BYTES ? &decoder->keys[hash & (KEYS_CACHED - 1)] : NULL;
+      length <= KEY_CACHED_BYTES ? decoder_cached(decoder, hash) : NULL;
   if (cached != NULL && *cached != NULL && msi_lookup_matches(&lookup, *cached)) {
     *out = msi_retain(*cached);
     return MS_OK;
@@ -351,22 +361,20 @@ static ms_status decoder_open(msi_decoder *decoder, const msi_atom *atom,
   return MS_OK;
 }
 
-static ms_status decoder_scalar(const msi_decoder *decoder, const msi_atom *atom,
-                                const ms_value **out, ms_error *error) {
+static ms_status atom_value(const ms_alloc *alloc, const msi_atom *atom,
+                            const ms_value **out, ms_error *error) {
   ms_status st = MS_OK;
   switch (atom->kind) {
     case ATOM_NIL: *out = ms_value_null(); break;
     case ATOM_BOOL: *out = ms_value_bool(atom->number != 0); break;
     case ATOM_EMPTY: *out = ms_value_empty(); break;
-    case ATOM_INT:
-      st = ms_value_new_int(decoder->alloc, (int64_t)atom->number, out);
-      break;
-    case ATOM_DOUBLE: st = ms_value_new_double(decoder->alloc, atom->real, out); break;
+    case ATOM_INT: st = ms_value_new_int(alloc, (int64_t)atom->number, out); break;
+    case ATOM_DOUBLE: st = ms_value_new_double(alloc, atom->real, out); break;
     case ATOM_STRING:
-      st = ms_value_new_string(decoder->alloc, atom->bytes, (size_t)atom->number, out);
+      st = ms_value_new_string(alloc, atom->bytes, (size_t)atom->number, out);
       break;
-    case ATOM_ARRAY: st = msi_array_new(decoder->alloc, 0, out); break;
-    case ATOM_MAP: st = msi_object_new(decoder->alloc, 0, out); break;
+    case ATOM_ARRAY: st = msi_array_new(alloc, 0, out); break;
+    case ATOM_MAP: st = msi_object_new(alloc, 0, out); break;
     case ATOM_BIG: return msi_fail(error, MS_ETYPE, "an integer is above 2^63-1");
   }
   return st == MS_OK ? st : msi_fail(error, st, "out of memory");
@@ -423,13 +431,20 @@ static ms_status decoder_atom(msi_decoder *decoder, msi_reader *in, uint64_t byt
     return decoder_open(decoder, &atom, (uint64_t)(in->end - in->at) + bytes_more, error);
   }
   const ms_value *value = NULL;
-  st = decoder_scalar(decoder, &atom, &value, error);
+  st = atom_value(decoder->alloc, &atom, &value, error);
   return st == MS_OK ? decoder_close(decoder, value, error) : st;
 }
 
 ms_status msi_unpack_value(msi_reader *in, const ms_alloc *alloc, size_t depth_max,
                            const ms_value **out, ms_error *error) {
   msi_reader ahead = *in;
+  msi_atom atom;
+  if (atom_read(&ahead, &atom) == MS_OK && atom.kind <= ATOM_STRING) {
+    ms_status done = atom_value(msi_alloc_resolve(alloc), &atom, out, error);
+    if (done == MS_OK) *in = ahead;
+    return done;
+  }
+  ahead = *in;
   msi_decoder decoder;
   decoder_init(&decoder, alloc, depth_max, 0);
   ms_status st = MS_OK;

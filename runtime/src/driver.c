@@ -18,6 +18,10 @@
  * An owner that was away for longer than a nap before its last poll, as one is that renders frames, is
  * stood in for at once when it leaves again: a nap after each frame would delay what comes meanwhile.
  *
+ * An owner that tells its callbacks of what came, and is no host, is stood in for later: fetching more would
+ * only put two processors to the same work, and memory that one allocates and the other frees is dear. Each
+ * piece of mail that it takes counts as a poll; a callback that lasts is stood in for after ten naps.
+ *
  * The stand-in in WATCH knows what the loop wanted when it turned last. A poll of the owner changes
  * that, so leaving one nudges it; it then takes a nap before it drives again, so that an owner that
  * polls without pause is not disturbed at every turn.
@@ -40,8 +44,9 @@
 enum {
   NAP_MS = 2,
   DEFER_MS = 1,
-  CALM_NAPS = 25,  /* naps with the owner in its poll before deep sleep */
-  YIELDS_MAX = 200 /* how often a visit lets a waiting stand-in go first */
+  CALM_NAPS = 25,    /* naps with the owner in its poll before deep sleep */
+  PATIENT_NAPS = 10, /* naps before an owner that tells callbacks is stood in for */
+  YIELDS_MAX = 200   /* how often a visit lets a waiting stand-in go first */
 };
 static const uint64_t QUIET_NS = 4000;
 static const uint64_t NAP_NS = UINT64_C(1000000) * NAP_MS;
@@ -70,6 +75,8 @@ struct msi_driver {
   msi_wake tell;  /* tells the owner's event loop */
   _Atomic bool away;
   _Atomic bool dwells; /* before its last poll the owner was away for longer than a nap */
+  _Atomic bool
+      tells; /* the owner tells callbacks of what came, and nobody else hangs on its loop */
   _Atomic uint64_t epoch;
   _Atomic int place;
   _Atomic bool deferred; /* the nudge is about bytes that may wait a little */
@@ -155,7 +162,7 @@ static void standin_turn(msi_driver *driver) {
 static void *standin_main(void *arg) {
   msi_driver *driver = arg;
   uint64_t seen = 0;
-  int calm = 0;
+  int calm = 0, patience = 0;
   while (!atomic_load(&driver->quit)) {
     if (!atomic_load(&driver->away)) {
       seen = 0;
@@ -171,7 +178,10 @@ static void *standin_main(void *arg) {
     uint64_t epoch = atomic_load(&driver->epoch);
     bool is_new = epoch != seen;
     seen = epoch;
-    if (is_new && !atomic_load(&driver->dwells)) {
+    if (is_new) patience = 0;
+    bool is_patient = atomic_load(&driver->tells) && patience < PATIENT_NAPS;
+    if (is_patient || (is_new && !atomic_load(&driver->dwells))) {
+      patience++;
       standin_nap(driver, NAP_MS);
       continue;
     }
@@ -304,6 +314,15 @@ void msi_driver_leave(msi_driver *driver) {
   atomic_store(&driver->away, true);
   if (atomic_load(&driver->place) != PLACE_NAP) msi_wake_raise(&driver->nudge);
   if (atomic_load(&driver->woken)) notice(driver);
+}
+
+void msi_driver_progress(msi_driver *driver) {
+  atomic_store_explicit(&driver->tells, true, memory_order_relaxed);
+  atomic_fetch_add_explicit(&driver->epoch, 1, memory_order_relaxed);
+}
+
+void msi_driver_told(msi_driver *driver) {
+  atomic_store_explicit(&driver->tells, false, memory_order_relaxed);
 }
 
 void msi_driver_rest(msi_driver *driver) {

@@ -38,6 +38,10 @@ void msi_driver_enter(msi_driver *driver);
  * msi_driver_interrupt was called or a wake is pending. */
 void msi_driver_turn(msi_driver *driver, int64_t timeout_ms);
 void msi_driver_leave(msi_driver *driver);
+/* The owner gets on with what it has to tell, and nobody else hangs on its loop: to the stand-in it counts as
+ * another poll, and for a while it leaves the loop to the owner, until that has told all. */
+void msi_driver_progress(msi_driver *driver);
+void msi_driver_told(msi_driver *driver);
 
 /*
  * Owner: it turned the loop less than QUIET_NS ago, found nothing (`calm`, said with msi_driver_rest), and

@@ -231,9 +231,15 @@ static ms_status tell(msi_hooks *self, const call *at, told *about, ms_change *c
   return MS_OK;
 }
 
-static ms_status tell_all(msi_hooks *self, const ms_change *template) {
+/* leaf: the path of all calls, or NULL. */
+static ms_status tell_all(msi_hooks *self, const ms_path *leaf,
+                          const ms_change *template) {
   ms_status result = MS_OK;
-  told about = {.is_known = false};
+  told about = {.is_known = leaf != NULL, .step = MSI_NO_STEP};
+  if (leaf != NULL) {
+    about.count = leaf->count;
+    about.path = ms_path_retain(leaf);
+  }
   for (size_t i = 0; i < self->calls.count; i++) {
     const call *at = call_at(self, i);
     if (at->hook->is_removed) continue;
@@ -255,7 +261,7 @@ static ms_status run(msi_hooks *self, const msi_patterns *patterns,
   ms_value_retain(old_root);
   ms_value_retain(new_root);
   sort_calls(self);
-  st = tell_all(self, template);
+  st = tell_all(self, NULL, template);
   ms_value_release(new_root);
   ms_value_release(old_root);
   return st;
@@ -308,6 +314,30 @@ ms_status msi_hooks_dispatch_update(msi_hooks *self, const ms_value *old_root,
   }
   finish(self);
   return st;
+}
+
+ms_status msi_hooks_dispatch_leaf(msi_hooks *self, const ms_path *path,
+                                  const ms_value *old_value, const ms_value *new_value,
+                                  const ms_change *template) {
+  if (self->is_busy) return MS_EBUSY;
+  if (self->count == 0) return MS_OK;
+  self->is_busy = true;
+  ms_status st = msi_matcher_run_leaf(&self->matcher, &self->patterns, path, old_value,
+                                      new_value, on_match, self);
+  if (st == MS_OK) {
+    sort_calls(self);
+    st = tell_all(self, path, template);
+  }
+  finish(self);
+  return st;
+}
+
+bool msi_hooks_need_roots(msi_hooks *self, const ms_path *path) {
+  if (self->is_busy) return true;
+  bool meets = true;
+  ms_status st = msi_matcher_meets_above(&self->matcher, &self->patterns, path, &meets);
+  msi_matcher_reset(&self->matcher);
+  return st != MS_OK || meets;
 }
 
 ms_status msi_hooks_visit(msi_hooks *self, msi_hook *hook, const ms_value *root,

@@ -60,6 +60,16 @@ MS_CHECKED ms_status msi_hooks_dispatch_update(msi_hooks *self, const ms_value *
                                                const ms_value *new_root,
                                                const ms_update *update,
                                                const ms_change *template);
+/*
+ * The same for a place below objects that went from one scalar, or from nothing, to another, which differs:
+ * without the roots. Not where msi_hooks_need_roots() says so.
+ */
+MS_CHECKED ms_status msi_hooks_dispatch_leaf(msi_hooks *self, const ms_path *path,
+                                             const ms_value *old_value,
+                                             const ms_value *new_value,
+                                             const ms_change *template);
+/* Would a subscription hear of a container around such a place? True also without memory to find out. */
+bool msi_hooks_need_roots(msi_hooks *self, const ms_path *path);
 /* MS_ON_IMMEDIATE: call one subscription for each match in `root`, as if all of it were
  * new. Statuses as above. */
 MS_CHECKED ms_status msi_hooks_visit(msi_hooks *self, msi_hook *hook,

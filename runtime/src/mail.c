@@ -9,7 +9,7 @@
 #include "share.h"
 
 enum {
-  RUN_MAX = 1024, /* pieces of mail taken at once */
+  RUN_MAX = MSI_MAILBOX_ITEMS + 1, /* pieces of mail taken at once */
   RUN_COST_MAX =
       1 << 18 /* patches applied again where somebody listens; beyond, entries merge */
 };
@@ -64,6 +64,8 @@ bool msi_share_collect(ms_share *share) {
   if (share->mail.count > 0) return changed; /* first what came before */
   if (box->broken) collect_whole(share, box, &info);
   if (box->broken) return changed; /* still no memory */
+  msi_mailbox_publish(box, msi_replica_root(msi_station_replica(share->station)),
+                      info.version);
   msi_mailbox_move(&share->mail, box);
   if (share->mail.count == 0) share->breaks = share->mail.breaks;
   return true;
@@ -144,6 +146,7 @@ static void settle_by_root(ms_share *share, const msi_mail *mail) {
   settle_accepted(share, mail->number, mail->version);
 }
 
+/* The view is where the mail leads to. */
 static void settle_mail(ms_share *share, const msi_mail *mail) {
   switch (mail->kind) {
     case MSI_MAIL_ENTRY:
@@ -152,7 +155,8 @@ static void settle_mail(ms_share *share, const msi_mail *mail) {
         settle_accepted(share, mail->patch.number, mail->version);
       } else if (mail->entry_kind == MSI_ENTRY_REJECT && mail->refusal != NULL) {
         const ms_path *path = mail->refusal->path;
-        const ms_value *standing = path == NULL ? NULL : ms_path_find(path, mail->root);
+        const ms_value *committed = msi_view_committed(share->view);
+        const ms_value *standing = path == NULL ? NULL : ms_path_find(path, committed);
         settle_refused(share, mail->patch.number, MS_REJECTED, mail->version,
                        mail->refusal, standing);
       }
@@ -217,6 +221,63 @@ static void note_change(ms_share *share, const msi_mail *mail, bool is_run,
       msi_view_pending(share->view) == 0) {
     notice.update = ms_update_retain(mail->patch.update);
   }
+  msi_notices_add(&share->notices, &notice);
+}
+
+/* ----- the change of one scalar, of which can be told without the documents before and after */
+
+typedef struct leaf_step {
+  const ms_value *old_value, *new_value; /* retained; NULL: nothing there */
+} leaf_step;
+
+static bool is_scalar(const ms_value *value) {
+  return value == NULL || !msi_type_is_container(ms_value_type(value));
+}
+
+/* What stands at a path below objects; false: something else is on the way, or holds it. */
+static bool leaf_find(const ms_path *path, const ms_value *root, const ms_value **out) {
+  const ms_value *value = root;
+  for (size_t i = 0; i < path->count; i++) {
+    if (value == NULL || ms_value_type(value) != MS_OBJECT) return false;
+    value = msi_segment_find(&path->segments[i], value);
+  }
+  *out = value;
+  return is_scalar(value);
+}
+
+/* Would the mail, which is the next piece, change one scalar, and does nobody need to see more of it? */
+static bool leaf_begin(ms_share *share, const msi_mail *mail, leaf_step *step) {
+  const ms_update *update = mail->patch.update;
+  if (mail->kind != MSI_MAIL_ENTRY || mail->entry_kind != MSI_ENTRY_PATCH) return false;
+  if (msi_view_pending(share->view) > 0 || !msi_update_is_plain(update)) return false;
+  if (share->newest_coalescing > 0 || share->notices.count >= MSI_NOTICES_LEAF_MAX)
+    return false;
+  const msi_op *op = &update->ops[update->op_count - 1];
+  const ms_value *old_value = NULL;
+  if (op->path->count == 0 || !is_scalar(op->operand) ||
+      !leaf_find(op->path, msi_view_root(share->view), &old_value) ||
+      msi_hooks_need_roots(share->hooks, op->path)) {
+    return false;
+  }
+  step->old_value = ms_value_retain(old_value);
+  step->new_value = ms_value_retain(op->operand);
+  return true;
+}
+
+/* After a reserve of the notices. */
+static void note_leaf(ms_share *share, const msi_mail *mail, const leaf_step *step) {
+  if (step->old_value != NULL && ms_value_equal(step->old_value, step->new_value)) return;
+  msi_notice notice = {.kind = MSI_NOTICE_CHANGE,
+                       .change = MS_CHANGE_SET,
+                       .is_leaf = true,
+                       .old_root = ms_value_retain(step->old_value),
+                       .new_root = ms_value_retain(step->new_value),
+                       .update = ms_update_retain(mail->patch.update),
+                       .origin = mail->patch.origin,
+                       .wall_ms = mail->patch.wall_ms,
+                       .is_local = mail->patch.origin == mail->self,
+                       .version = mail->version,
+                       .listeners = share->sub_count};
   msi_notices_add(&share->notices, &notice);
 }
 
@@ -294,9 +355,18 @@ static bool take_delivery(ms_share *share, const msi_delivery *delivery,
   size_t peer_count = share->subs[MSI_SUB_PEER].first != NULL ? count : 0;
   size_t room = 1 + patch_count + peer_count;
   if (msi_notices_reserve(&share->notices, room) != MS_OK) return false;
-  if (msi_view_take(share->view, mail->self, delivery, &step) != MS_OK) return false;
+  bool is_heard = msi_hooks_count(share->hooks) > 0;
+  leaf_step leaf = {NULL, NULL};
+  bool is_leaf = is_heard && count == 1 && leaf_begin(share, mail, &leaf);
+  ms_status status =
+      msi_view_take(share->view, mail->self, delivery, is_heard && !is_leaf, &step);
+  if (status == MS_OK && is_leaf && step.effect != MSI_VIEW_NONE)
+    note_leaf(share, mail, &leaf);
+  ms_value_release(leaf.old_value);
+  ms_value_release(leaf.new_value);
+  if (status != MS_OK) return false;
   if (step.effect != MSI_VIEW_NONE) msi_share_changed(share, false);
-  note_change(share, mail, count > 1, &step);
+  if (!is_leaf) note_change(share, mail, count > 1, &step);
   note_patches(share, patch_count, before, &step);
   note_peers(share, peer_count);
   msi_grave_bury(&share->runtime->grave, step.old_root);
@@ -342,6 +412,12 @@ static bool is_costly(const ms_share *share) {
   return msi_view_replays(share->view, mail->self, &delivery);
 }
 
+/* The first `count` pieces of mail up to the last one that says what they lead to; 1: none does. */
+static size_t run_end(const ms_share *share, size_t count) {
+  while (count > 1 && msi_mailbox_at(&share->mail, count - 1)->root == NULL) count--;
+  return count;
+}
+
 /* How many pieces of mail are taken at once. Where nobody listens, as many as there are, when nothing is
  * pending or the first one has all that is pending applied again; else entries are told one by one as
  * long as that can be paid. */
@@ -358,14 +434,38 @@ static size_t run_length(const ms_share *share) {
     if (kind != MSI_MAIL_ENTRY && kind != MSI_MAIL_MELTED) break;
     length++;
   }
-  return length;
+  return run_end(share, length);
+}
+
+/* Entries that melted and were overtaken by a snapshot: they settle what they settle, and the view goes on
+ * with the snapshot. */
+static bool is_overtaken(const ms_share *share) {
+  const msi_mail *mail = msi_mailbox_at(&share->mail, 0);
+  return mail->kind == MSI_MAIL_MELTED && mail->root == NULL;
+}
+
+static void take_overtaken(ms_share *share) {
+  settle_mail(share, msi_mailbox_first(&share->mail));
+  msi_mailbox_pop(&share->mail);
+  if (share->mail.count == 0) share->breaks = share->mail.breaks;
+}
+
+/* Do others hang on this runtime's loop? */
+static bool runtime_hosts(const ms_runtime *runtime) {
+  const ms_share *share = runtime->shares;
+  while (share != NULL && share->last.state != MS_SHARE_HOST) share = share->next;
+  return share != NULL;
 }
 
 bool msi_share_take(ms_share *share) {
   if (share->mail.count == 0) return false;
+  if (share->runtime->polling && !runtime_hosts(share->runtime))
+    msi_driver_progress(share->runtime->driver);
   size_t length = run_length(share);
-  bool taken;
-  if (length <= 1) {
+  bool taken = true;
+  if (length <= 1 && is_overtaken(share)) {
+    take_overtaken(share);
+  } else if (length <= 1) {
     taken = take_one(share);
   } else {
     const msi_mail *last = msi_mailbox_at(&share->mail, length - 1);

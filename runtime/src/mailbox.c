@@ -108,9 +108,28 @@ static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self,
     return false;
   }
   msi_grave_bury(mailbox->grave, last->root);
-  last->root = ms_value_retain(delivery->root);
+  last->root = NULL;
   last->version = delivery->version;
   return true;
+}
+
+static msi_mail *mailbox_last(msi_mailbox *mailbox) {
+  if (mailbox->count == 0) return NULL;
+  return &mailbox->items[mailbox->first + mailbox->count - 1];
+}
+
+void msi_mailbox_publish(msi_mailbox *mailbox, const ms_value *root, uint64_t version) {
+  msi_mail *last = mailbox_last(mailbox);
+  if (last == NULL || last->version != version || last->root != NULL) return;
+  if (last->kind != MSI_MAIL_ENTRY && last->kind != MSI_MAIL_MELTED) return;
+  last->root = ms_value_retain(root);
+}
+
+/* What comes now does not say what melted entries did. `root` is the document after them. */
+static void mailbox_close(msi_mailbox *mailbox, const ms_value *root) {
+  const msi_mail *last = mailbox_last(mailbox);
+  if (last == NULL || last->kind != MSI_MAIL_MELTED) return;
+  msi_mailbox_publish(mailbox, root, last->version);
 }
 
 /* ------------------------------------------------------------------- putting */
@@ -137,13 +156,13 @@ static bool put_member(msi_mailbox *mailbox, msi_mail *mail, const msi_entry *en
 static bool put_entry(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery) {
   const msi_entry *entry = delivery->entry;
   if (mailbox_melt(mailbox, self, delivery)) return true;
+  if (entry->kind == MSI_ENTRY_REJECT) mailbox_close(mailbox, delivery->root);
   msi_mail *mail = mailbox_add(mailbox);
   if (mail == NULL) return false;
   bool own = entry->patch.origin == self;
   bool keep = entry->kind == MSI_ENTRY_REJECT && own;
   mail->self = self;
   mail->version = delivery->version;
-  mail->root = ms_value_retain(delivery->root);
   if (mailbox->count > MSI_MAILBOX_ITEMS && !keep) {
     mail->kind = MSI_MAIL_MELTED;
     if (own && entry->kind == MSI_ENTRY_PATCH &&
@@ -184,11 +203,12 @@ static bool put_root(msi_mailbox *mailbox, const msi_delivery *delivery) {
   return true;
 }
 
-static bool put_unknown(msi_mailbox *mailbox, uint64_t number) {
+static bool put_unknown(msi_mailbox *mailbox, const msi_delivery *delivery) {
+  mailbox_close(mailbox, delivery->root);
   msi_mail *mail = mailbox_add(mailbox);
   if (mail == NULL) return false;
   mail->kind = MSI_MAIL_UNKNOWN;
-  mail->number = number;
+  mail->number = delivery->number;
   return true;
 }
 
@@ -225,7 +245,7 @@ void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *de
       break;
     case MSI_DELIVER_ROOT: done = mailbox->broken || put_root(mailbox, delivery); break;
     case MSI_DELIVER_UNKNOWN:
-      done = mailbox->broken || put_unknown(mailbox, delivery->number);
+      done = mailbox->broken || put_unknown(mailbox, delivery);
       break;
     case MSI_DELIVER_SYNCED:
       if (delivery->token > mailbox->synced) mailbox->synced = delivery->token;

@@ -6,6 +6,11 @@
  * into one item that carries the last root and the numbers and versions of the own ones among them
  * (at most max_queue). Rejections of own patches are never melted.
  *
+ * Entries come without a document: who takes them applies them, too, and so the replica may change its own in
+ * place. When the mailbox is handed over, its last item gets the replica's document (msi_mailbox_publish), which
+ * the owner goes on with, so that both share all of it again. Items that stand for several entries have one in
+ * any case, unless the document was given up for a snapshot before they were handed over.
+ *
  * When memory runs out an item is lost; `broken` then says that the owner has to take the replica's
  * state as a whole, and that what became of own patches is unknown.
  */
@@ -36,7 +41,7 @@ typedef struct msi_mail {
   msi_patch patch;         /* ENTRY: update retained */
   msi_refusal *refusal;    /* ENTRY of kind REJECT and of this peer, else NULL; owned */
   msi_member_info *member; /* ENTRY of kind JOIN, else NULL; owned, may be taken out */
-  const ms_value *root;    /* retained; NULL for UNKNOWN */
+  const ms_value *root; /* retained; the document after it; ENTRY, MELTED: may be NULL */
   uint64_t number;    /* ROOT, UNKNOWN, MELTED: own numbers up to this one are settled */
   uint64_t *rejected; /* ROOT; owned */
   size_t rejected_count;
@@ -67,6 +72,8 @@ void msi_mailbox_init(msi_mailbox *mailbox, const ms_alloc *alloc);
 void msi_mailbox_fini(msi_mailbox *mailbox);
 /* `self`: this peer's id. */
 void msi_mailbox_put(msi_mailbox *mailbox, uint64_t self, const msi_delivery *delivery);
+/* The document at a version, borrowed; nothing happens unless the last item leads to that one. */
+void msi_mailbox_publish(msi_mailbox *mailbox, const ms_value *root, uint64_t version);
 /* Move everything from `from`, which is not broken, to the empty items of `to`; flags are or-ed. */
 void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from);
 /* Forget items and the lost ones: the owner took the state as a whole. */

@@ -402,3 +402,61 @@ ms_status msi_matcher_run(msi_matcher *self, const msi_patterns *patterns,
   root.end_node = self->nodes.count;
   return st == MS_OK ? walk_place(&how, &root) : st;
 }
+
+/* ------------------------------------------------------------------- leaves */
+
+/* The nodes that the first `depth` keys lead to, from those one key before. */
+static ms_status advance(walk *how, place *at, const ms_path *path, size_t depth) {
+  msi_step key = {.parent = MSI_NO_STEP, .key = path->segments[depth - 1].key};
+  size_t first = how->matcher->nodes.count;
+  ms_status st = push_children(how, at, &key);
+  at->first_node = first;
+  at->end_node = how->matcher->nodes.count;
+  return st;
+}
+
+static ms_status begin_leaf(walk *how, place *at) {
+  how->matcher->nodes.count = 0;
+  *at = (place){.first_node = 0};
+  ms_status st = push_node(how, 0, (msi_pattern_node *)&how->patterns->root);
+  at->end_node = how->matcher->nodes.count;
+  return st;
+}
+
+ms_status msi_matcher_run_leaf(msi_matcher *self, const msi_patterns *patterns,
+                               const ms_path *path, const ms_value *old_value,
+                               const ms_value *new_value, msi_match_fn fn, void *ud) {
+  walk how = {.matcher = self, .patterns = patterns};
+  place at;
+  ms_status st = begin_leaf(&how, &at);
+  for (size_t i = 1; i <= path->count && st == MS_OK && at.end_node > at.first_node; i++)
+    st = advance(&how, &at, path, i);
+  for (size_t i = at.first_node; i < at.end_node && st == MS_OK; i++) {
+    const msi_pattern_node *node = node_at(self, i);
+    if (node->users != NULL) st = fn(ud, node, MSI_NO_STEP, old_value, new_value);
+  }
+  return st;
+}
+
+/* `**` reports leaves only. */
+static bool matches_container(const msi_matcher *self, const place *at) {
+  for (size_t i = at->first_node; i < at->end_node; i++) {
+    const msi_pattern_node *node = node_at(self, i);
+    if (node->users != NULL && node->segment.kind != MSI_SEGMENT_DEEP) return true;
+  }
+  return false;
+}
+
+ms_status msi_matcher_meets_above(msi_matcher *self, const msi_patterns *patterns,
+                                  const ms_path *path, bool *out) {
+  walk how = {.matcher = self, .patterns = patterns};
+  place at;
+  ms_status st = begin_leaf(&how, &at);
+  *out = st == MS_OK && matches_container(self, &at);
+  for (size_t i = 1; i < path->count && st == MS_OK && !*out; i++) {
+    if (at.end_node == at.first_node) return MS_OK;
+    st = advance(&how, &at, path, i);
+    *out = st == MS_OK && matches_container(self, &at);
+  }
+  return st;
+}

@@ -53,6 +53,18 @@ typedef ms_status (*msi_match_fn)(void *ud, const msi_pattern_node *node, uint32
 MS_CHECKED ms_status msi_matcher_run(msi_matcher *self, const msi_patterns *patterns,
                                      const ms_value *old_root, const ms_value *new_root,
                                      bool everywhere, msi_match_fn fn, void *ud);
+/*
+ * One place below objects changed, from one scalar or nothing to another. Calls fn for each node that
+ * matches there, with MSI_NO_STEP.
+ */
+MS_CHECKED ms_status msi_matcher_run_leaf(msi_matcher *self, const msi_patterns *patterns,
+                                          const ms_path *path, const ms_value *old_value,
+                                          const ms_value *new_value, msi_match_fn fn,
+                                          void *ud);
+/* Is there a pattern that matches a container on the way to such a place? MS_ENOMEM. */
+MS_CHECKED ms_status msi_matcher_meets_above(msi_matcher *self,
+                                             const msi_patterns *patterns,
+                                             const ms_path *path, bool *out);
 const msi_step *msi_matcher_step(const msi_matcher *self, uint32_t step);
 
 #endif

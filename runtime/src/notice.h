@@ -5,6 +5,9 @@
  * that has to wait for room takes deliveries without telling them, so the two steps are apart. Who
  * subscribes in between hears nothing of what was before: a notice knows who is to hear it.
  *
+ * A change of one scalar needs no roots, which would keep the document from being changed in place. There are
+ * few notices without roots, and only ones from before any that melt.
+ *
  * Beyond MSI_NOTICES_MAX changes melt into the last one, which then stands for all of them, and patches
  * into the last patch. One that others are to hear does not: there are no more of these than
  * subscriptions.
@@ -15,7 +18,7 @@
 #include "hook.h"
 #include "receipt.h"
 
-enum { MSI_NOTICES_MAX = 4096 };
+enum { MSI_NOTICES_MAX = 4096, MSI_NOTICES_LEAF_MAX = 64 };
 
 typedef enum msi_notice_kind {
   MSI_NOTICE_CHANGE,
@@ -27,8 +30,10 @@ typedef enum msi_notice_kind {
 
 typedef struct msi_notice {
   msi_notice_kind kind;
-  ms_change_kind change;               /* SET, ROLLBACK or JOIN */
-  const ms_value *old_root, *new_root; /* retained */
+  ms_change_kind change; /* SET, ROLLBACK or JOIN */
+  /* Retained; with is_leaf the values at the one place that the update writes to. */
+  const ms_value *old_root, *new_root;
+  bool is_leaf;
   ms_update
       *update; /* retained; CHANGE: its paths tell where to look; NULL: everywhere */
   uint64_t origin, version;

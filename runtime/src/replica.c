@@ -100,8 +100,9 @@ static void replica_forget(msi_replica *self) {
 void msi_replica_deliver_unknown(msi_replica *self) {
   if (self->pending.count == 0) return;
   msi_pending_drop(&self->pending, UINT64_MAX);
-  replica_deliver(
-      self, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = self->submitted});
+  replica_deliver(self, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN,
+                                        .root = msi_replica_root(self),
+                                        .number = self->submitted});
 }
 
 void msi_replica_synced(msi_replica *self, size_t index) {
@@ -123,9 +124,11 @@ static bool entry_is_own_decision(const msi_replica *self, const msi_entry *entr
 void msi_replica_install(msi_replica *self, const msi_entry *entry, const uint8_t *data,
                          size_t bytes, const ms_value *root) {
   MSI_ASSERT(entry->version == self->version + 1);
-  const ms_value *old = self->root;
-  self->root = ms_value_retain(root);
-  msi_replica_bury(self, old);
+  if (root != self->root) {
+    const ms_value *old = self->root;
+    self->root = ms_value_retain(root);
+    msi_replica_bury(self, old);
+  }
   self->version = entry->version;
   if (entry->patch.timestamp > self->clock) self->clock = entry->patch.timestamp;
   msi_members_note(&self->members, entry);
@@ -167,6 +170,18 @@ static ms_status entry_check(const msi_replica *self, const msi_entry *entry,
   return MS_OK;
 }
 
+/* *root (retained): what an entry leads to; NULL: the document itself was changed, since nobody else holds
+ * it and nothing can stop the entry any more. */
+static ms_status entry_apply(msi_replica *self, const msi_entry *entry,
+                             const ms_value **root, ms_error *error) {
+  msi_apply context = {self->alloc, entry->patch.wall_ms, 0};
+  const ms_update *update = entry->patch.update;
+  if (msi_value_is_unique(self->root) && msi_update_is_light(update, self->root)) {
+    return msi_update_change(&context, update, &self->root, error);
+  }
+  return msi_update_apply(&context, update, self->root, root, NULL, error);
+}
+
 ms_status msi_replica_apply(msi_replica *self, const uint8_t *data, size_t bytes,
                             uint64_t term_max, ms_error *error) {
   msi_entry entry;
@@ -178,8 +193,7 @@ ms_status msi_replica_apply(msi_replica *self, const uint8_t *data, size_t bytes
   if (st == MS_OK && entry.kind == MSI_ENTRY_JOIN)
     st = msi_members_reserve(&self->members);
   if (st == MS_OK && entry.kind == MSI_ENTRY_PATCH) {
-    msi_apply context = {self->alloc, entry.patch.wall_ms, 0};
-    st = msi_update_apply(&context, entry.patch.update, self->root, &root, NULL, error);
+    st = entry_apply(self, &entry, &root, error);
     diverged = st != MS_OK && st != MS_ENOMEM;
   }
   if (diverged)

@@ -135,10 +135,13 @@ typedef enum msi_delivery_kind {
   MSI_DELIVER_FAILED
 } msi_delivery_kind;
 
+/* A root that is not retained changes in place with the next entry. */
 typedef struct msi_delivery {
   msi_delivery_kind kind;
   const msi_entry *entry;
-  const ms_value *root;     /* ENTRY, ROOT */
+  /* ENTRY, ROOT; UNKNOWN: after all entries so far, NULL where there is none. Views also take an ENTRY without
+   * it, and apply the entry themselves. */
+  const ms_value *root;
   uint64_t version;         /* ENTRY, ROOT */
   uint64_t number;          /* UNKNOWN; ROOT: own last decided number */
   const uint64_t *rejected; /* ROOT: rejected own numbers <= number, ascending */

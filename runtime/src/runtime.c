@@ -308,6 +308,7 @@ static bool runtime_tell(ms_runtime *runtime, uint64_t budget_end) {
   if (++runtime->round == 0) runtime->round = 1;
   msi_timers_run(runtime);
   runtime_tell_all(runtime, budget_end);
+  msi_driver_told(runtime->driver);
   runtime->polling = false;
   runtime_sweep(runtime);
   msi_rounds_tell(runtime);

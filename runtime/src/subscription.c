@@ -222,7 +222,24 @@ static ms_status tell_step(ms_share *share, const msi_notice *notice,
                                    notice->update, &change);
 }
 
+static ms_status tell_leaf(ms_share *share, const msi_notice *notice) {
+  const ms_update *update = notice->update;
+  ms_change change = {.bytes = sizeof change,
+                      .kind = notice->change,
+                      .origin = notice->origin,
+                      .version = notice->version,
+                      .wall_ms = notice->wall_ms,
+                      .is_local = notice->is_local};
+  return msi_hooks_dispatch_leaf(share->hooks, update->ops[update->op_count - 1].path,
+                                 notice->old_root, notice->new_root, &change);
+}
+
 static void tell_change(ms_share *share, const msi_notice *notice) {
+  if (notice->is_leaf) { /* older than any that coalesces */
+    share->telling = notice->listeners;
+    log_untold(share, tell_leaf(share, notice));
+    return;
+  }
   if (share->newest_coalescing > 0) {
     log_untold(share, msi_gather_add(&share->gather, notice, share->newest_coalescing));
   }

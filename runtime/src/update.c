@@ -237,3 +237,14 @@ ms_status msi_update_concat(const ms_alloc *alloc, const ms_update *const *updat
   *out = msi_builder_take(&self);
   return MS_OK;
 }
+
+bool msi_update_is_plain(const ms_update *update) {
+  if (update->op_count == 0 || update->op_count > 2) return false;
+  const msi_op *op = &update->ops[update->op_count - 1];
+  if (update->op_count == 2 && update->ops[0].code != MSI_CODE_GUARD) return false;
+  if (op->code != MSI_CODE_SET || op->selection != NULL) return false;
+  for (uint32_t i = 0; i < op->path->count; i++) {
+    if (op->path->segments[i].index >= 0) return false;
+  }
+  return true;
+}

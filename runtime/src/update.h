@@ -174,5 +174,10 @@ MS_CHECKED ms_status msi_update_apply(const msi_apply *context, const ms_update 
  */
 MS_CHECKED ms_status msi_update_change(const msi_apply *context, const ms_update *update,
                                        const ms_value **root, ms_error *error);
+/* Would msi_update_change release little: one operation, and what stands at its place is small? What it
+ * replaces is released on the spot. */
+bool msi_update_is_light(const ms_update *update, const ms_value *root);
+/* Is it one $set at a place without positions, guarded or not, without conditions? */
+bool msi_update_is_plain(const ms_update *update);
 
 #endif

@@ -437,13 +437,6 @@ ms_status msi_view_try_hidden(const msi_view *view, const ms_update *update,
   return MS_OK;
 }
 
-bool msi_view_is_plain(const ms_update *update) {
-  if (update->op_count == 0 || update->op_count > 2) return false;
-  const msi_op *op = &update->ops[update->op_count - 1];
-  if (update->op_count == 2 && update->ops[0].code != MSI_CODE_GUARD) return false;
-  return op->code == MSI_CODE_SET && op->selection == NULL && !has_position(op);
-}
-
 ms_status msi_view_change(msi_view *view, const ms_update *update, int64_t wall_ms,
                           ms_error *error) {
   msi_apply context = {view->alloc, wall_ms, view->document_bytes_max};
@@ -573,8 +566,97 @@ static msi_view_effect effect_of(const msi_view *view, const msi_delivery *deliv
   return is_rejection ? MSI_VIEW_ROLLBACK : MSI_VIEW_CHANGED;
 }
 
+static ms_status view_change_committed(msi_view *view, const msi_entry *entry) {
+  msi_apply context = {view->alloc, entry->patch.wall_ms, 0};
+  return msi_update_change(&context, entry->patch.update, &view->committed, NULL);
+}
+
+/* Nothing is pending: the view is the committed document, and changes with it. */
+static ms_status view_follow(msi_view *view, const msi_delivery *delivery, bool wants_old,
+                             msi_view_step *out) {
+  /* What weighs much is the caller's to release, when there is time. */
+  bool keeps_old =
+      wants_old || !msi_update_is_light(delivery->entry->patch.update, view->committed);
+  const ms_value *old_root = keeps_old ? ms_value_retain(view->root) : NULL;
+  ms_value_release(
+      view->root); /* so that it has one holder, where nobody wants it as it was */
+  ms_status status = view_change_committed(view, delivery->entry);
+  view->root = ms_value_retain(view->committed);
+  if (status != MS_OK) {
+    ms_value_release(old_root);
+    return status;
+  }
+  view->version = delivery->version;
+  bool is_same = old_root != NULL && old_root == view->root;
+  if (!is_same) view->number++;
+  is_same = is_same || (wants_old && ms_value_equal(old_root, view->root));
+  *out = (msi_view_step){.effect = is_same ? MSI_VIEW_NONE : MSI_VIEW_CHANGED,
+                         .old_root = old_root};
+  return MS_OK;
+}
+
+/* The own patch that came first was accepted, and shows already. */
+static ms_status view_confirm(msi_view *view, const msi_delivery *delivery,
+                              bool wants_old, msi_view_step *out) {
+  const pending *item = &view->items[view->first];
+  if (view->first + 1 < view->end) {
+    ms_status status = view_change_committed(view, delivery->entry);
+    if (status != MS_OK) return status;
+  }
+  *out = (msi_view_step){.effect = MSI_VIEW_NONE,
+                         .old_root = wants_old ? ms_value_retain(view->root) : NULL,
+                         .settled = true,
+                         .number = item->number,
+                         .settled_update = ms_update_retain(item->update)};
+  bool is_last = view->first + 1 == view->end;
+  const ms_value *committed = is_last ? view->root : view->committed;
+  view_commit(view, committed, delivery->version, ms_value_retain(view->root), 1, false);
+  return MS_OK;
+}
+
+static ms_status view_take_rooted(msi_view *view, uint64_t self,
+                                  const msi_delivery *delivery, bool wants_old,
+                                  msi_view_step *out);
+
+/* An ENTRY without root. */
+static ms_status view_take_bare(msi_view *view, uint64_t self,
+                                const msi_delivery *delivery, bool wants_old,
+                                msi_view_step *out) {
+  MSI_ASSERT(view->committed != NULL);
+  const msi_entry *entry = delivery->entry;
+  size_t settled = view_settles(view, self, delivery);
+  msi_delivery rooted = *delivery;
+  if (entry->kind != MSI_ENTRY_PATCH) {
+    rooted.root = view->committed;
+    return view_take_rooted(view, self, &rooted, wants_old, out);
+  }
+  if (view->first == view->end && view->root == view->committed) {
+    return view_follow(view, delivery, wants_old, out);
+  }
+  if (settled == 1 && !view->items[view->first].is_dormant) {
+    return view_confirm(view, delivery, wants_old, out);
+  }
+  msi_apply context = {view->alloc, entry->patch.wall_ms, 0};
+  const ms_value *root = NULL;
+  ms_status status =
+      msi_update_apply(&context, entry->patch.update, view->committed, &root, NULL, NULL);
+  if (status != MS_OK) return status;
+  rooted.root = root;
+  status = view_take_rooted(view, self, &rooted, wants_old, out);
+  ms_value_release(root);
+  return status;
+}
+
 ms_status msi_view_take(msi_view *view, uint64_t self, const msi_delivery *delivery,
-                        msi_view_step *out) {
+                        bool wants_old, msi_view_step *out) {
+  bool is_bare = delivery->kind == MSI_DELIVER_ENTRY && delivery->root == NULL;
+  return (is_bare ? view_take_bare : view_take_rooted)(view, self, delivery, wants_old,
+                                                       out);
+}
+
+static ms_status view_take_rooted(msi_view *view, uint64_t self,
+                                  const msi_delivery *delivery, bool wants_old,
+                                  msi_view_step *out) {
   size_t settled = view_settles(view, self, delivery);
   bool is_unknown = delivery->kind == MSI_DELIVER_UNKNOWN;
   bool is_entry = delivery->kind == MSI_DELIVER_ENTRY;
@@ -597,7 +679,7 @@ ms_status msi_view_take(msi_view *view, uint64_t self, const msi_delivery *deliv
     if (status != MS_OK) return status;
   }
   memset(out, 0, sizeof *out);
-  out->old_root = ms_value_retain(view->root);
+  out->old_root = wants_old ? ms_value_retain(view->root) : NULL;
   out->effect = effect_of(view, delivery, root, settled);
   if (is_entry && settled == 1) {
     out->settled = true;

@@ -51,9 +51,7 @@ MS_CHECKED ms_status msi_view_try_hidden(const msi_view *view, const ms_update *
                                          int64_t wall_ms, msi_view_trial *out,
                                          ms_error *error);
 void msi_view_trial_fini(msi_view_trial *trial);
-/* May msi_view_change take it: one $set at a place without positions, without conditions? */
-bool msi_view_is_plain(const ms_update *update);
-/* Apply a plain update to the view for good, in place as far as nobody else holds it: for who knows that
+/* Apply a plain update (msi_update_is_plain) to the view for good, in place as far as nobody else holds it: for who knows that
  * nothing will refuse the patch, and adds it at once. A failure leaves the view as it was. */
 MS_CHECKED ms_status msi_view_change(msi_view *view, const ms_update *update,
                                      int64_t wall_ms, ms_error *error);
@@ -64,15 +62,16 @@ void msi_view_add(msi_view *view, uint64_t number, const msi_view_trial *trial,
                   int64_t wall_ms);
 
 typedef enum msi_view_effect {
-  MSI_VIEW_NONE,     /* the view root is the same */
+  MSI_VIEW_NONE,     /* the view root is the same, as far as anybody wanted the old one */
   MSI_VIEW_CHANGED,  /* by an entry of somebody else */
   MSI_VIEW_ROLLBACK, /* by the rejection of an own patch */
   MSI_VIEW_JOINED    /* by a snapshot */
 } msi_view_effect;
 typedef struct msi_view_step {
   msi_view_effect effect;
-  const ms_value *old_root; /* retained by the caller of msi_view_take; NULL at first */
-  bool settled;             /* an own patch was settled: number */
+  const ms_value
+      *old_root; /* retained; NULL at first, and may be where nobody asked for it */
+  bool settled;  /* an own patch was settled: number */
   uint64_t number;
   ms_update *settled_update; /* retained when settled: its paths tell where to look */
   /* ROOT and UNKNOWN deliveries settle every own number <= number; the caller walks its receipts. */
@@ -80,10 +79,14 @@ typedef struct msi_view_step {
 /* Would taking this delivery of kind ENTRY apply what stays pending again? Then so may many at once, as one
  * of kind ROOT, at the same cost. */
 bool msi_view_replays(const msi_view *view, uint64_t self, const msi_delivery *delivery);
-/* Take one delivery of kind ENTRY, ROOT or UNKNOWN. `self` is this peer's id. On MS_ENOMEM nothing
- * has changed and the delivery may be tried again. */
+/*
+ * Take one delivery of kind ENTRY, ROOT or UNKNOWN. `self` is this peer's id. On MS_ENOMEM nothing
+ * has changed and the delivery may be tried again. An ENTRY without root is applied here, in place as far as
+ * nobody else holds the document: what was borrowed from it is gone.
+ */
 MS_CHECKED ms_status msi_view_take(msi_view *view, uint64_t self,
-                                   const msi_delivery *delivery, msi_view_step *out);
+                                   const msi_delivery *delivery, bool wants_old,
+                                   msi_view_step *out);
 
 /* ----- view_reads.c: what transactions hang on. MS_ENOMEM. */
 

@@ -127,7 +127,7 @@ static ms_status check_size(const ms_share *share, const ms_update *update,
  * the long way. */
 static bool submit_in_row(ms_share *share, const ms_update *update, int64_t wall_ms,
                           ms_receipt *receipt, ms_status *status, ms_error *error) {
-  if (!msi_view_is_plain(update) || msi_hooks_count(share->hooks) > 0) return false;
+  if (!msi_update_is_plain(update) || msi_hooks_count(share->hooks) > 0) return false;
   msi_departure departure = MSI_DEPART_QUIET;
   msi_view_trial trial = {.update = (ms_update *)(uintptr_t)update};
   uint64_t number = 0;

@@ -154,6 +154,26 @@ static void test_owner_that_renders_frames_is_stood_in_for_at_once(void **state)
   scene_close(&self);
 }
 
+/* It is left alone for a while, not for ever. */
+static void test_owner_that_tells_for_long_is_stood_in_for_in_the_end(void **state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    scene self;
+    scene_open(&self);
+    scene_start_timer(&self, 0);
+    msi_driver_enter(self.driver);
+    msi_driver_turn(self.driver, 0);
+    msi_driver_leave(self.driver);
+    atomic_store(&self.fired, 0);
+    scene_start_timer(&self, 1);
+    msi_driver_progress(self.driver);
+    if (i == 1) msi_driver_told(self.driver);
+    assert_true(test_eventually(has_fired, &self));
+    assert_int_not_equal(atomic_load(&self.fired_on), (uint64_t)pthread_self());
+    scene_close(&self);
+  }
+}
+
 static void test_visits_without_pause_let_the_stand_in_work(void **state) {
   (void)state;
   scene self;
@@ -375,6 +395,7 @@ int main(void) {
       cmocka_unit_test(test_wake_from_another_thread_ends_a_turn_without_end),
       cmocka_unit_test(test_owner_that_returns_again_and_again_is_not_starved),
       cmocka_unit_test(test_owner_that_renders_frames_is_stood_in_for_at_once),
+      cmocka_unit_test(test_owner_that_tells_for_long_is_stood_in_for_in_the_end),
       cmocka_unit_test(test_visits_without_pause_let_the_stand_in_work),
       cmocka_unit_test(test_descriptor_is_readable_after_an_interrupt_until_calm),
       cmocka_unit_test(test_timer_that_a_poll_starts_fires_while_the_owner_is_away),

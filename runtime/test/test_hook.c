@@ -661,6 +661,62 @@ static void test_random_steps_are_heard_as_a_full_comparison_would(void **state)
   assert_true(applied > 100);
 }
 
+/* -------------------------------------------------------------------- leaves */
+
+/* A $set of one scalar is told without the documents as it is with them, unless somebody wants more. */
+static bool leaf_check(const char *pattern, const char *path, const char *update) {
+  static journal whole, leaf;
+  const ms_value *was = mst_json("{\"a\":{\"b\":{\"c\":1,\"d\":\"x\"},\"e\":2},\"f\":3}");
+  const ms_value *is = NULL;
+  ms_update *compiled = mst_update(update);
+  ms_path *place = mst_path(path);
+  assert_int_equal(ms_update_apply(compiled, was, 0, &is, NULL), MS_OK);
+  journal_init(&whole);
+  journal_init(&leaf);
+  journal_on(&whole, pattern);
+  journal_on(&leaf, pattern);
+  assert_int_equal(msi_hooks_dispatch_update(whole.hooks, was, is, compiled, &template),
+                   MS_OK);
+  bool needs_roots = msi_hooks_need_roots(leaf.hooks, place);
+  if (needs_roots) {
+    assert_true(whole.count > 0);
+  } else {
+    assert_int_equal(msi_hooks_dispatch_leaf(leaf.hooks, place, ms_path_find(place, was),
+                                             ms_path_find(place, is), &template),
+                     MS_OK);
+    assert_int_equal(leaf.count, whole.count);
+    for (int i = 0; i < leaf.count; i++)
+      assert_string_equal(leaf.calls[i].text, whole.calls[i].text);
+  }
+  journal_fini(&whole);
+  journal_fini(&leaf);
+  ms_path_release(place);
+  ms_update_release(compiled);
+  ms_value_release(is);
+  ms_value_release(was);
+  return needs_roots;
+}
+
+static void test_one_scalar_is_told_without_documents(void **state) {
+  (void)state;
+  static const char *const patterns[] = {
+      "",      "a",     "a.b", "*",     "*.*",   "f",       "**",     "a.**",
+      "a.b.*", "a.b.c", "a.e", "**.c",  "*.b.*", "a.*.c.*", "**.b.*", "a.**.c",
+      "g",     "g.h",   "x.y", "a.b.z", "*.*.*", "**.*"};
+  static const char *const leaves[][2] = {{"f", "{\"$set\": {\"f\": 4}}"},
+                                          {"a.e", "{\"$set\": {\"a.e\": \"y\"}}"},
+                                          {"a.b.c", "{\"$set\": {\"a.b.c\": 7}}"},
+                                          {"a.b.z", "{\"$set\": {\"a.b.z\": 1}}"},
+                                          {"g", "{\"$set\": {\"g\": true}}"},
+                                          {"a.b.d", "{\"$set\": {\"a.b.d\": null}}"}};
+  size_t wanting = 0;
+  for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
+    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++)
+      wanting += leaf_check(patterns[p], leaves[i][0], leaves[i][1]);
+  }
+  assert_true(wanting > 10 && wanting < 60);
+}
+
 /* -------------------------------------------------------------------- memory */
 
 static void test_pattern_trie_keeps_what_is_used(void **state) {
@@ -720,6 +776,12 @@ static ms_status hear(const ms_alloc *alloc, journal *self, const ms_value *was,
   }
   if (st == MS_OK) st = msi_hooks_dispatch(self->hooks, was, is, NULL, 0, &template);
   if (st == MS_OK) st = msi_hooks_dispatch(self->hooks, was, is, &path, 1, &template);
+  ms_path *leaf = mst_path("players.alice.hp");
+  if (st == MS_OK) {
+    st = msi_hooks_dispatch_leaf(self->hooks, leaf, NULL, ms_value_null(), &template);
+  }
+  if (st == MS_OK) assert_true(msi_hooks_need_roots(self->hooks, leaf));
+  ms_path_release(leaf);
   if (st == MS_OK) st = msi_hooks_visit(self->hooks, self->handles[1], is, &template);
   msi_hooks_free(self->hooks);
   return st;
@@ -740,7 +802,7 @@ static void test_hooks_failing_allocations_leave_nothing_behind(void **state) {
     if (st != MS_OK) assert_int_equal(st, MS_ENOMEM);
     assert_true(failing_alloc_is_clean(&memory));
   }
-  assert_int_equal(self.count, 7 + 7 + 2);
+  assert_int_equal(self.count, 7 + 7 + 3 + 2); /* three patterns meet the leaf */
   assert_true(n > 20);
   ms_path_release(path);
   ms_value_release(is);
@@ -767,6 +829,7 @@ int main(void) {
       cmocka_unit_test(test_hook_reaches_the_deepest_leaf),
       cmocka_unit_test(test_hooks_may_be_added_and_removed_in_a_callback),
       cmocka_unit_test(test_random_steps_are_heard_as_a_full_comparison_would),
+      cmocka_unit_test(test_one_scalar_is_told_without_documents),
       cmocka_unit_test(test_pattern_trie_keeps_what_is_used),
       cmocka_unit_test(test_hooks_failing_allocations_leave_nothing_behind),
   };

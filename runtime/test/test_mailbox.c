@@ -26,6 +26,12 @@ static void put_entry(msi_mailbox *box, msi_entry_kind kind, uint64_t origin,
   ms_value_release(root);
 }
 
+static void publish(msi_mailbox *box, uint64_t version) {
+  const ms_value *root = number_value((int64_t)version);
+  msi_mailbox_publish(box, root, version);
+  ms_value_release(root);
+}
+
 /* A transaction of `origin` that lost to `winner`. */
 static void put_loss(msi_mailbox *box, uint64_t origin, uint64_t winner,
                      uint64_t version) {
@@ -99,13 +105,20 @@ static void test_backlog_melts_but_keeps_every_settled_number(void **state) {
   put_entry(&box, MSI_ENTRY_PATCH, SELF, ++own, ++version);
   assert_true(box.count <= MSI_MAILBOX_ITEMS + 4);
 
-  uint64_t settled = 0, last_version = 0, rejections = 0;
+  uint64_t settled = 0, last_version = 0, rejections = 0, roots = 0;
+  publish(&box, version - 1); /* too late */
+  publish(&box, version);
   for (msi_mail *mail; (mail = msi_mailbox_first(&box)) != NULL; msi_mailbox_pop(&box)) {
     assert_true(mail->version > last_version);
     last_version = mail->version;
-    int64_t shown = 0;
-    assert_int_equal(ms_value_to_int(mail->root, &shown), MS_OK);
-    assert_int_equal((uint64_t)shown, mail->version);
+    if (mail->root != NULL) { /* a rejection shows what stood before */
+      int64_t shown = 0;
+      assert_int_equal(ms_value_to_int(mail->root, &shown), MS_OK);
+      assert_in_range(shown, mail->version, mail->version + 1);
+      roots++;
+    }
+    /* Whoever takes melted ones cannot apply them. */
+    assert_true(mail->root != NULL || mail->kind == MSI_MAIL_ENTRY);
     if (mail->kind == MSI_MAIL_ENTRY && mail->patch.origin == SELF) {
       assert_int_equal(mail->patch.number, ++settled);
       rejections += mail->entry_kind == MSI_ENTRY_REJECT;
@@ -118,6 +131,43 @@ static void test_backlog_melts_but_keeps_every_settled_number(void **state) {
   assert_int_equal(settled, own);
   assert_int_equal(rejections, 1);
   assert_int_equal(last_version, version);
+  assert_int_equal(roots, 2); /* before the rejection, and at the end */
+  msi_mailbox_fini(&box);
+}
+
+static void test_the_last_entry_is_handed_over_with_the_document(void **state) {
+  (void)state;
+  msi_mailbox box;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  publish(&box, 1); /* nothing there */
+  put_entry(&box, MSI_ENTRY_PATCH, OTHER, 1, 1);
+  put_entry(&box, MSI_ENTRY_PATCH, OTHER, 2, 2);
+  publish(&box, 2);
+  publish(&box, 2);
+  assert_null(msi_mailbox_at(&box, 0)->root);
+  assert_non_null(msi_mailbox_at(&box, 1)->root);
+  const ms_value *root = number_value(3);
+  msi_mailbox_put(
+      &box, SELF,
+      &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .root = root, .number = 9});
+  publish(&box, 3);
+  ms_value_release(root);
+  assert_null(msi_mailbox_at(&box, 2)->root);
+  assert_int_equal(msi_mailbox_at(&box, 2)->number, 9);
+  msi_mailbox_fini(&box);
+}
+
+static void test_melted_entries_keep_their_document_when_a_group_ends(void **state) {
+  (void)state;
+  msi_mailbox box;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  uint64_t version = 0;
+  while (box.count == 0 || msi_mailbox_at(&box, box.count - 1)->kind != MSI_MAIL_MELTED)
+    put_entry(&box, MSI_ENTRY_PATCH, OTHER, version + 1, version + 1), version++;
+  const ms_value *root = number_value((int64_t)version);
+  msi_mailbox_put(&box, SELF, &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .root = root});
+  assert_ptr_equal(msi_mailbox_at(&box, box.count - 2)->root, root);
+  ms_value_release(root);
   msi_mailbox_fini(&box);
 }
 
@@ -174,6 +224,8 @@ int main(void) {
       cmocka_unit_test(test_deliveries_come_out_in_order),
       cmocka_unit_test(test_who_lost_is_known_until_a_patch_of_it_is_accepted),
       cmocka_unit_test(test_backlog_melts_but_keeps_every_settled_number),
+      cmocka_unit_test(test_the_last_entry_is_handed_over_with_the_document),
+      cmocka_unit_test(test_melted_entries_keep_their_document_when_a_group_ends),
       cmocka_unit_test(test_flags_and_tokens_travel_without_items),
       cmocka_unit_test(test_lost_mail_is_marked_and_nothing_leaks),
   };

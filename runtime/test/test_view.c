@@ -65,7 +65,7 @@ static void step(fixture *f, const msi_delivery *delivery) {
   memset(&found, 0xff, sizeof found);
   const ms_value *before = ms_value_retain(msi_view_root(f->view));
   uint64_t number = msi_view_number(f->view);
-  assert_int_equal(msi_view_take(f->view, SELF, delivery, &found), MS_OK);
+  assert_int_equal(msi_view_take(f->view, SELF, delivery, true, &found), MS_OK);
   assert_ptr_equal(found.old_root, before);
   const ms_value *root = msi_view_root(f->view);
   bool same = before != NULL && root != NULL && ms_value_equal(before, root);
@@ -123,9 +123,10 @@ static void deliver_entry(fixture *f, msi_entry *entry) {
   entry->version = ++f->version;
   step(f, &(msi_delivery){.kind = MSI_DELIVER_ENTRY,
                           .entry = entry,
-                          .root = f->committed,
+                          .root = f->version % 2 == 0 ? f->committed : NULL,
                           .version = f->version});
   assert_int_equal(msi_view_version(f->view), f->version);
+  assert_true(ms_value_equal(msi_view_committed(f->view), f->committed));
 }
 
 /* An entry of somebody else, if it applies. Takes the update. */
@@ -593,7 +594,7 @@ static bool survive(uint64_t n) {
   msi_view_trial trial;
   msi_view_step found;
   msi_delivery first = {.kind = MSI_DELIVER_ROOT, .root = committed, .version = 1};
-  assert_int_equal(msi_view_take(view, SELF, &first, &found), MS_OK);
+  assert_int_equal(msi_view_take(view, SELF, &first, true, &found), MS_OK);
   failing_alloc_fail_at(&memory, n);
   ms_update *own = parse("{\"$set\": {\"a.y\": 2, \"c\": 3}}"), *foreign;
   ms_status status = msi_view_reserve(view);
@@ -618,11 +619,11 @@ static bool survive(uint64_t n) {
     msi_delivery delivery = {
         .kind = MSI_DELIVER_ENTRY, .entry = &entry, .root = committed, .version = 2 + i};
     const ms_value *before = ms_value_retain(msi_view_root(view));
-    status = msi_view_take(view, SELF, &delivery, &found);
+    status = msi_view_take(view, SELF, &delivery, true, &found);
     if (status == MS_ENOMEM) {
       assert_ptr_equal(msi_view_root(view), before);
       assert_int_equal(msi_view_version(view), 1 + i);
-      status = msi_view_take(view, SELF, &delivery, &found);
+      status = msi_view_take(view, SELF, &delivery, true, &found);
     }
     assert_int_equal(status, MS_OK);
     ms_value_release(before);
@@ -647,6 +648,84 @@ static void test_want_of_memory_changes_nothing(void **state) {
   assert_true(n > 10);
 }
 
+/* ------------------------------------------------------------- without documents */
+
+static void assert_shows(const ms_value *root, const char *text) {
+  const ms_value *wanted = json(text);
+  assert_true(ms_value_equal(root, wanted));
+  ms_value_release(wanted);
+}
+
+static void follow(fixture *f, const char *update, bool wants_old, msi_view_step *out) {
+  msi_entry entry = {.kind = MSI_ENTRY_PATCH, .version = ++f->version};
+  entry.patch.origin = OTHER;
+  entry.patch.update = parse(update);
+  msi_delivery bare = {.kind = MSI_DELIVER_ENTRY, .entry = &entry, .version = f->version};
+  assert_int_equal(msi_view_take(f->view, SELF, &bare, wants_old, out), MS_OK);
+  assert_int_equal(msi_view_version(f->view), f->version);
+  ms_update_release(entry.patch.update);
+}
+
+static void test_view_changes_in_place_what_nobody_else_holds(void **state) {
+  (void)state;
+  fixture f;
+  msi_view_step found;
+  setup(&f, "{\"a\": {\"b\": 1}}");
+  ms_value_release(f.committed);
+  f.committed = NULL;
+  const ms_value *root = msi_view_root(f.view);
+  uint64_t number = msi_view_number(f.view);
+  follow(&f, "{\"$set\": {\"a.b\": 2}}", false, &found);
+  assert_ptr_equal(msi_view_root(f.view), root);
+  assert_ptr_equal(msi_view_committed(f.view), root);
+  assert_int_equal(found.effect, MSI_VIEW_CHANGED);
+  assert_null(found.old_root);
+  assert_true(msi_view_number(f.view) > number);
+
+  const ms_value *held = ms_value_retain(root); /* by a reader */
+  follow(&f, "{\"$set\": {\"a.b\": 3}}", false, &found);
+  assert_ptr_not_equal(msi_view_root(f.view), held);
+  assert_shows(held, "{\"a\": {\"b\": 2}}");
+  assert_shows(msi_view_root(f.view), "{\"a\": {\"b\": 3}}");
+  ms_value_release(held);
+
+  follow(&f, "{\"$set\": {\"a.b\": 4}}", true, &found); /* by who asks for it */
+  assert_shows(found.old_root, "{\"a\": {\"b\": 3}}");
+  ms_value_release(found.old_root);
+  number = msi_view_number(f.view);
+  follow(&f, "{\"$set\": {\"a.b\": 4}}", true, &found);
+  assert_int_equal(found.effect, MSI_VIEW_NONE);
+  assert_int_equal(msi_view_number(f.view), number);
+  ms_value_release(found.old_root);
+  teardown(&f);
+}
+
+/* What it replaces is not released in the middle of a poll. */
+static void test_view_leaves_what_weighs_much_to_the_caller(void **state) {
+  (void)state;
+  fixture f;
+  msi_view_step found;
+  setup(&f, "{}");
+  const ms_value *big = NULL, *text = NULL, *root = json("{}");
+  char bytes[5000];
+  memset(bytes, 'x', sizeof bytes);
+  assert_int_equal(ms_value_new_string(NULL, bytes, sizeof bytes, &text), MS_OK);
+  assert_int_equal(ms_value_new_object(NULL, &big), MS_OK);
+  assert_int_equal(ms_value_put(NULL, &big, "text", 4, text), MS_OK);
+  assert_int_equal(ms_value_put(NULL, &root, "big", 3, big), MS_OK);
+  deliver_root(&f, root, 0);
+  ms_value_release(f.committed);
+  f.committed = NULL;
+  follow(&f, "{\"$set\": {\"big\": 1}}", false, &found);
+  assert_non_null(found.old_root);
+  assert_true(ms_value_equal(ms_value_get(found.old_root, "big", 3), big));
+  assert_shows(msi_view_root(f.view), "{\"big\": 1}");
+  ms_value_release(found.old_root);
+  ms_value_release(big);
+  ms_value_release(text);
+  teardown(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_patch_whose_condition_does_not_hold_waits_for_the_host),
@@ -667,6 +746,9 @@ int main(void) {
       cmocka_unit_test(test_entry_that_brings_a_container_back_wakes_dormant_patches),
       cmocka_unit_test(test_view_equals_committed_and_pending_applied_again),
       cmocka_unit_test(test_foreign_entries_elsewhere_do_not_replay_what_is_pending),
-      cmocka_unit_test(test_want_of_memory_changes_nothing)};
+      cmocka_unit_test(test_want_of_memory_changes_nothing),
+      cmocka_unit_test(test_view_changes_in_place_what_nobody_else_holds),
+      cmocka_unit_test(test_view_leaves_what_weighs_much_to_the_caller),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
