@@ -51,6 +51,7 @@ build = {
         "runtime/src/takeover.c", "runtime/src/view.c", "runtime/src/view_reads.c",
         "runtime/src/system_status.c", "runtime/src/random.c", "runtime/src/file_lock.c",
         "runtime/src/file_space.c", "runtime/src/fork_page.c", "runtime/src/process_name.c",
+        "runtime/src/environment.c",
         "runtime/src/wake.c", "runtime/src/socket_open.c", "runtime/src/socket_address.c",
         "runtime/src/socket_peer.c",
         "runtime/src/fork_guard.c", "runtime/src/directory.c", "runtime/src/group.c",

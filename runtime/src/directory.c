@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "random.h"
 #include "system_status.h"
 
@@ -49,16 +50,15 @@ ms_status msi_name_check(const char *name, ms_error *error) {
 
 /* ------------------------------------------------------------------ opening */
 
-/* Where the directory is, before it is made absolute. secure_getenv: a setuid program
- * must not let its caller choose. */
+/* Where the directory is, before it is made absolute. */
 static bool directory_choose(const char *dir, char *out, size_t bytes) {
   int written;
   const char *from;
   if (dir != NULL) {
     written = snprintf(out, bytes, "%s", dir);
-  } else if ((from = secure_getenv("MEMSHARE_DIR")) != NULL && from[0] != '\0') {
+  } else if ((from = msi_environment_get("MEMSHARE_DIR")) != NULL && from[0] != '\0') {
     written = snprintf(out, bytes, "%s", from);
-  } else if ((from = secure_getenv("XDG_RUNTIME_DIR")) != NULL && from[0] != '\0') {
+  } else if ((from = msi_environment_get("XDG_RUNTIME_DIR")) != NULL && from[0] != '\0') {
     written = snprintf(out, bytes, "%s/memshare", from);
   } else {
     written = snprintf(out, bytes, "/tmp/memshare-%lu", (unsigned long)geteuid());

@@ -28,7 +28,7 @@
  *
  * Seen with libuv 1.44: a stale loop time makes timers fire at once, so the time is updated whenever
  * the loop changes hands; UV_RUN_ONCE may block past its last timer, so the deadline's callback calls
- * uv_stop(); epoll registrations happen inside uv_run, so a visit that adds a watcher nudges.
+ * uv_stop(); registrations with epoll or kqueue happen inside uv_run, so a visit that adds a watcher nudges.
  */
 #include "driver.h"
 

@@ -8,7 +8,13 @@
 #if defined(F_OFD_SETLK) /* Linux; macOS with _DARWIN_C_SOURCE */
 enum { LOCK_SET = F_OFD_SETLK, LOCK_GET = F_OFD_GETLK };
 #else
-/* The BSDs have flock() only, for whole files: each byte would have to be a file of its own. */
+/*
+ * The BSDs have flock(), for whole files: each byte would have to be a file of its own, found by name where now the
+ * locks belong to the very file that may be replaced or moved. And they have the locks of POSIX, which belong to the
+ * process: they end when it closes any descriptor of the file, were it a script's, and F_GETLK does not see what
+ * another member in the same process holds, so that a living host would be taken for dead. Rather no library than
+ * two hosts.
+ */
 #error "this system has no locks of open file descriptions"
 #endif
 

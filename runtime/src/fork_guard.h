@@ -1,5 +1,5 @@
 /*
- * Descriptors that a forked child must not keep (mappings of theirs have MADV_DONTFORK). While a child that does not call exec holds a lock's
+ * Descriptors that a forked child must not keep (for mappings see fork_page.h). While a child that does not call exec holds a lock's
  * file or the end of a link, the kernel does not see that its parent has died, and nobody takes over.
  *
  * fork() asks nobody: pthread_atfork is all there is, and its handlers take no argument. So the list of

@@ -30,7 +30,7 @@
  * nobody takes over in the old file and in the new one. While the old file is moved its
  * candidates' lock bytes are the host's.
  *
- * OFD locks of one description do not exclude each other: asking (F_OFD_GETLK) on the own
+ * OFD locks of one description do not exclude each other: asking (msi_file_lock_held) on the own
  * descriptor does not see own locks, which is what member_alive and term_lock_free want.
  */
 #ifndef MSI_GROUP_H

@@ -3,7 +3,7 @@
  *
  * Every byte ever seen by a peer was stored here first, so the next host finds in it all
  * that anybody may know (DESIGN section 4, "The log"). The file has its full size from
- * the start (ftruncate) and is given blocks (fallocate) in steps ahead of the tail, so
+ * the start (ftruncate) and is given blocks (file_space.h) in steps ahead of the tail, so
  * that a full disk is a status, never SIGBUS.
  *
  *   header (4096 bytes): magic, format, group id, term, capacity,

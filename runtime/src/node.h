@@ -4,7 +4,7 @@
  * A reference is a word whose low two bits are a tag:
  *
  *   ...00  a heap block (struct ms_value and what follows it)
- *   ...01  an integer that fits in the other bits
+ *   ...01  an integer that fits in the other bits: 62, or 30 on 32-bit systems
  *   ...10  a constant: null, false, true, the empty table
  *   ...11  a double whose exponent is ordinary (64-bit systems only)
  *

@@ -65,6 +65,8 @@ static uint64_t double_unpack(uintptr_t word) {
   return rotate_left(bits, 61);
 }
 #else
+/* A word of 32 bits has no room for a double: each has a block. Integers of 30 bits stay in the word, the others
+ * have a block, too. Nothing outside the word depends on it: the same values, bytes and hashes. */
 static bool double_pack(uint64_t bits, uintptr_t *out) {
   (void)bits;
   (void)out;

@@ -5,11 +5,14 @@
  */
 #include "share_support.h"
 
-enum { OWNERS = 3, STEPS = 2500, SUBS = 6 };
+/* LEVELS: callbacks call what calls callbacks. With as many peers as come and go here a level has more than one of
+ * the next, and without an end a walk would now and then have none. */
+enum { OWNERS = 3, STEPS = 2500, SUBS = 6, LEVELS = 8 };
 
 typedef struct owner {
   scene *scene;
   unsigned seed;
+  unsigned level; /* of callbacks */
   pthread_t thread;
   ms_runtime *runtime;
   ms_share *share; /* NULL: not open */
@@ -30,27 +33,34 @@ static void expect(owner *self, bool holds, const char *what) {
 
 static void act(owner *self, bool inside);
 
+static void act_inside(owner *self) {
+  if (self->level == LEVELS) return;
+  self->level++;
+  act(self, true);
+  self->level--;
+}
+
 static void on_change(void *ud, const ms_change *change) {
   owner *self = ud;
   expect(self, change->path != NULL, "a change has a path");
-  if (dice(self, 4) == 0) act(self, true);
+  if (dice(self, 4) == 0) act_inside(self);
 }
 
 static void on_reject(void *ud, const ms_rejection *rejection) {
   expect(ud, rejection->status != MS_OK, "a rejection has a reason");
-  if (dice(ud, 4) == 0) act(ud, true);
+  if (dice(ud, 4) == 0) act_inside(ud);
 }
 
 static void on_state(void *ud, const ms_share_info *info) {
   expect(ud, info->state != MS_SHARE_NEW, "a started share is not new");
-  if (dice(ud, 4) == 0) act(ud, true);
+  if (dice(ud, 4) == 0) act_inside(ud);
 }
 
-static void on_time(void *ud) { act(ud, true); }
+static void on_time(void *ud) { act_inside(ud); }
 
 static void on_peer(void *ud, const ms_peer *peer) {
   expect(ud, peer->id != 0, "a peer has an id");
-  if (dice(ud, 8) == 0) act(ud, true);
+  if (dice(ud, 8) == 0) act_inside(ud);
 }
 
 static void open_share(owner *self, bool inside) {
