@@ -49,7 +49,7 @@ local WRITE_AS_ONE <const> = [=[
   assert(share:flush(60))
   return began]=]
 
----Assignments of several peers of a cluster at once, in all, until all readers heard the last of each.
+---Assignments of several peers of a cluster at once, until all readers heard the last of each.
 ---@param writers table[]
 ---@param readers table[]
 ---@return number rate assignments per second, of all writers together
@@ -60,7 +60,9 @@ function M.measure_many(writers, readers, total)
     reader:eval(LISTEN_TO_MANY, #writers)
     reading[i] = reader:start(READ_MANY, #writers)
   end
-  for i, writer in ipairs(writers) do writing[i] = writer:start(WRITE_AS_ONE, i, total // #writers) end
+  for i, writer in ipairs(writers) do
+    writing[i] = writer:start(WRITE_AS_ONE, i, total // #writers)
+  end
   local began, last, heard = math.huge, 0, total
   for _, answer in ipairs(writing) do began = math.min(began, answer:wait(90000)) end
   for _, answer in ipairs(reading) do
