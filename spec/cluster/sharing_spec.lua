@@ -1,4 +1,6 @@
+local uv = require "luv"
 local cluster = require "spec.support.cluster"
+local eventually = require "spec.support.eventually"
 
 describe("a shared table #cluster", function()
   it("shows what one process assigns in the other", function()
@@ -32,6 +34,7 @@ describe("a shared table #cluster", function()
       local flag = ("%s/written.%d"):format(peers.directory, number)
       local reading = reader:start([[
         local uv = require "luv"
+        assert(io.open(... .. ".awaited", "w")):close() -- from here on nothing polls
         local deadline = uv.hrtime() + 15e9
         repeat -- no poll
           assert(uv.hrtime() < deadline, "nothing was written")
@@ -40,6 +43,7 @@ describe("a shared table #cluster", function()
         local before = { data.x, #data.list, share:get "x" }
         local synced = share:sync(10)
         return before, synced, { data.x, #data.list }]], flag)
+      eventually(function() assert.truthy(uv.fs_stat(flag .. ".awaited")) end)
       host:eval([[
         data.x = data.x + 1
         data.list[#data.list + 1] = "new"
