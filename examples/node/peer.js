@@ -18,7 +18,7 @@ import { ShareError, Unsupported, decode, decodeRaw, encode, settle } from "./va
 
 export { EMPTY, Float, ShareError } from "./values.js";
 
-const PROTOCOL = 1n;
+const PROTOCOL = 2n;
 const HELLO = 1n, PATCH = 5n, SYNC = 9n, BYE = 11n;
 const JOINED = 3n, RETIRED = 4n, ACCEPTED = 1n;
 const REFUSED_VERSION = 3n;
@@ -408,7 +408,7 @@ export class Share extends EventEmitter {
 
   #piece(part, bytes) {
     demand(this.#snapshot, "a piece of no snapshot");
-    if (part === 1n) this.#snapshot.pieces.push(bytes); // part 0 is for peers that may host
+    if (part === 1n) this.#snapshot.pieces.push(bytes); // the others are for hosts and locks
   }
 
   #endSnapshot() {
@@ -465,9 +465,10 @@ export class Share extends EventEmitter {
   #apply([version, , kind, origin, number, , timestamp, wallMs, body]) {
     demand(version === this.version + 1n, "a gap between entries");
     let committed = this.#committed;
-    if (kind === ACCEPTED) {
+    const update = kind === ACCEPTED || kind >= RETIRED ? body : null; // what goes with a member, too
+    if (update !== null) {
       try {
-        committed = apply(committed, body, wallMs);
+        committed = apply(committed, update, wallMs);
       } catch (error) {
         // It applied at the host: then this replica is wrong, or knows less than the host.
         throw error instanceof ShareError ? new Unsupported(error.message) : error;
@@ -488,7 +489,7 @@ export class Share extends EventEmitter {
     this.#review();
     if (patch && kind === ACCEPTED) patch.resolve({ number, version });
     else if (patch) this.#refuse(patch, rejection(version, body));
-    if (kind === ACCEPTED) {
+    if (update !== null) {
       this.emit("change", this.#view, { kind: "patch", version, origin, isLocal: isOwn, wallMs });
     }
   }

@@ -10,7 +10,7 @@ import {
 
 const ARRAY = 5n, ANY_CONTAINER = 7n; // types that a guard may ask for; 6 is an object
 const REMOVE = Symbol("remove");
-const GUARD = 0, PUSH_AT = 17, REMOVE_AT = 18, WHERE = 19, MARK = 20, POP = 14, RENAME = 12;
+const GUARD = 0, PUSH_AT = 17, REMOVE_AT = 18, WHERE = 19, MARK = 20, POP = 14, RENAME = 12, LOCK = 21;
 
 const isList = (value) => Array.isArray(value) || value === EMPTY;
 
@@ -249,7 +249,9 @@ export function apply(root, wire, wallMs) {
         case RENAME: engine.rename(path, operand); break;
         case WHERE: // the host has asked
         case MARK: break;
-        default: engine.run(Number(code), path, operand);
+        default:
+          if (Number(code) >= LOCK) break; // it and those after it: of the desk, not of the document
+          engine.run(Number(code), path, operand);
       }
     }
   }

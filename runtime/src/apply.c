@@ -423,6 +423,7 @@ static ms_status check_bytes(const msi_engine *self, const ms_value *before) {
  * one. */
 static ms_status run_next(msi_engine *self, const ms_update *update, size_t *at) {
   const msi_op *op = &update->ops[*at];
+  if (msi_code_is_of_desk(op->code)) return MS_OK;
   if (self->guard != NULL && self->guard->group != op->group) self->guard = NULL;
   msi_route route = {op->path->segments, op->path->count};
   if (op->selection != NULL) {

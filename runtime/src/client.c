@@ -355,6 +355,9 @@ static void snapshot_install(msi_replica *self, msi_snapshot *snapshot) {
   msi_replica_bury(self, self->root);
   self->root = snapshot->root;
   snapshot->root = NULL;
+  ms_value_release(self->desk);
+  self->desk = snapshot->desk;
+  snapshot->desk = NULL;
   self->version = snapshot->version;
   if (snapshot->clock > self->clock) self->clock = snapshot->clock;
   msi_members_fini(&self->members);
@@ -386,6 +389,7 @@ static void snapshot_settle(msi_replica *self, const msi_member *member) {
   self->port.deliver(self->port.ud,
                      &(msi_delivery){.kind = MSI_DELIVER_ROOT,
                                      .root = self->root,
+                                     .desk = self->desk,
                                      .version = self->version,
                                      .number = member->decided,
                                      .rejected = member->rejected + first,

@@ -291,6 +291,7 @@ static const ms_path *patch_depends(const msi_conflicts *conflicts,
   }
   if (record == NULL || !record->has_trie) return NULL;
   for (uint32_t i = 0; i < update->op_count; i++) {
+    if (msi_code_is_of_desk(update->ops[i].code)) continue;
     if (op_depends(&record->trie, update, &update->ops[i], patch->base))
       return update->ops[i].path;
   }
@@ -304,6 +305,7 @@ static bool patch_loses(const msi_conflicts *conflicts, const msi_patch *patch,
   const ms_update *update = patch->update;
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
+    if (msi_code_is_of_desk(op->code)) continue;
     msi_stamp best = {0};
     if (msi_positions_conflict(conflicts, patch, i, &best, &out->by_floor)) {
       lost(out, op->path, &best);
@@ -338,6 +340,7 @@ static bool patch_is_too_old(const msi_conflicts *conflicts, const msi_patch *pa
 void msi_conflicts_check(const msi_conflicts *conflicts, const msi_patch *patch,
                          const ms_value *root, msi_conflict *out) {
   memset(out, 0, sizeof *out);
+  if (patch->reads == NULL && msi_update_is_of_desk(patch->update)) return;
   if (msi_reads_conflict(conflicts, patch, out)) return;
   if (patch_loses(conflicts, patch, root, out)) return;
   if (patch_is_too_old(conflicts, patch, root, out)) return;
@@ -443,7 +446,10 @@ void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry) {
       note_rejection(conflicts, entry);
       break;
     case MSI_ENTRY_JOIN: break;
-    case MSI_ENTRY_RETIRE: record_drop(conflicts, entry->patch.origin); break;
+    case MSI_ENTRY_RETIRE:
+      record_drop(conflicts, entry->patch.origin);
+      if (entry->patch.update != NULL) note_patch(conflicts, entry);
+      break;
   }
 }
 

@@ -43,7 +43,7 @@ static ms_status entry_pack_bounded(msi_buffer *out, msi_entry *entry) {
 }
 
 ms_status msi_host_commit(msi_replica *self, uint64_t now, msi_entry *entry,
-                          const ms_value *root) {
+                          const ms_value *root, const ms_value *desk) {
   bool current = false;
   msi_buffer *out = msi_replica_scratch(self);
   entry->alloc = self->alloc;
@@ -66,7 +66,7 @@ ms_status msi_host_commit(msi_replica *self, uint64_t now, msi_entry *entry,
     msi_host_step_down(self, now);
     return MS_ENOHOST;
   }
-  msi_replica_install(self, entry, out->data, out->length, root);
+  msi_replica_install(self, entry, out->data, out->length, root, desk);
   msi_host_send_all(self, out->data, out->length);
   if (!self->founding) msi_replica_deliver_entry(self, entry);
   return MS_OK;
@@ -81,7 +81,42 @@ ms_status msi_host_join(msi_replica *self, uint64_t now, uint64_t peer, uint64_t
   entry.patch.number = number;
   entry.patch.wall_ms = self->port.wall_ms(self->port.ud);
   entry.member = *info;
-  return msi_host_commit(self, now, &entry, self->root);
+  return msi_host_commit(self, now, &entry, self->root, self->desk);
+}
+
+/* The document and the desk after an entry that the host made itself; both retained. */
+static ms_status apply_own(msi_replica *self, msi_entry *entry, const ms_value **root,
+                           const ms_value **desk) {
+  msi_apply context = {self->alloc, entry->patch.wall_ms, 0};
+  const ms_value *made = NULL;
+  ms_status st = MS_OK;
+  if (entry->patch.update == NULL) {
+    made = ms_value_retain(self->root);
+  } else {
+    st = msi_update_apply(&context, entry->patch.update, self->root, &made, NULL, NULL);
+  }
+  if (st != MS_OK) return st;
+  entry->version = self->version + 1;
+  st = msi_desk_note(self->alloc, self->desk, entry, desk);
+  if (st == MS_OK) {
+    *root = made;
+  } else {
+    ms_value_release(made);
+  }
+  return st;
+}
+
+static ms_status commit_own(msi_replica *self, uint64_t now, msi_entry *entry) {
+  const ms_value *root = NULL, *desk = NULL;
+  if (entry->patch.update != NULL) {
+    entry->patch.base = self->version;
+    entry->patch.timestamp = now > self->clock ? now : self->clock + 1;
+  }
+  ms_status st = apply_own(self, entry, &root, &desk);
+  if (st == MS_OK) st = msi_host_commit(self, now, entry, root, desk);
+  ms_value_release(root);
+  ms_value_release(desk);
+  return st;
 }
 
 ms_status msi_host_retire(msi_replica *self, uint64_t now, uint64_t peer) {
@@ -90,7 +125,11 @@ ms_status msi_host_retire(msi_replica *self, uint64_t now, uint64_t peer) {
   entry.kind = MSI_ENTRY_RETIRE;
   entry.patch.origin = peer;
   entry.patch.wall_ms = self->port.wall_ms(self->port.ud);
-  return msi_host_commit(self, now, &entry, self->root);
+  ms_status st =
+      msi_desk_departure(self->alloc, self->desk, self->root, peer, &entry.patch.update);
+  if (st == MS_OK) st = commit_own(self, now, &entry);
+  ms_update_release(entry.patch.update);
+  return st;
 }
 
 /* --------------------------------------------------------------- judgement */
@@ -206,18 +245,48 @@ static void change_back(msi_replica *self, const msi_patch *patch, const ms_valu
   (void)st;
 }
 
-/* MS_OK: *root (retained) is what it leads to, or the document has become that already and *gone (retained) is
+static ms_status refuse(msi_refusal *refusal, ms_status st, const ms_error *error) {
+  if (st == MS_OK || st == MS_ENOMEM) return st;
+  refusal->status = st;
+  memcpy(refusal->message, error->message, sizeof refusal->message);
+  return MS_OK;
+}
+
+/* May it be, whatever the document holds at its paths? */
+static ms_status judge_rights(msi_replica *self, const msi_patch *patch,
+                              msi_refusal *refusal) {
+  ms_error error = {MS_OK, ""};
+  ms_status st = msi_desk_ask(self->desk, patch, &error);
+  if (st == MS_OK) st = msi_desk_ask_presence(self->alloc, self->root, patch, &error);
+  return refuse(refusal, st, &error);
+}
+
+/* MS_OK: *desk (retained) is what the entry leads to, or `refusal` says why not. MS_ENOMEM. */
+static ms_status judge_desk(msi_replica *self, msi_entry *entry, const ms_value **desk) {
+  ms_error error = {MS_OK, ""};
+  entry->version = self->version + 1;
+  ms_status st = msi_desk_note(self->alloc, self->desk, entry, desk);
+  if (st != MS_OK) return st;
+  st = msi_desk_limit(self->desk, *desk, &entry->patch, &error);
+  return refuse(&entry->refusal, st, &error);
+}
+
+/* MS_OK: *root and *desk (retained) are what it leads to, or the document has become that already and *gone (retained) is
  * what it held before, or `refusal` says why not. MS_ENOMEM. */
-static ms_status patch_judge(msi_replica *self, const msi_patch *patch,
+static ms_status patch_judge(msi_replica *self, msi_entry *entry, const msi_patch *patch,
                              const ms_value *root_before, const ms_value *root_after,
                              const ms_value **root, const ms_value **gone,
-                             msi_refusal *refusal) {
+                             const ms_value **desk) {
+  msi_refusal *refusal = &entry->refusal;
   const msi_member *member = msi_members_find(&self->members, patch->origin);
   uint64_t limit = self->config.document_bytes_max;
   if (member->info.readonly) {
     refuse_readonly(refusal);
     return MS_OK;
   }
+  ms_status st = judge_rights(self, patch, refusal);
+  if (st == MS_OK && refusal->status == MS_OK) st = judge_desk(self, entry, desk);
+  if (st != MS_OK || refusal->status != MS_OK) return st;
   if (!conditions_hold(patch, self->root)) {
     return judge_apply(self, patch, root, refusal);
   }
@@ -252,14 +321,14 @@ static ms_status refusal_list_paths(const msi_replica *self, const ms_update *up
 ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patch,
                           const ms_value *root_before, const ms_value *root_after) {
   const ms_update *update = patch->update;
-  const ms_value *root = NULL, *gone = NULL;
+  const ms_value *root = NULL, *gone = NULL, *desk = NULL;
   msi_entry entry; /* borrows everything, so it is not finished with msi_entry_fini */
   memset(&entry, 0, sizeof entry);
   entry.kind = MSI_ENTRY_PATCH;
   entry.patch = *patch;
   entry.patch.reads = NULL; /* they have done their work */
   ms_status st =
-      patch_judge(self, patch, root_before, root_after, &root, &gone, &entry.refusal);
+      patch_judge(self, &entry, patch, root_before, root_after, &root, &gone, &desk);
   if (st == MS_OK && entry.refusal.status != MS_OK) {
     entry.kind = MSI_ENTRY_REJECT;
     entry.patch.update = NULL;
@@ -268,11 +337,13 @@ ms_status msi_host_decide(msi_replica *self, uint64_t now, const msi_patch *patc
     if (was_shown) st = refusal_list_paths(self, update, &entry.refusal);
   }
   if (st == MS_OK) {
-    st = msi_host_commit(self, now, &entry, root != NULL ? root : self->root);
+    st = msi_host_commit(self, now, &entry, root != NULL ? root : self->root,
+                         entry.kind == MSI_ENTRY_PATCH ? desk : self->desk);
   }
   if (st != MS_OK && gone != NULL) change_back(self, patch, gone);
   ms_value_release(gone);
   ms_value_release(root);
+  ms_value_release(desk);
   if (entry.refusal.paths != NULL) {
     msi_alloc_free(self->alloc, (void *)entry.refusal.paths,
                    update->op_count * sizeof(ms_path *));

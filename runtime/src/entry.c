@@ -73,14 +73,14 @@ static ms_status refusal_pack(msi_buffer *out, const msi_refusal *refusal) {
 
 static ms_status body_pack(msi_buffer *out, const msi_entry *entry) {
   switch (entry->kind) {
-    case MSI_ENTRY_PATCH:
-      return msi_buffer_append(out, entry->patch.update->wire,
-                               entry->patch.update->wire_bytes);
+    case MSI_ENTRY_PATCH: break;
     case MSI_ENTRY_REJECT: return refusal_pack(out, &entry->refusal);
     case MSI_ENTRY_JOIN: return msi_member_info_pack(out, &entry->member);
     case MSI_ENTRY_RETIRE: break;
   }
-  return msi_pack_nil(out);
+  const ms_update *update = entry->patch.update;
+  if (update == NULL) return msi_pack_nil(out);
+  return msi_buffer_append(out, update->wire, update->wire_bytes);
 }
 
 ms_status msi_entry_pack(msi_buffer *out, const msi_entry *entry) {
@@ -187,7 +187,7 @@ static ms_status body_unpack(msi_reader *in, msi_entry *entry, ms_error *error) 
     case MSI_ENTRY_JOIN: return msi_member_info_unpack(in, &entry->member);
     case MSI_ENTRY_RETIRE: break;
   }
-  return msi_unpack_nil(in);
+  return msi_unpack_nil(in) == MS_OK ? MS_OK : patch_unpack(in, entry, error);
 }
 
 static ms_status header_unpack(msi_reader *in, msi_entry *entry) {

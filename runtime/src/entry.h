@@ -7,7 +7,7 @@
  *   body of PATCH:  the update's wire form (update.h); what its transaction read is gone by then
  *           REJECT: [status, message, path or nil, winner_version, winner, winner_wall_ms, [path...]]
  *           JOIN:   [pid, since_ms, program, readonly, can_host, linked]
- *           RETIRE: nil
+ *           RETIRE: nil, or an update that takes away what was bound to the peer
  */
 #ifndef MSI_ENTRY_H
 #define MSI_ENTRY_H
@@ -68,7 +68,8 @@ typedef struct msi_entry {
   msi_entry_kind kind;
   uint64_t term;
   uint64_t version;
-  /* PATCH and REJECT: all of it. JOIN: origin, number, wall_ms. RETIRE: origin, wall_ms. */
+  /* PATCH and REJECT: all of it. JOIN: origin, number, wall_ms. RETIRE: origin, wall_ms, and with an
+   * update base and timestamp. Whatever the kind, an update is one that is applied. */
   msi_patch patch;
   msi_refusal refusal;    /* REJECT */
   msi_member_info member; /* JOIN */

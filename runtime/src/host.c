@@ -133,8 +133,8 @@ static ms_status host_send_tail(msi_replica *self, msi_link_id id, uint64_t afte
 
 static ms_status host_begin_snapshot(msi_replica *self, msi_host_link *link) {
   msi_buffer *out = msi_replica_scratch(self);
-  msi_snapshot_source source = {self->root, self->version, self->clock, &self->members,
-                                self->conflicts};
+  msi_snapshot_source source = {self->root,  self->desk,     self->version,
+                                self->clock, &self->members, self->conflicts};
   ms_status st = msi_sender_new(self->alloc, &source, out, &link->sender);
   if (st != MS_OK) return st;
   self->port.send(self->port.ud, link->id, out->data, out->length);

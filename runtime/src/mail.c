@@ -38,11 +38,13 @@ static void collect_whole(ms_share *share, msi_mailbox *box,
   msi_mailbox_put(box, info->peer,
                   &(msi_delivery){.kind = MSI_DELIVER_UNKNOWN, .number = settled});
   if (root == NULL) return;
-  msi_mailbox_put(box, info->peer,
-                  &(msi_delivery){.kind = MSI_DELIVER_ROOT,
-                                  .root = root,
-                                  .version = info->version,
-                                  .number = settled});
+  msi_mailbox_put(
+      box, info->peer,
+      &(msi_delivery){.kind = MSI_DELIVER_ROOT,
+                      .root = root,
+                      .desk = msi_replica_desk(msi_station_replica(share->station)),
+                      .version = info->version,
+                      .number = settled});
 }
 
 bool msi_share_collect(ms_share *share) {
@@ -177,6 +179,7 @@ static void settle_mail(ms_share *share, const msi_mail *mail) {
 static void delivery_of(const msi_mail *mail, msi_entry *entry, msi_delivery *out) {
   memset(out, 0, sizeof *out);
   out->root = mail->root;
+  out->desk = mail->desk;
   out->version = mail->version;
   out->number = mail->number;
   switch (mail->kind) {
@@ -307,7 +310,7 @@ static void note_patches(ms_share *share, size_t count, uint64_t before,
     const msi_mail *mail = msi_mailbox_at(&share->mail, i);
     bool is_news = false;
     switch (mail->kind) {
-      case MSI_MAIL_ENTRY: is_news = mail->entry_kind == MSI_ENTRY_PATCH; break;
+      case MSI_MAIL_ENTRY: is_news = mail->patch.update != NULL; break;
       case MSI_MAIL_MELTED: is_news = true; break;
       case MSI_MAIL_ROOT:
         is_news = mail->version != before || step->effect != MSI_VIEW_NONE;
@@ -471,6 +474,7 @@ bool msi_share_take(ms_share *share) {
     const msi_mail *last = msi_mailbox_at(&share->mail, length - 1);
     msi_delivery delivery = {.kind = MSI_DELIVER_ROOT,
                              .root = last->root,
+                             .desk = last->desk,
                              .version = last->version,
                              .number = run_decided(share, length)};
     taken = take_delivery(share, &delivery, last, length);

@@ -15,6 +15,7 @@ static void mail_fini(const msi_mailbox *mailbox, msi_mail *mail) {
   refusal_free(alloc, mail->refusal);
   msi_alloc_free(alloc, mail->member, sizeof *mail->member);
   msi_grave_bury(mailbox->grave, mail->root);
+  ms_value_release(mail->desk);
   msi_alloc_free(alloc, mail->rejected, mail->rejected_count * sizeof *mail->rejected);
   msi_alloc_free(alloc, mail->settled, mail->settled_capacity * sizeof *mail->settled);
 }
@@ -109,6 +110,8 @@ static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self,
   }
   msi_grave_bury(mailbox->grave, last->root);
   last->root = NULL;
+  ms_value_release(last->desk);
+  last->desk = ms_value_retain(delivery->desk);
   last->version = delivery->version;
   return true;
 }
@@ -163,6 +166,7 @@ static bool put_entry(msi_mailbox *mailbox, uint64_t self, const msi_delivery *d
   bool keep = entry->kind == MSI_ENTRY_REJECT && own;
   mail->self = self;
   mail->version = delivery->version;
+  mail->desk = ms_value_retain(delivery->desk);
   if (mailbox->count > MSI_MAILBOX_ITEMS && !keep) {
     mail->kind = MSI_MAIL_MELTED;
     if (own && entry->kind == MSI_ENTRY_PATCH &&
@@ -191,6 +195,7 @@ static bool put_root(msi_mailbox *mailbox, const msi_delivery *delivery) {
   mail->version = delivery->version;
   mail->number = delivery->number;
   mail->root = ms_value_retain(delivery->root);
+  mail->desk = ms_value_retain(delivery->desk);
   size_t bytes = delivery->rejected_count * sizeof *mail->rejected;
   if (bytes == 0) return true;
   mail->rejected = msi_alloc_get(mailbox->alloc, bytes);

@@ -42,6 +42,7 @@ typedef struct msi_mail {
   msi_refusal *refusal;    /* ENTRY of kind REJECT and of this peer, else NULL; owned */
   msi_member_info *member; /* ENTRY of kind JOIN, else NULL; owned, may be taken out */
   const ms_value *root; /* retained; the document after it; ENTRY, MELTED: may be NULL */
+  const ms_value *desk; /* retained; the desk after it; NULL for UNKNOWN */
   uint64_t number;    /* ROOT, UNKNOWN, MELTED: own numbers up to this one are settled */
   uint64_t *rejected; /* ROOT; owned */
   size_t rejected_count;

@@ -511,6 +511,26 @@ static const msi_operator table[] = {
      .code = MSI_CODE_MARK,
      .class_ = MSI_CLASS_GUARD,
      .check = mark_check},
+    {.name = "lock",
+     .code = MSI_CODE_LOCK,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_lock_check},
+    {.name = "unlock",
+     .code = MSI_CODE_UNLOCK,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_numbered_check},
+    {.name = "fence",
+     .code = MSI_CODE_FENCE,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_numbered_check},
+    {.name = "bind",
+     .code = MSI_CODE_BIND,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_bind_check},
+    {.name = "unbind",
+     .code = MSI_CODE_UNBIND,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_bind_check},
 };
 enum { TABLE_COUNT = sizeof table / sizeof table[0] };
 
@@ -536,7 +556,7 @@ ms_status msi_op_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
   op->class_ = row->class_;
   size_t keys = msi_op_key_count(op);
   bool may_be_empty = op->code == MSI_CODE_SET || op->code == MSI_CODE_GUARD ||
-                      op->code == MSI_CODE_WHERE;
+                      op->code == MSI_CODE_WHERE || msi_code_is_of_desk(op->code);
   if (op->path->count == 0 && (!may_be_empty || op->selection != NULL)) {
     return msi_fail(error, MS_EPATH, "%s: the path is empty", row->name);
   }

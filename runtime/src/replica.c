@@ -86,6 +86,8 @@ void msi_replica_end_snapshot(msi_replica *self, msi_host_link *link) {
 static void replica_forget(msi_replica *self) {
   msi_replica_bury(self, self->root);
   self->root = NULL;
+  ms_value_release(self->desk);
+  self->desk = ms_value_empty();
   self->version = 0;
   msi_members_fini(&self->members);
   msi_conflicts_free(self->conflicts);
@@ -122,13 +124,16 @@ static bool entry_is_own_decision(const msi_replica *self, const msi_entry *entr
 }
 
 void msi_replica_install(msi_replica *self, const msi_entry *entry, const uint8_t *data,
-                         size_t bytes, const ms_value *root) {
+                         size_t bytes, const ms_value *root, const ms_value *desk) {
   MSI_ASSERT(entry->version == self->version + 1);
   if (root != self->root) {
     const ms_value *old = self->root;
     self->root = ms_value_retain(root);
     msi_replica_bury(self, old);
   }
+  const ms_value *old_desk = self->desk;
+  self->desk = ms_value_retain(desk);
+  ms_value_release(old_desk);
   self->version = entry->version;
   if (entry->patch.timestamp > self->clock) self->clock = entry->patch.timestamp;
   msi_members_note(&self->members, entry);
@@ -145,6 +150,7 @@ void msi_replica_deliver_entry(msi_replica *self, const msi_entry *entry) {
   replica_deliver(self, &(msi_delivery){.kind = MSI_DELIVER_ENTRY,
                                         .entry = entry,
                                         .root = self->root,
+                                        .desk = self->desk,
                                         .version = self->version});
 }
 
@@ -187,22 +193,26 @@ ms_status msi_replica_apply(msi_replica *self, const uint8_t *data, size_t bytes
   msi_entry entry;
   ms_status st = msi_entry_unpack(self->alloc, data, bytes, &entry, error);
   if (st != MS_OK) return st;
-  const ms_value *root = NULL;
+  const ms_value *root = NULL, *desk = NULL;
   bool diverged = false;
   st = entry_check(self, &entry, term_max, &diverged, error);
   if (st == MS_OK && entry.kind == MSI_ENTRY_JOIN)
     st = msi_members_reserve(&self->members);
-  if (st == MS_OK && entry.kind == MSI_ENTRY_PATCH) {
+  /* First: the document may change at once. */
+  if (st == MS_OK) st = msi_desk_note(self->alloc, self->desk, &entry, &desk);
+  if (st == MS_OK && entry.patch.update != NULL) {
     st = entry_apply(self, &entry, &root, error);
     diverged = st != MS_OK && st != MS_ENOMEM;
   }
   if (diverged)
     self->complete = false; /* a snapshot replaces what it does not apply to */
   if (st == MS_OK) {
-    msi_replica_install(self, &entry, data, bytes, root != NULL ? root : self->root);
+    msi_replica_install(self, &entry, data, bytes, root != NULL ? root : self->root,
+                        desk);
     msi_replica_deliver_entry(self, &entry);
   }
   ms_value_release(root);
+  ms_value_release(desk);
   msi_entry_fini(&entry);
   return st;
 }
@@ -257,6 +267,7 @@ static void replica_found(msi_replica *self, uint64_t now) {
   self->founding = false;
   replica_deliver(self, &(msi_delivery){.kind = MSI_DELIVER_ROOT,
                                         .root = self->root,
+                                        .desk = self->desk,
                                         .version = self->version,
                                         .number = self->submitted});
   msi_takeover_serve(self, now, term);
@@ -334,6 +345,7 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
                  config->program != NULL ? config->program : "");
   self->config.program = NULL;
   self->state = MS_SHARE_NEW;
+  self->desk = ms_value_empty();
   self->tick_at = self->retry_at = UINT64_MAX;
   msi_members_init(&self->members, alloc);
   msi_tail_init(&self->tail, alloc, MSI_TAIL_BYTES);
@@ -358,6 +370,7 @@ void msi_replica_free(msi_replica *replica) {
   msi_conflicts_free(replica->conflicts);
   msi_buffer_fini(&replica->scratch);
   msi_replica_bury(replica, replica->root);
+  ms_value_release(replica->desk);
   ms_value_release(replica->config.defaults);
   MSI_FREE(replica->alloc, replica);
 }
@@ -484,6 +497,8 @@ void msi_replica_inspect(const msi_replica *replica, msi_replica_info *out) {
 const ms_value *msi_replica_root(const msi_replica *replica) {
   return replica->founding ? NULL : replica->root;
 }
+
+const ms_value *msi_replica_desk(const msi_replica *replica) { return replica->desk; }
 
 void msi_replica_peers(const msi_replica *replica, ms_peer_fn fn, void *ud) {
   for (size_t i = 0; i < replica->members.count; i++) {

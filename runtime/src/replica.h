@@ -25,7 +25,7 @@ enum {
   MSI_FRAME_MAX = MS_PATCH_MAX + 65536,
   MSI_TAIL_BYTES = 4 << 20,   /* recent entries every peer keeps for catch-up */
   MSI_PIECE_BYTES = 64 << 10, /* of a snapshot, between two live entries */
-  MSI_PROTOCOL = 1
+  MSI_PROTOCOL = 2
 };
 /* Heartbeat and suspicion: twice a second. */
 #define MSI_TICK_NS UINT64_C(500000000)
@@ -142,6 +142,7 @@ typedef struct msi_delivery {
   /* ENTRY, ROOT; UNKNOWN: after all entries so far, NULL where there is none. Views also take an ENTRY without
    * it, and apply the entry themselves. */
   const ms_value *root;
+  const ms_value *desk;     /* ENTRY, ROOT: see desk.h */
   uint64_t version;         /* ENTRY, ROOT */
   uint64_t number;          /* UNKNOWN; ROOT: own last decided number */
   const uint64_t *rejected; /* ROOT: rejected own numbers <= number, ascending */
@@ -240,6 +241,8 @@ typedef struct msi_replica_info {
 void msi_replica_inspect(const msi_replica *replica, msi_replica_info *out);
 /* The committed document, borrowed; NULL before it is complete. */
 const ms_value *msi_replica_root(const msi_replica *replica);
+/* The committed desk, borrowed. */
+const ms_value *msi_replica_desk(const msi_replica *replica);
 void msi_replica_peers(const msi_replica *replica, ms_peer_fn fn, void *ud);
 /* The last decided number of a peer, 0 when unknown: for tests. */
 uint64_t msi_replica_decided(const msi_replica *replica, uint64_t peer);

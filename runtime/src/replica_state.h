@@ -11,6 +11,7 @@
 #define MSI_REPLICA_STATE_H
 
 #include "conflict.h"
+#include "desk.h"
 #include "members.h"
 #include "message.h"
 #include "pending.h"
@@ -79,6 +80,7 @@ struct msi_replica {
 
   /* Replicated state: a function of the entries up to `version`. root is NULL before the first. */
   const ms_value *root; /* retained */
+  const ms_value *desk; /* retained; the empty table at first */
   uint64_t version;
   uint64_t clock; /* the last timestamp seen, own ones included */
   msi_members members;
@@ -112,10 +114,10 @@ void msi_replica_enter(msi_replica *self, ms_share_state state, uint64_t term,
                        uint64_t host);
 /* Empty scratch, without the memory of a giant message. */
 msi_buffer *msi_replica_scratch(msi_replica *self);
-/* Make `entry` (which fits) part of the state; root is retained. Cannot fail: for a JOIN the table of
+/* Make `entry` (which fits) part of the state; root and desk are retained. Cannot fail: for a JOIN the table of
  * members has room. Delivers nothing. */
 void msi_replica_install(msi_replica *self, const msi_entry *entry, const uint8_t *data,
-                         size_t bytes, const ms_value *root);
+                         size_t bytes, const ms_value *root, const ms_value *desk);
 /* Drop a root, taken, that may be the last reference to a large document; NULL is accepted. */
 void msi_replica_bury(msi_replica *self, const ms_value *root);
 /* Free the sender of a link, if it has one. */
@@ -180,11 +182,11 @@ void msi_host_step_down(msi_replica *self, uint64_t now);
 /* Is this still the host of the present term? Steps down if not. Asked before saying that nothing has
  * been committed elsewhere. */
 bool msi_host_is_current(msi_replica *self, uint64_t now);
-/* Make `entry` the next one; root is what it leads to. MS_OK: installed, sent and delivered.
+/* Make `entry` the next one; root and desk are what it leads to. MS_OK: installed, sent and delivered.
  * MS_ENOHOST: another host has taken over, this one has stepped down. MS_ENOMEM, MS_ELIMIT: nothing
  * has changed. */
 MS_CHECKED ms_status msi_host_commit(msi_replica *self, uint64_t now, msi_entry *entry,
-                                     const ms_value *root);
+                                     const ms_value *root, const ms_value *desk);
 /* Accept or reject a patch whose number, base and timestamp were checked. Statuses as above. */
 MS_CHECKED ms_status msi_host_decide(msi_replica *self, uint64_t now,
                                      const msi_patch *patch, const ms_value *root_before,

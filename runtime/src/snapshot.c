@@ -1,7 +1,7 @@
 /*
- * Snapshots, both ends. The sender walks through three parts:
+ * Snapshots, both ends. The sender walks through these parts:
  *
- *   INDEX --packer of the conflict index done--> DOCUMENT --encoder done--> END
+ *   INDEX --packer of the conflict index done--> DESK --> DOCUMENT --encoder done--> END
  *
  * A piece asks for much less than MSI_PIECE_BYTES: packing it is a pause for everybody else. A piece
  * that ends with a string of the longest patch still fits into a frame.
@@ -19,6 +19,7 @@ enum {
   PIECE_FIELDS = 2,
   PART_INDEX = 0,
   PART_DOCUMENT = 1,
+  PART_DESK = 2,
   PIECE_BUDGET = 16 << 10 /* a fraction of a millisecond, also of small values */
 };
 /* Of a packed conflict index: MSI_CONFLICT_NODES keys of MS_KEY_MAX bytes, and rejections. */
@@ -33,6 +34,7 @@ struct msi_sender {
   const ms_alloc *alloc;
   msi_conflict_packer *packer; /* NULL: the index is through */
   const ms_value *root;        /* borrowed from the encoder */
+  msi_encoder *desk;           /* NULL: the desk is through */
   msi_encoder *encoder;
   msi_buffer piece;
   bool encoded; /* the document is through */
@@ -58,6 +60,7 @@ ms_status msi_sender_new(const ms_alloc *alloc, const msi_snapshot_source *sourc
   self->root = source->root;
   msi_buffer_init(&self->piece, alloc);
   ms_status st = msi_conflict_packer_new(source->conflicts, &self->packer);
+  if (st == MS_OK) st = msi_encoder_new(alloc, source->desk, &self->desk);
   if (st == MS_OK) st = msi_encoder_new(alloc, source->root, &self->encoder);
   if (st == MS_OK) {
     st = begin_pack(out, source, msi_conflict_packer_bytes_max(self->packer));
@@ -73,6 +76,7 @@ ms_status msi_sender_new(const ms_alloc *alloc, const msi_snapshot_source *sourc
 void msi_sender_free(msi_sender *sender) {
   if (sender == NULL) return;
   msi_conflict_packer_free(sender->packer);
+  msi_encoder_free(sender->desk);
   msi_encoder_free(sender->encoder);
   msi_buffer_fini(&sender->piece);
   MSI_FREE(sender->alloc, sender);
@@ -103,6 +107,18 @@ static ms_status send_index(msi_sender *self, msi_buffer *out) {
   return st;
 }
 
+static ms_status send_desk(msi_sender *self, msi_buffer *out) {
+  bool encoded = false;
+  msi_buffer_clear(&self->piece);
+  ms_status st = msi_encoder_step(self->desk, &self->piece, PIECE_BUDGET, &encoded);
+  if (st == MS_OK) st = piece_pack(out, PART_DESK, self->piece.data, self->piece.length);
+  if (st == MS_OK && encoded) {
+    msi_encoder_free(self->desk);
+    self->desk = NULL;
+  }
+  return st;
+}
+
 static ms_status send_document(msi_sender *self, msi_buffer *out) {
   msi_buffer_clear(&self->piece);
   ms_status st =
@@ -114,6 +130,7 @@ static ms_status send_document(msi_sender *self, msi_buffer *out) {
 ms_status msi_sender_step(msi_sender *sender, msi_buffer *out, bool *done) {
   *done = false;
   if (sender->packer != NULL) return send_index(sender, out);
+  if (sender->desk != NULL) return send_desk(sender, out);
   if (!sender->encoded) return send_document(sender, out);
   *done = true;
   return msi_message_begin(out, MSI_SNAPSHOT_END, 0);
@@ -126,8 +143,10 @@ struct msi_receiver {
   msi_snapshot state;
   uint64_t index_bytes; /* at most */
   msi_buffer index;
+  msi_decoder *desk;
   msi_decoder *decoder;
-  bool has_begun; /* the document; the index is complete */
+  bool has_begun; /* the desk; the index is complete */
+  bool has_desk;
   bool decoded;
   msi_buffer kept; /* size_t length and that many bytes, again and again */
   size_t kept_at;
@@ -158,6 +177,7 @@ ms_status msi_receiver_new(const ms_alloc *alloc, uint64_t document_bytes_max,
   if (st == MS_OK) {
     st = msi_decoder_new(alloc, MS_DEPTH_MAX, document_bytes_max, &self->decoder);
   }
+  if (st == MS_OK) st = msi_decoder_new(alloc, MS_DEPTH_MAX, MSI_FRAME_MAX, &self->desk);
   if (st != MS_OK) {
     msi_receiver_free(self);
     return msi_fail(error, st, "malformed beginning of a snapshot");
@@ -168,10 +188,12 @@ ms_status msi_receiver_new(const ms_alloc *alloc, uint64_t document_bytes_max,
 
 void msi_receiver_free(msi_receiver *receiver) {
   if (receiver == NULL) return;
+  msi_decoder_free(receiver->desk);
   msi_decoder_free(receiver->decoder);
   msi_buffer_fini(&receiver->index);
   msi_buffer_fini(&receiver->kept);
   ms_value_release(receiver->state.root);
+  ms_value_release(receiver->state.desk);
   msi_members_fini(&receiver->state.members);
   msi_conflicts_free(receiver->state.conflicts);
   MSI_FREE(receiver->alloc, receiver);
@@ -198,10 +220,12 @@ ms_status msi_receiver_piece(msi_receiver *receiver, msi_reader *in, size_t fiel
   ms_status st = msi_piece_unpack(in, fields, &part, &data, &bytes);
   if (st != MS_OK) return msi_fail(error, st, "malformed field");
   if (part == PART_INDEX) return piece_index(receiver, data, bytes, error);
-  if (part != PART_DOCUMENT || receiver->decoded) {
-    return msi_fail(error, MS_ETYPE, "a piece out of place");
-  }
+  bool is_desk = part == PART_DESK && !receiver->has_desk;
+  bool is_document = part == PART_DOCUMENT && receiver->has_desk && !receiver->decoded;
+  if (!is_desk && !is_document) return msi_fail(error, MS_ETYPE, "a piece out of place");
   receiver->has_begun = true;
+  if (is_desk)
+    return msi_decoder_feed(receiver->desk, data, bytes, &receiver->has_desk, error);
   return msi_decoder_feed(receiver->decoder, data, bytes, &receiver->decoded, error);
 }
 
@@ -222,6 +246,9 @@ ms_status msi_receiver_end(msi_receiver *receiver, ms_error *error) {
                                       &receiver->state.conflicts);
   if (st == MS_OK && in.at != in.end) st = MS_ETYPE;
   if (st != MS_OK) return msi_fail(error, st, "malformed conflict index");
+  receiver->state.desk = msi_decoder_take(receiver->desk);
+  if (!msi_desk_is_sound(receiver->state.desk))
+    return msi_fail(error, MS_ETYPE, "malformed desk");
   receiver->state.root = msi_decoder_take(receiver->decoder);
   return MS_OK;
 }

@@ -9,11 +9,12 @@
 #define MSI_SNAPSHOT_H
 
 #include "conflict.h"
+#include "desk.h"
 #include "members.h"
 
 /* What a snapshot is taken of: borrowed. */
 typedef struct msi_snapshot_source {
-  const ms_value *root;
+  const ms_value *root, *desk;
   uint64_t version;
   uint64_t clock; /* the last timestamp seen */
   const msi_members *members;
@@ -53,7 +54,7 @@ MS_CHECKED ms_status msi_receiver_end(msi_receiver *receiver, ms_error *error);
 /* After msi_receiver_end: the state, to be taken out by the caller, who sets what it took to NULL
  * (members: msi_members_init). */
 typedef struct msi_snapshot {
-  const ms_value *root;
+  const ms_value *root, *desk;
   uint64_t version, clock;
   msi_members members;
   msi_conflicts *conflicts;

@@ -63,8 +63,22 @@ typedef enum msi_code {
    * pending, be it an own element behind the committed ones or one that an own patch had
    * moved (see msi_update_mark); null: it does, and something pending had no effect in the
    * view that may yet come to life. Changes nothing. */
-  MSI_CODE_MARK = 20
+  MSI_CODE_MARK = 20,
+  /* On the desk (desk.h, desk_operator.c): they say nothing about the document, conflict with
+   * nothing, and stand in no order. */
+  MSI_CODE_LOCK = 21, /* operand: the name: queue up for it */
+  MSI_CODE_UNLOCK =
+      22, /* operand: [name, number]: leave its queue; number: of the patch that asked */
+  MSI_CODE_FENCE =
+      23, /* operand: [name, fence]: a guard: the writer holds it under that number */
+  MSI_CODE_BIND = 24, /* what is at the path goes when the writer departs */
+  MSI_CODE_UNBIND = 25
 } msi_code;
+
+/* Is the operation one on the desk? Its class is that of guards. */
+static inline bool msi_code_is_of_desk(msi_code code) { return code >= MSI_CODE_LOCK; }
+/* Are all of them? False for an update without operations. */
+bool msi_update_is_of_desk(const ms_update *update);
 
 typedef struct msi_op {
   msi_code code;
@@ -150,6 +164,27 @@ MS_CHECKED ms_status msi_update_concat(const ms_alloc *alloc,
  * MS_ETYPE: neither an object nor empty; MS_ELIMIT, MS_ENOMEM. */
 MS_CHECKED ms_status msi_update_replace(const ms_alloc *alloc, const ms_value *document,
                                         ms_update **out, ms_error *error);
+
+/* One operation on the desk. path: NULL for those without one. MS_EARGUMENT, MS_EPATH, MS_ELIMIT,
+ * MS_ENOMEM. */
+MS_CHECKED ms_status msi_update_desk(const ms_alloc *alloc, msi_code code,
+                                     const ms_path *path, const ms_value *operand,
+                                     ms_update **out, ms_error *error);
+/* The same with a name as the operand. */
+MS_CHECKED ms_status msi_update_named(const ms_alloc *alloc, msi_code code,
+                                      const char *name, size_t length, ms_update **out,
+                                      ms_error *error);
+MS_CHECKED ms_status msi_update_lock(const ms_alloc *alloc, const char *name,
+                                     size_t length, ms_update **out, ms_error *error);
+/* number: of the own patch that asked for it. */
+MS_CHECKED ms_status msi_update_unlock(const ms_alloc *alloc, const char *name,
+                                       size_t length, uint64_t number, ms_update **out,
+                                       ms_error *error);
+MS_CHECKED ms_status msi_update_fence(const ms_alloc *alloc, const char *name,
+                                      size_t length, uint64_t fence, ms_update **out,
+                                      ms_error *error);
+MS_CHECKED ms_status msi_update_bind(const ms_alloc *alloc, const ms_path *path,
+                                     bool binds, ms_update **out, ms_error *error);
 
 /* Decodes and validates foreign bytes; copies them as `wire`. MS_ETYPE and MS_ELIMIT for
  * malformed bytes, else as ms_update_parse. */

@@ -103,7 +103,7 @@ static ms_status decode_ops(decoder *self, size_t count) {
     const msi_op *ops = msi_builder_ops(&self->builder), *op = &ops[index];
     if (op->code == MSI_CODE_RENAME) self->has_rename = true;
     if (op->code == MSI_CODE_GUARD || op->code == MSI_CODE_WHERE ||
-        op->code == MSI_CODE_MARK) {
+        op->code == MSI_CODE_MARK || msi_code_is_of_desk(op->code)) {
       self->has_guard = true;
       continue;
     }

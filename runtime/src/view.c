@@ -43,6 +43,7 @@ struct msi_view {
   uint64_t document_bytes_max;
   const ms_value *committed; /* retained; NULL at first */
   const ms_value *root;      /* retained; NULL at first */
+  const ms_value *desk;      /* retained; as of `committed` */
   uint64_t version;
   uint64_t number;
   pending *items; /* in order, valid from `first` on */
@@ -138,7 +139,7 @@ static void paths_add(msi_view *view, const ms_update *update) {
     const msi_op *op = &update->ops[i];
     if (op->code == MSI_CODE_WHERE) {
       msi_query_keys(op->query, add_key, view);
-    } else {
+    } else if (!msi_code_is_of_desk(op->code)) {
       paths_add_keys(view, op->path->segments, op->path->count,
                      op->class_ == MSI_CLASS_GUARD, op);
     }
@@ -151,7 +152,7 @@ static void paths_remove(msi_view *view, const ms_update *update) {
     const msi_op *op = &update->ops[i];
     if (op->code == MSI_CODE_WHERE) {
       msi_query_keys(op->query, remove_key, view);
-    } else {
+    } else if (!msi_code_is_of_desk(op->code)) {
       paths_remove_keys(view, op->path->segments, op->path->count,
                         op->class_ == MSI_CLASS_GUARD, op);
     }
@@ -170,6 +171,7 @@ static bool op_is_apart(const msi_view *view, const msi_op *op) {
   const msi_path_trie_node *node = view->paths.root;
   const ms_value *container = view->committed;
   bool is_guard = op->class_ == MSI_CLASS_GUARD;
+  if (msi_code_is_of_desk(op->code)) return true;
   for (uint32_t i = 0; i < op->path->count; i++) {
     const msi_segment *segment = &op->path->segments[i];
     if (((const path_node *)node)->ops > 0) return false;
@@ -343,6 +345,7 @@ ms_status msi_view_new(const ms_alloc *alloc, uint64_t document_bytes_max,
     return status;
   }
   view->is_tracked = true;
+  view->desk = ms_value_empty();
   *out = view;
   return MS_OK;
 }
@@ -355,6 +358,7 @@ void msi_view_free(msi_view *view) {
   msi_path_trie_fini(&view->paths);
   ms_value_release(view->committed);
   ms_value_release(view->root);
+  ms_value_release(view->desk);
   MSI_FREE(view->alloc, view);
 }
 
@@ -365,6 +369,7 @@ uint64_t msi_view_version(const msi_view *view) { return view->version; }
 size_t msi_view_pending(const msi_view *view) { return view->end - view->first; }
 uint64_t msi_view_number(const msi_view *view) { return view->number; }
 const ms_value *msi_view_committed(const msi_view *view) { return view->committed; }
+const ms_value *msi_view_desk(const msi_view *view) { return view->desk; }
 
 const ms_update *msi_view_pending_at(const msi_view *view, size_t index,
                                      bool *is_dormant) {
@@ -551,7 +556,7 @@ static size_t view_settles(const msi_view *view, uint64_t self,
 bool msi_view_replays(const msi_view *view, uint64_t self, const msi_delivery *delivery) {
   size_t settled = view_settles(view, self, delivery);
   if (view->first + settled == view->end) return false;
-  bool is_patch = delivery->entry->kind == MSI_ENTRY_PATCH;
+  bool is_patch = delivery->entry->patch.update != NULL;
   if (settled > 0) return !is_patch || view->items[view->first].is_dormant;
   return is_patch && !update_is_apart(view, delivery->entry->patch.update);
 }
@@ -626,7 +631,7 @@ static ms_status view_take_bare(msi_view *view, uint64_t self,
   const msi_entry *entry = delivery->entry;
   size_t settled = view_settles(view, self, delivery);
   msi_delivery rooted = *delivery;
-  if (entry->kind != MSI_ENTRY_PATCH) {
+  if (entry->patch.update == NULL) {
     rooted.root = view->committed;
     return view_take_rooted(view, self, &rooted, wants_old, out);
   }
@@ -650,8 +655,14 @@ static ms_status view_take_bare(msi_view *view, uint64_t self,
 ms_status msi_view_take(msi_view *view, uint64_t self, const msi_delivery *delivery,
                         bool wants_old, msi_view_step *out) {
   bool is_bare = delivery->kind == MSI_DELIVER_ENTRY && delivery->root == NULL;
-  return (is_bare ? view_take_bare : view_take_rooted)(view, self, delivery, wants_old,
-                                                       out);
+  ms_status status =
+      (is_bare ? view_take_bare : view_take_rooted)(view, self, delivery, wants_old, out);
+  if (status != MS_OK || delivery->kind == MSI_DELIVER_UNKNOWN) return status;
+  const ms_value *old_desk = view->desk;
+  view->desk =
+      delivery->desk == NULL ? ms_value_empty() : ms_value_retain(delivery->desk);
+  ms_value_release(old_desk);
+  return MS_OK;
 }
 
 static ms_status view_take_rooted(msi_view *view, uint64_t self,
@@ -664,7 +675,7 @@ static ms_status view_take_rooted(msi_view *view, uint64_t self,
   uint64_t version = is_unknown ? view->version : delivery->version;
   const ms_value *root = NULL;
   bool replayed = false;
-  bool is_patch = is_entry && delivery->entry->kind == MSI_ENTRY_PATCH;
+  bool is_patch = is_entry && delivery->entry->patch.update != NULL;
   bool keeps = settled == 0 && (is_unknown || (is_entry && !is_patch));
   if (is_patch && settled == 1) keeps = !view->items[view->first].is_dormant;
   if (is_entry && view->committed == NULL) keeps = false;

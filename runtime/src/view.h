@@ -25,6 +25,8 @@ void msi_view_free(msi_view *view);
 const ms_value *msi_view_root(const msi_view *view);
 uint64_t msi_view_version(const msi_view *view);          /* of the committed part */
 const ms_value *msi_view_committed(const msi_view *view); /* borrowed; NULL at first */
+/* The committed desk (desk.h), borrowed: own requests stand on it once they are accepted. */
+const ms_value *msi_view_desk(const msi_view *view);
 size_t msi_view_pending(const msi_view *view);
 /* From the oldest on, index < msi_view_pending(); borrowed. is_dormant: the view shows nothing of it. */
 const ms_update *msi_view_pending_at(const msi_view *view, size_t index,

@@ -200,13 +200,13 @@ local function identities(host)
   for _, example in ipairs(page.examples) do
     if example.section == "A conversation" and example.name == "HELLO" then hello = example end
     if example.section == "A conversation" and example.name == "WELCOME" then
-      local group, other = example.notation:match "^%[2, 1, (%d+), (%d+),"
+      local group, other = example.notation:match "^%[2, %d+, (%d+), (%d+),"
       local id = tonumber(host.id, 16)
       local live = tonumber(host:eval "return select(2, share:status()).group", 16)
       return {
         { math.tointeger(group), live },
         { math.tointeger(other), id },
-        { math.tointeger(hello.notation:match "^%[1, 1, %d+, (%d+),"), id + 1 },
+        { math.tointeger(hello.notation:match "^%[1, %d+, %d+, (%d+),"), id + 1 },
       }
     end
   end

@@ -72,7 +72,7 @@ function M.greeting(fields)
   local function flag(value) return value and "\xc3" or "\xc2" end
   local member = M.array(M.uint(4711), M.uint(0), M.str "intruder", flag(fields.readonly), "\xc3",
     flag(false))
-  return M.array(M.uint(1), M.uint(fields.protocol or 1), M.uint(fields.group),
+  return M.array(M.uint(1), M.uint(fields.protocol or 2), M.uint(fields.group),
     M.uint(fields.peer), flag(fields.known), flag(fields.complete), M.uint(fields.version or 0),
     M.uint(0), member)
 end

@@ -12,6 +12,7 @@
  *   sim_sight.c    what a writer saw where it goes by position, and what the host finds there
  *   sim_transaction.c  what was read for a write, and what the host finds there
  *   sim_fold.c     what the accepted ones of operators that commute add up to
+ *   sim_desk.c     locks, bound paths and presence, and a model of them
  *   sim_fault.c    wrong versions of a few functions of the library
  *   sim_check.c    the one history there may be, and what must hold of everybody
  *   sim_plan.c     what chance decides, recorded and replayed
@@ -33,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "desk.h"
 #include "replica.h"
 #include "sim_random.h"
 #include "view.h"
@@ -225,6 +227,7 @@ typedef struct sim_weather {
   bool replaces;              /* also whole documents */
   uint32_t language;          /* chance that a write uses all of the update language */
   uint32_t doubtful;          /* ... that it hangs on what others do to one place */
+  uint32_t desk;              /* ... that it asks something of the desk */
   size_t index_nodes;         /* of the conflict index; 0: as many as there are */
   uint64_t host_timeout_ns;
 } sim_weather;
@@ -319,13 +322,16 @@ typedef struct sim_lock {
 } sim_lock;
 
 /* One version of the one history of a group. */
+typedef struct sim_desk sim_desk;
 typedef struct sim_version {
   uint8_t *data; /* the entry */
   size_t bytes;
   msi_entry entry;
-  ms_update *update;    /* retained; of the patch, also of a rejected one */
-  bool was_hidden;      /* it is a transaction */
-  const ms_value *root; /* retained; after it */
+  ms_update *update;          /* retained; of the patch, also of a rejected one */
+  bool was_hidden;            /* it is a transaction */
+  const ms_value *root;       /* retained; after it */
+  sim_desk *desk;             /* owned; the model's, after it */
+  const ms_value *desk_value; /* retained; as the first told; NULL: nobody has */
 } sim_version;
 
 struct sim_group {
@@ -610,6 +616,23 @@ bool sim_sight_holds(const sim_receipt *receipt, const ms_value *before);
 void sim_fold_clause(sim_world *sim, char *out, size_t bytes);
 /* At the end: every such place holds what the accepted operations make. */
 void sim_fold_check(sim_world *sim, const sim_group *group);
+
+/* ----- sim_desk.c */
+/* The update, taken, with something that is asked of the desk. */
+ms_update *sim_desk_update(sim_world *sim, const sim_proc *proc, ms_update *update);
+/* The model after an entry; owned. */
+sim_desk *sim_desk_note(sim_world *sim, const sim_desk *before, const msi_entry *entry);
+void sim_desk_free(sim_desk *desk); /* accepts NULL */
+/* Somebody has this desk at that version. */
+void sim_desk_check(sim_proc *proc, const sim_group *group, uint64_t version,
+                    const ms_value *desk);
+/* Does the host have to refuse the patch for what the desk or the places of others say? */
+bool sim_desk_denies(const sim_desk *desk, const msi_patch *patch,
+                     const ms_update *update, const ms_value *before);
+/* A departure takes away what was bound to the peer, and nothing else. */
+void sim_desk_check_departure(sim_world *sim, const sim_desk *desk,
+                              const msi_entry *entry, const ms_value *before,
+                              const ms_value *after);
 
 /* ----- sim_transaction.c */
 

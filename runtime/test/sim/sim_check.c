@@ -51,6 +51,11 @@ uint64_t sim_check_decision(const sim_proc *proc, const sim_group *group, uint64
 
 /* ----- conflicts, by scanning */
 
+/* Does the entry do something to the document? */
+static bool writes(const sim_version *version) {
+  return version->entry.patch.update != NULL;
+}
+
 static bool is_newer(const msi_patch *a, const msi_patch *b) {
   if (a->timestamp != b->timestamp) return a->timestamp > b->timestamp;
   return a->origin > b->origin;
@@ -97,8 +102,8 @@ static bool is_open(const sim_group *group, uint64_t v, const msi_op *op) {
   const msi_patch *theirs = &group->versions[v - 1].entry.patch;
   for (uint64_t w = theirs->base + 1; w < v; w++) {
     const sim_version *other = &group->versions[w - 1];
-    if (other->entry.kind == MSI_ENTRY_PATCH &&
-        other->entry.patch.origin != theirs->origin && scan_opens(op, other->update)) {
+    if (writes(other) && other->entry.patch.origin != theirs->origin &&
+        scan_opens(op, other->update)) {
       return true;
     }
   }
@@ -134,7 +139,7 @@ static uint64_t reads_lose_to(const sim_group *group, const msi_patch *patch,
   for (uint64_t v = patch->base + 1; v < version; v++) {
     const sim_version *other = &group->versions[v - 1];
     const msi_patch *theirs = &other->entry.patch;
-    if (other->entry.kind == MSI_ENTRY_PATCH &&
+    if (writes(other) &&
         (scan_reads_changed(patch->reads, patch->origin, other->update, theirs->origin) ||
          reads_meet_open(group, v, patch->reads))) {
       return v;
@@ -153,6 +158,7 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
   const ms_value *root = sim_check_root(group, version - 1);
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
+    if (msi_code_is_of_desk(op->code)) continue;
     const ms_value *standing = ms_path_find(op->path, root);
     bool same = op->code == MSI_CODE_SET && standing != NULL &&
                 ms_value_equal(standing, op->operand);
@@ -160,12 +166,11 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
       const sim_version *other = &group->versions[v - 1];
       const msi_patch *theirs = &other->entry.patch;
       bool counts = theirs->origin != patch->origin || scan_is_doubtful(op);
-      if (other->entry.kind == MSI_ENTRY_PATCH && counts &&
+      if (writes(other) && counts &&
           loses_to_update(patch, update, op, same, theirs, other->update)) {
         return v;
       }
-      if (other->entry.kind == MSI_ENTRY_PATCH &&
-          (scan_turned(op, other->update) || meets_open(group, v, op))) {
+      if (writes(other) && (scan_turned(op, other->update) || meets_open(group, v, op))) {
         return v;
       }
       if (other->entry.kind == MSI_ENTRY_REJECT && theirs->origin == patch->origin &&
@@ -223,6 +228,12 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
   if (winner == 0) winner = loses_to(group, &asked, made->update, entry->version);
   ms_error error = {MS_OK, ""};
   const ms_value *after = NULL;
+  if (sim_desk_denies(group->versions[entry->version - 2].desk, &asked, made->update,
+                      before)) {
+    if (entry->kind == MSI_ENTRY_PATCH || entry->refusal.status != MS_EDENIED)
+      sim_fail(sim, "version %llu should be denied", ULL(entry->version));
+    return;
+  }
   ms_status status =
       ms_update_apply(made->update, before, entry->patch.wall_ms, &after, &error);
   check_timestamp(proc, group, &entry->patch);
@@ -303,6 +314,17 @@ static void history_tell(const sim_proc *proc, const msi_entry *entry) {
   }
 }
 
+static void check_departure(sim_proc *proc, sim_group *group, sim_version *made,
+                            const ms_value *before) {
+  const msi_entry *entry = &made->entry;
+  if (entry->patch.update != NULL) {
+    made->update = ms_update_retain(entry->patch.update);
+    if (ms_update_apply(made->update, before, 0, &made->root, NULL) != MS_OK) abort();
+  }
+  sim_desk_check_departure(proc->sim, group->versions[entry->version - 2].desk, entry,
+                           before, made->root == NULL ? before : made->root);
+}
+
 static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data,
                            size_t bytes) {
   sim_world *sim = proc->sim;
@@ -327,6 +349,9 @@ static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data
   sim_note(sim, proc, "... of number, base", entry->patch.number, entry->patch.base);
   history_tell(proc, entry);
   check_member(proc, group, entry);
+  made->desk =
+      sim_desk_note(sim, version > 1 ? group->versions[version - 2].desk : NULL, entry);
+  if (entry->kind == MSI_ENTRY_RETIRE) check_departure(proc, group, made, before);
   if (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) {
     const sim_proc *writer = NULL;
     const sim_receipt *receipt =
@@ -468,6 +493,7 @@ void sim_check_delivery(sim_proc *proc, const msi_delivery *delivery) {
     sim_fail(sim, "peer %d has another document at version %llu", proc->index,
              ULL(delivery->version));
   }
+  sim_desk_check(proc, group, delivery->version, delivery->desk);
   if (delivery->kind == MSI_DELIVER_ROOT)
     sim_tell(sim, proc, "has a snapshot of version %llu", ULL(delivery->version));
   proc->has_root = true;
@@ -498,6 +524,7 @@ void sim_check_proc(sim_proc *proc) {
     sim_fail(sim, "peer %d holds another document at version %llu", proc->index,
              ULL(info.version));
   }
+  sim_desk_check(proc, proc->group, info.version, msi_replica_desk(proc->replica));
   if (info.state != MS_SHARE_HOST) return;
   for (int i = 0; i < sim->proc_count; i++) {
     const sim_proc *other = sim->procs[i];
@@ -540,6 +567,10 @@ void sim_check_view(sim_proc *proc) {
     sim_fail(sim,
              "peer %d: the view at version %llu with %zu pending is another document",
              proc->index, ULL(msi_view_version(proc->view)), pending);
+  }
+  if (msi_view_root(proc->view) != NULL) {
+    sim_desk_check(proc, proc->view_group, msi_view_version(proc->view),
+                   msi_view_desk(proc->view));
   }
   ms_value_release(root);
 }

@@ -539,6 +539,8 @@ void sim_group_fini(sim_world *sim) {
       msi_entry_fini(&version->entry);
       ms_update_release(version->update);
       ms_value_release(version->root);
+      ms_value_release(version->desk_value);
+      sim_desk_free(version->desk);
     }
     free(group->versions);
     free(group->locks);

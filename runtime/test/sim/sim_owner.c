@@ -45,6 +45,11 @@ void sim_owner_deliver(sim_proc *proc, const msi_delivery *delivery) {
   } else {
     mail->delivery.root = NULL;
   }
+  if (delivery->kind == MSI_DELIVER_ENTRY || delivery->kind == MSI_DELIVER_ROOT) {
+    (void)ms_value_retain(delivery->desk);
+  } else {
+    mail->delivery.desk = NULL;
+  }
   if (delivery->kind == MSI_DELIVER_ROOT && delivery->rejected_count > 0) {
     size_t bytes = delivery->rejected_count * sizeof(uint64_t);
     uint64_t *copy = malloc(bytes);
@@ -60,6 +65,7 @@ void sim_owner_deliver(sim_proc *proc, const msi_delivery *delivery) {
 static void mail_fini(sim_mail *mail) {
   if (mail->entry.alloc != NULL) msi_entry_fini(&mail->entry);
   ms_value_release(mail->delivery.root);
+  ms_value_release(mail->delivery.desk);
   free((void *)mail->delivery.rejected);
 }
 
@@ -318,6 +324,8 @@ static void write_one(sim_proc *proc, const sim_decision *made) {
     write_transaction(proc, update);
     return;
   }
+  if (sim->weather.desk > 0 && sim_chance(sim, sim->weather.desk))
+    update = sim_desk_update(sim, proc, update);
   int64_t wall_ms = proc->port.wall_ms(proc);
   msi_view_trial trial;
   ms_error error = {MS_OK, ""};

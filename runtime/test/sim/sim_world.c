@@ -394,6 +394,7 @@ static void weather_make(sim_world *sim) {
   w->index_nodes = sim_chance(sim, 100000) ? MSI_CONFLICT_NODES_LEAST : 0;
   w->host_timeout_ns = PICK(sim, 1000 * SIM_MS, 2000 * SIM_MS);
   if (sim_chance(sim, 180000)) weather_of_hangs(w);
+  w->desk = (uint32_t)PICK(sim, 0, 0, 200000, 600000);
 }
 
 /* For a plan that does without: see SIM_PLAIN_COUNT. */

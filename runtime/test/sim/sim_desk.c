@@ -1,0 +1,426 @@
+/*
+ * Locks, bound paths and presence: what owners ask of the desk, and a model of it that is folded here from
+ * the entries, by the simplest means.
+ *
+ *   lock0 ... lock2   locked and unlocked, with fences that hold and fences that do not
+ *   b.p<i>, o.k<i>    bound now and then; b.* is written for that alone
+ *   @peers.<id>       each writes to its own place, and at times to another's
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define ULL(number) ((unsigned long long)(number))
+
+enum { LOCKS = 3, PLACES = 3, PATHS = 2 * PLACES };
+
+typedef struct waiter {
+  int lock;
+  uint64_t peer, number, fence;
+} waiter;
+
+struct sim_desk {
+  waiter *waiters; /* of all locks, those of one lock in the order of its queue */
+  size_t count, capacity;
+  uint64_t owners[PATHS]; /* 0: not bound */
+};
+
+/* ----- names */
+
+static const char *lock_name(int lock) {
+  static const char *const names[LOCKS] = {"lock0", "lock1", "lock2"};
+  return names[lock];
+}
+
+static int lock_by_name(const ms_value *value) {
+  const char *bytes;
+  size_t length;
+  if (ms_value_to_string(value, &bytes, &length) != MS_OK) abort();
+  for (int i = 0; i < LOCKS; i++) {
+    if (strlen(lock_name(i)) == length && memcmp(lock_name(i), bytes, length) == 0)
+      return i;
+  }
+  abort();
+}
+
+static ms_path *path_at(sim_world *sim, int index) {
+  char text[16];
+  ms_path *path = NULL;
+  snprintf(text, sizeof text, index < PLACES ? "b.p%d" : "o.k%d", index % PLACES);
+  if (ms_path_parse(&sim->alloc, text, strlen(text), &path, NULL) != MS_OK) abort();
+  return path;
+}
+
+static int path_index(sim_world *sim, const ms_path *path) {
+  for (int i = 0; i < PATHS; i++) {
+    ms_path *known = path_at(sim, i);
+    bool same = msi_path_equal(known, path);
+    ms_path_release(known);
+    if (same) return i;
+  }
+  abort();
+}
+
+/* ----- the model */
+
+static sim_desk *desk_copy(const sim_desk *from) {
+  sim_desk *desk = calloc(1, sizeof *desk);
+  if (desk == NULL) abort();
+  if (from == NULL) return desk;
+  *desk = *from;
+  desk->waiters = malloc((from->count + 1) * sizeof(waiter));
+  if (desk->waiters == NULL) abort();
+  desk->capacity = from->count + 1;
+  if (from->count > 0) memcpy(desk->waiters, from->waiters, from->count * sizeof(waiter));
+  return desk;
+}
+
+void sim_desk_free(sim_desk *desk) {
+  if (desk == NULL) return;
+  free(desk->waiters);
+  free(desk);
+}
+
+/* Who is the first of a queue holds its lock. */
+static void desk_crown(sim_desk *desk, uint64_t version) {
+  bool seen[LOCKS] = {false};
+  for (size_t i = 0; i < desk->count; i++) {
+    waiter *at = &desk->waiters[i];
+    if (!seen[at->lock] && at->fence == 0) at->fence = version;
+    seen[at->lock] = true;
+  }
+}
+
+/* number 0: all of that peer; lock -1: of all locks */
+static void desk_remove(sim_desk *desk, int lock, uint64_t peer, uint64_t number) {
+  size_t kept = 0;
+  for (size_t i = 0; i < desk->count; i++) {
+    const waiter *at = &desk->waiters[i];
+    bool goes = at->peer == peer && (lock < 0 || at->lock == lock) &&
+                (number == 0 || at->number == number);
+    if (!goes) desk->waiters[kept++] = *at;
+  }
+  desk->count = kept;
+}
+
+static void desk_lock(sim_desk *desk, int lock, const msi_patch *patch) {
+  for (size_t i = 0; i < desk->count; i++) {
+    const waiter *at = &desk->waiters[i];
+    if (at->lock == lock && at->peer == patch->origin && at->number == patch->number)
+      return;
+  }
+  desk->waiters =
+      sim_grow(desk->waiters, &desk->capacity, desk->count, sizeof *desk->waiters);
+  desk->waiters[desk->count++] = (waiter){lock, patch->origin, patch->number, 0};
+}
+
+static void desk_op(sim_world *sim, sim_desk *desk, const msi_entry *entry,
+                    const msi_op *op) {
+  uint64_t peer = entry->patch.origin;
+  int64_t number = 0;
+  int path;
+  switch (op->code) {
+    case MSI_CODE_LOCK: desk_lock(desk, lock_by_name(op->operand), &entry->patch); break;
+    case MSI_CODE_UNLOCK:
+      if (ms_value_to_int(ms_value_at(op->operand, 1), &number) != MS_OK) abort();
+      desk_remove(desk, lock_by_name(ms_value_at(op->operand, 0)), peer,
+                  (uint64_t)number);
+      break;
+    case MSI_CODE_BIND: desk->owners[path_index(sim, op->path)] = peer; break;
+    case MSI_CODE_UNBIND:
+      path = path_index(sim, op->path);
+      if (desk->owners[path] == peer) desk->owners[path] = 0;
+      break;
+    default: break;
+  }
+  desk_crown(desk, entry->version);
+}
+
+sim_desk *sim_desk_note(sim_world *sim, const sim_desk *before, const msi_entry *entry) {
+  sim_desk *desk = desk_copy(before);
+  const ms_update *update = entry->patch.update;
+  if (entry->kind == MSI_ENTRY_RETIRE) {
+    desk_remove(desk, -1, entry->patch.origin, 0);
+    desk_crown(desk, entry->version);
+    for (int i = 0; i < PATHS; i++) {
+      if (desk->owners[i] == entry->patch.origin) desk->owners[i] = 0;
+    }
+  }
+  for (uint32_t i = 0; update != NULL && i < update->op_count; i++) {
+    desk_op(sim, desk, entry, &update->ops[i]);
+  }
+  return desk;
+}
+
+/* ----- against the library's */
+
+static bool locks_match(const sim_desk *model, const ms_value *desk) {
+  size_t places[LOCKS] = {0};
+  for (size_t i = 0; i < model->count; i++) {
+    const waiter *at = &model->waiters[i];
+    const char *name = lock_name(at->lock);
+    msi_waiter found;
+    if (!msi_desk_waiter(desk, name, strlen(name), places[at->lock]++, &found) ||
+        found.peer != at->peer || found.number != at->number || found.fence != at->fence)
+      return false;
+  }
+  for (int i = 0; i < LOCKS; i++) {
+    if (msi_desk_queue(desk, lock_name(i), strlen(lock_name(i))) != places[i])
+      return false;
+  }
+  return true;
+}
+
+static bool paths_match(sim_world *sim, const sim_desk *model, const ms_value *desk) {
+  for (int i = 0; i < PATHS; i++) {
+    ms_path *path = path_at(sim, i);
+    uint64_t owner = 0, owned = 0;
+    if (msi_desk_owner(&sim->alloc, desk, path, &owner) != MS_OK) abort();
+    ms_path_release(path);
+    for (int k = 0; k < PATHS; k++) owned += model->owners[k] == model->owners[i];
+    if (owner != model->owners[i]) return false;
+    if (owner != 0 && msi_desk_owned(desk, owner) != owned) return false;
+  }
+  return true;
+}
+
+/* A fencing number belongs to one request, and later ones are higher. */
+static void check_fences(sim_world *sim, const ms_value *before, const ms_value *after,
+                         uint64_t version) {
+  for (int i = 0; before != NULL && i < LOCKS; i++) {
+    const char *name = lock_name(i);
+    msi_waiter old, new;
+    if (!msi_desk_waiter(before, name, strlen(name), 0, &old) ||
+        !msi_desk_waiter(after, name, strlen(name), 0, &new)) {
+      continue;
+    }
+    bool same = old.peer == new.peer &&old.number == new.number;
+    if (same ? old.fence == new.fence : new.fence == version) continue;
+    sim_fail(sim, "%s: fence %llu of peer %llx after %llu of peer %llx at version %llu",
+             name, ULL(new.fence), ULL(new.peer), ULL(old.fence), ULL(old.peer),
+             ULL(version));
+  }
+}
+
+void sim_desk_check(sim_proc *proc, const sim_group *group, uint64_t version,
+                    const ms_value *desk) {
+  sim_world *sim = proc->sim;
+  if (sim->report->failed || version == 0 || version > group->version_count) return;
+  sim_version *at = &group->versions[version - 1];
+  if (at->desk_value == NULL) {
+    if (!msi_desk_is_sound(desk) || !locks_match(at->desk, desk) ||
+        !paths_match(sim, at->desk, desk)) {
+      sim_fail(sim, "peer %d has a desk at version %llu that its entries do not make",
+               proc->index, ULL(version));
+    }
+    if (version > 1)
+      check_fences(sim, group->versions[version - 2].desk_value, desk, version);
+    at->desk_value = ms_value_retain(desk);
+  } else if (!ms_value_equal(at->desk_value, desk)) {
+    sim_fail(sim, "peer %d has another desk at version %llu", proc->index, ULL(version));
+  }
+}
+
+/* ----- refusals */
+
+static bool holds(const sim_desk *desk, int lock, uint64_t peer, uint64_t fence) {
+  for (size_t i = 0; i < desk->count; i++) {
+    if (desk->waiters[i].lock == lock)
+      return desk->waiters[i].peer == peer && desk->waiters[i].fence == fence;
+  }
+  return false;
+}
+
+static const ms_value *peers_of(const ms_value *root) {
+  return ms_value_get(root, MSI_PEERS_KEY, strlen(MSI_PEERS_KEY));
+}
+
+/* Have two documents the same places of peers, but for one? */
+static bool others_equal(const ms_value *a, const ms_value *b, const char *own) {
+  const ms_value *const sides[] = {a, b, a};
+  for (size_t i = 0; i < 2; i++) {
+    const ms_value *peers = peers_of(sides[i]), *other = peers_of(sides[i + 1]), *value;
+    ms_cursor cursor;
+    const char *key;
+    size_t length;
+    if (peers == NULL) continue;
+    ms_cursor_init(&cursor, peers);
+    while (ms_cursor_next(&cursor, &key, &length, &value)) {
+      const ms_value *found = other == NULL ? NULL : ms_value_get(other, key, length);
+      if (length == strlen(own) && memcmp(key, own, length) == 0) continue;
+      if (found == NULL || !ms_value_equal(found, value)) return false;
+    }
+  }
+  return true;
+}
+
+static bool is_foreign_place(const msi_op *op, const ms_value *before, const char *own) {
+  char text[64];
+  size_t length = strlen(MSI_PEERS_KEY);
+  if (op->class_ == MSI_CLASS_GUARD && op->code != MSI_CODE_BIND) return false;
+  if (op->path->count == 0) return !others_equal(before, op->operand, own);
+  msi_path_print(op->path, text, sizeof text);
+  if (strncmp(text, MSI_PEERS_KEY, length) != 0) return false;
+  if (text[length] != '.') return true;
+  size_t key = strcspn(text + length + 1, ".");
+  return key != strlen(own) || memcmp(text + length + 1, own, key) != 0;
+}
+
+bool sim_desk_denies(const sim_desk *desk, const msi_patch *patch,
+                     const ms_update *update, const ms_value *before) {
+  char own[32];
+  snprintf(own, sizeof own, "%" PRIx64, patch->origin);
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    int64_t fence = 0;
+    if (op->code == MSI_CODE_FENCE) {
+      if (ms_value_to_int(ms_value_at(op->operand, 1), &fence) != MS_OK) abort();
+      int lock = lock_by_name(ms_value_at(op->operand, 0));
+      if (!holds(desk, lock, patch->origin, (uint64_t)fence)) return true;
+    } else if (is_foreign_place(op, before, own)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* ----- departures */
+
+static size_t count_removals(const ms_update *update, const ms_path *path) {
+  size_t count = 0;
+  for (uint32_t i = 0; update != NULL && i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    count += op->code == MSI_CODE_UNSET && msi_path_equal(op->path, path);
+  }
+  return count;
+}
+
+void sim_desk_check_departure(sim_world *sim, const sim_desk *desk,
+                              const msi_entry *entry, const ms_value *before,
+                              const ms_value *after) {
+  const ms_update *update = entry->patch.update;
+  size_t wanted = 0;
+  for (int i = 0; i <= PATHS; i++) {
+    ms_path *path = NULL;
+    char text[48];
+    snprintf(text, sizeof text, MSI_PEERS_KEY ".%" PRIx64, entry->patch.origin);
+    if (i < PATHS) {
+      path = path_at(sim, i);
+    } else if (ms_path_parse(&sim->alloc, text, strlen(text), &path, NULL) != MS_OK) {
+      abort();
+    }
+    bool goes = (i == PATHS || desk->owners[i] == entry->patch.origin) &&
+                ms_path_find(path, before) != NULL;
+    if (goes) wanted++;
+    if (count_removals(update, path) != (goes ? 1u : 0u) ||
+        (goes && ms_path_find(path, after) != NULL)) {
+      sim_fail(sim, "version %llu: %s of a departed peer", ULL(entry->version),
+               goes ? "keeps a path" : "takes away what was not");
+    }
+    ms_path_release(path);
+  }
+  if ((update == NULL ? 0 : update->op_count) != wanted)
+    sim_fail(sim, "version %llu takes away more than was bound", ULL(entry->version));
+}
+
+/* ----- what owners ask */
+
+typedef struct own_lock {
+  uint64_t number, fence;
+  bool found;
+} own_lock;
+
+static own_lock own_request(const sim_proc *proc, int lock) {
+  const char *name = lock_name(lock);
+  const ms_value *desk = msi_view_desk(proc->view);
+  own_lock found = {.found = false};
+  msi_waiter at;
+  for (size_t i = 0; msi_desk_waiter(desk, name, strlen(name), i, &at); i++) {
+    if (at.peer != proc->id || found.found) continue;
+    found = (own_lock){at.number, at.fence, true};
+  }
+  return found;
+}
+
+static ms_update *place_update(sim_world *sim, const sim_proc *proc) {
+  char text[160];
+  uint64_t peer = proc->id;
+  unsigned long long mark = sim_program_marker(sim);
+  if (sim_chance(sim, 150000)) {
+    peer = sim->procs[sim_random_below(&sim->random, (uint64_t)sim->proc_count)]->id;
+  }
+  if (sim_chance(sim, 50000)) {
+    snprintf(text, sizeof text, "{\"$unset\": {\"@peers\": 1}}");
+  } else if (sim_chance(sim, 100000)) {
+    snprintf(text, sizeof text, "{\"$unset\": {\"@peers.%" PRIx64 "\": 1}}", peer);
+  } else {
+    snprintf(text, sizeof text, "{\"$set\": {\"@peers.%" PRIx64 ".x\": %llu}}", peer,
+             mark);
+  }
+  return sim_program_parse(sim, text, NULL);
+}
+
+static ms_update *bind_update(sim_world *sim) {
+  int at = (int)sim_random_below(&sim->random, PATHS);
+  bool binds = sim_chance(sim, 800000);
+  unsigned long long mark = sim_program_marker(sim);
+  ms_path *path = path_at(sim, at);
+  ms_update *parts[2] = {NULL}, *update = NULL;
+  char text[64], name[16];
+  if (msi_update_bind(&sim->alloc, path, binds, &parts[0], NULL) != MS_OK) abort();
+  snprintf(text, sizeof text, "{\"$set\": {\"%s\": %llu}}",
+           msi_path_print(path, name, sizeof name), mark);
+  ms_path_release(path);
+  parts[1] = sim_program_parse(sim, text, NULL);
+  size_t count = sim_chance(sim, 500000) ? 2 : 1;
+  if (msi_update_concat(&sim->alloc, (const ms_update *const *)parts, count, &update) !=
+      MS_OK) {
+    abort();
+  }
+  ms_update_release(parts[0]);
+  ms_update_release(parts[1]);
+  return update;
+}
+
+static ms_update *lock_update(sim_world *sim, const sim_proc *proc) {
+  int lock = (int)sim_random_below(&sim->random, LOCKS);
+  const char *name = lock_name(lock);
+  uint64_t kind = sim_random_below(&sim->random, 10);
+  uint64_t other = sim_random_between(&sim->random, 1, 12);
+  own_lock own = own_request(proc, lock);
+  ms_update *update = NULL;
+  ms_status status;
+  if (kind < 4 || (kind < 8 && !own.found)) {
+    status = msi_update_lock(&sim->alloc, name, strlen(name), &update, NULL);
+  } else if (kind < 7) {
+    status = msi_update_unlock(&sim->alloc, name, strlen(name),
+                               own.found ? own.number : other, &update, NULL);
+  } else {
+    uint64_t fence = own.found && own.fence > 0 ? own.fence : other;
+    status = msi_update_fence(&sim->alloc, name, strlen(name), fence, &update, NULL);
+  }
+  if (status != MS_OK) abort();
+  return update;
+}
+
+ms_update *sim_desk_update(sim_world *sim, const sim_proc *proc, ms_update *update) {
+  uint64_t kind = sim_random_below(&sim->random, 10);
+  bool is_first = sim_chance(sim, 500000), is_alone = sim_chance(sim, 300000);
+  ms_update *asked = kind < 6   ? lock_update(sim, proc)
+                     : kind < 8 ? bind_update(sim)
+                                : place_update(sim, proc);
+  ms_update *made = NULL;
+  const ms_update *const parts[2] = {is_first ? asked : update,
+                                     is_first ? update : asked};
+  if (is_alone) {
+    made = ms_update_retain(asked);
+  } else if (msi_update_concat(&sim->alloc, parts, 2, &made) != MS_OK) {
+    abort();
+  }
+  ms_update_release(asked);
+  ms_update_release(update);
+  return made;
+}
