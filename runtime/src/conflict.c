@@ -376,7 +376,8 @@ static void note_op(msi_conflicts *conflicts, msi_op_node *ops, const msi_op *op
 static void note_patch(msi_conflicts *conflicts, const msi_entry *entry) {
   const ms_update *update = entry->patch.update;
   const msi_stamp one = {.timestamp = entry->patch.timestamp,
-                         .origin = entry->patch.origin,
+                         .origin =
+                             entry->kind == MSI_ENTRY_HOUSE ? 0 : entry->patch.origin,
                          .version = entry->version,
                          .wall_ms = entry->patch.wall_ms};
   bool is_conditional = has_condition(update);
@@ -446,6 +447,7 @@ void msi_conflicts_note(msi_conflicts *conflicts, const msi_entry *entry) {
       note_rejection(conflicts, entry);
       break;
     case MSI_ENTRY_JOIN: break;
+    case MSI_ENTRY_HOUSE: note_patch(conflicts, entry); break; /* as nobody's */
     case MSI_ENTRY_RETIRE:
       record_drop(conflicts, entry->patch.origin);
       if (entry->patch.update != NULL) note_patch(conflicts, entry);

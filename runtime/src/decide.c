@@ -106,7 +106,7 @@ static ms_status apply_own(msi_replica *self, msi_entry *entry, const ms_value *
   return st;
 }
 
-static ms_status commit_own(msi_replica *self, uint64_t now, msi_entry *entry) {
+ms_status msi_host_commit_own(msi_replica *self, uint64_t now, msi_entry *entry) {
   const ms_value *root = NULL, *desk = NULL;
   if (entry->patch.update != NULL) {
     entry->patch.base = self->version;
@@ -127,7 +127,7 @@ ms_status msi_host_retire(msi_replica *self, uint64_t now, uint64_t peer) {
   entry.patch.wall_ms = self->port.wall_ms(self->port.ud);
   ms_status st =
       msi_desk_departure(self->alloc, self->desk, self->root, peer, &entry.patch.update);
-  if (st == MS_OK) st = commit_own(self, now, &entry);
+  if (st == MS_OK) st = msi_host_commit_own(self, now, &entry);
   ms_update_release(entry.patch.update);
   return st;
 }
@@ -159,6 +159,8 @@ static void refuse_conflict(const msi_conflict *conflict, msi_refusal *out) {
   } else if (conflict->by_dependence) {
     (void)snprintf(out->message, sizeof out->message,
                    "%s: written on top of an own patch that was rejected", name);
+  } else if (conflict->winner == 0) {
+    (void)snprintf(out->message, sizeof out->message, "%s: has expired", name);
   } else {
     (void)snprintf(out->message, sizeof out->message,
                    "%s: lost to a newer write by peer %" PRIx64, name, conflict->winner);

@@ -174,8 +174,10 @@ static sound_fn sound_of(const char *name, size_t length) {
   static const struct {
     const char *name;
     sound_fn fn;
-  } sections[] = {
-      {"locks", queue_is_sound}, {"bound", number_is_sound}, {"owned", number_is_sound}};
+  } sections[] = {{"locks", queue_is_sound},
+                  {"bound", number_is_sound},
+                  {"owned", number_is_sound},
+                  {"ttl", msi_ttl_is_sound}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     if (strlen(sections[i].name) == length && memcmp(sections[i].name, name, length) == 0)
       return sections[i].fn;
@@ -237,16 +239,20 @@ static const ms_value *copy_section(const editor *self, const char *name) {
   return section == NULL ? ms_value_empty() : ms_value_retain(section);
 }
 
-/* Puts `value` (NULL: nothing) into a section. */
+ms_status msi_desk_put(const ms_alloc *alloc, const ms_value **desk, const char *section,
+                       const char *key, size_t length, const ms_value *value) {
+  const ms_value *old = msi_desk_section(*desk, section);
+  const ms_value *made = old == NULL ? ms_value_empty() : ms_value_retain(old);
+  ms_status st =
+      put_or_erase(alloc, &made, key, length, value == NULL ? ms_value_empty() : value);
+  if (st == MS_OK) st = put_or_erase(alloc, desk, section, strlen(section), made);
+  ms_value_release(made);
+  return st;
+}
+
 static ms_status edit_section(editor *self, const char *name, const char *key,
                               size_t length, const ms_value *value) {
-  const ms_value *section = copy_section(self, name);
-  ms_status st = put_or_erase(self->alloc, &section, key, length,
-                              value == NULL ? ms_value_empty() : value);
-  if (st == MS_OK)
-    st = put_or_erase(self->alloc, &self->desk, name, strlen(name), section);
-  ms_value_release(section);
-  return st;
+  return msi_desk_put(self->alloc, &self->desk, name, key, length, value);
 }
 
 static ms_status edit_number(editor *self, const char *name, const char *key,
@@ -334,6 +340,19 @@ static ms_status lock_drop(editor *self, const char *name, size_t length,
   const ms_value *queue = queue_of(self->desk, name, length);
   if (!queue_find(queue, self->origin, number, &place, &known)) return MS_OK;
   return lock_remove(self, name, length, place);
+}
+
+static ms_status lock_lapse(editor *self, const ms_value *operand) {
+  const char *name = NULL;
+  size_t length = 0;
+  uint64_t peer = 0, fence = 0;
+  (void)msi_desk_number(operand, 0, &peer);
+  (void)msi_desk_number(operand, 2, &fence);
+  if (ms_value_to_string(ms_value_at(operand, 1), &name, &length) != MS_OK ||
+      !msi_desk_holds(self->desk, name, length, peer, fence)) {
+    return MS_OK;
+  }
+  return lock_remove(self, name, length, 0);
 }
 
 /* The queue without a peer. */
@@ -435,6 +454,7 @@ static ms_status note_op(editor *self, const msi_op *op) {
   switch (op->code) {
     case MSI_CODE_LOCK: return lock_add(self, name, length);
     case MSI_CODE_UNLOCK: return lock_drop(self, name, length, number);
+    case MSI_CODE_LAPSE: return lock_lapse(self, op->operand);
     case MSI_CODE_BIND: return bind_path(self, op->path, true);
     case MSI_CODE_UNBIND: return bind_path(self, op->path, false);
     default: return MS_OK;
@@ -455,7 +475,9 @@ ms_status msi_desk_note(const ms_alloc *alloc, const ms_value *desk,
     if (st == MS_OK) st = retire_bound(&self, self.origin);
   }
   for (uint32_t i = 0; st == MS_OK && update != NULL && i < update->op_count; i++) {
-    if (msi_code_is_of_desk(update->ops[i].code)) st = note_op(&self, &update->ops[i]);
+    const msi_op *op = &update->ops[i];
+    if (msi_code_is_of_desk(op->code)) st = note_op(&self, op);
+    if (st == MS_OK) st = msi_ttl_note(alloc, &self.desk, entry, op);
   }
   if (st != MS_OK) {
     ms_value_release(self.desk);

@@ -5,7 +5,8 @@
  *
  *     { locks = { <name> = [[peer, number, fence]...] },    the first one holds it
  *       bound = { <path> = peer },                          what goes when that peer departs
- *       owned = { <peer, hexadecimal> = count } }           of bound, per peer
+ *       owned = { <peer, hexadecimal> = count },            of bound, per peer
+ *       ttl = { <path> = [ttl_ms, deadline_ns] } }          places that expire: by timestamps of entries
  *
  * number is that of the patch which asked for the lock, fence the version of the entry that made its writer
  * the holder; of those who wait it is 0. A path stands as its packed form in a string. Whoever binds a path
@@ -24,8 +25,10 @@ enum {
   MSI_DESK_OPS_MAX = 1024, /* of one patch */
   MSI_QUEUE_MAX = 8192,    /* of one lock */
   /* Of one peer, at most as many paths as one entry can take away again. */
-  MSI_BOUND_MAX = 4096
+  MSI_BOUND_MAX = 4096,
+  MSI_LIMITED_MAX = 65536 /* places with a ttl: a host goes through them now and then */
 };
+#define MSI_TTL_NS UINT64_C(1000000) /* of the unit of ttl_ms */
 
 typedef struct msi_waiter {
   uint64_t peer, number, fence; /* fence: 0 while it waits */
@@ -70,6 +73,24 @@ MS_CHECKED ms_status msi_desk_ask(const ms_value *desk, const msi_patch *patch,
                                   ms_error *error);
 MS_CHECKED ms_status msi_desk_limit(const ms_value *before, const ms_value *after,
                                     const msi_patch *patch, ms_error *error);
+
+/* A part of the desk in which `value` (NULL: nothing) stands under the key. MS_ENOMEM. */
+MS_CHECKED ms_status msi_desk_put(const ms_alloc *alloc, const ms_value **desk,
+                                  const char *section, const char *key, size_t length,
+                                  const ms_value *value);
+
+/* ----- places that expire: desk_ttl.c */
+/* What any operation of an entry does to them; *desk (retained) is replaced. MS_ENOMEM. */
+MS_CHECKED ms_status msi_ttl_note(const ms_alloc *alloc, const ms_value **desk,
+                                  const msi_entry *entry, const msi_op *op);
+bool msi_ttl_is_sound(const ms_value *value);
+/* The first deadline that an entry sets; UINT64_MAX: none. */
+uint64_t msi_ttl_deadline(const msi_entry *entry);
+/* Takes away places whose time is over, some of them if there are many: retained, NULL when there is none.
+ * *next: when to look again. MS_ENOMEM. */
+MS_CHECKED ms_status msi_ttl_expiry(const ms_alloc *alloc, const ms_value *desk,
+                                    const ms_value *root, uint64_t now, ms_update **out,
+                                    uint64_t *next);
 
 /* ----- presence: each peer's own place in the document, "@peers.<id, hexadecimal>" */
 #define MSI_PEERS_KEY "@peers"

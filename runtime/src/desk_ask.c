@@ -13,6 +13,8 @@ ms_status msi_desk_ask(const ms_value *desk, const msi_patch *patch, ms_error *e
     if (++count > MSI_DESK_OPS_MAX)
       return msi_fail(error, MS_ELIMIT, "more than %d operations on the desk",
                       MSI_DESK_OPS_MAX);
+    if (op->code == MSI_CODE_LAPSE)
+      return msi_fail(error, MS_EDENIED, "only a host lets leases lapse");
     if (op->code != MSI_CODE_FENCE) continue;
     (void)msi_desk_number(op->operand, 1, &fence);
     if (ms_value_to_string(ms_value_at(op->operand, 0), &name, &length) == MS_OK &&
@@ -37,8 +39,15 @@ static ms_status limit_op(const ms_value *after, const msi_op *op, uint64_t orig
     return msi_fail(error, MS_ELIMIT, "more than %d wait for lock \"%s\"", MSI_QUEUE_MAX,
                     msi_text_print(name, length, text, sizeof text));
   }
-  if (op->code != MSI_CODE_BIND) return MS_OK;
-  if (msi_desk_owned(after, origin) > MSI_BOUND_MAX)
+  if (op->code == MSI_CODE_TTL) {
+    const ms_value *limited = msi_desk_section(after, "ttl");
+    if (limited != NULL && ms_value_count(limited) > MSI_LIMITED_MAX)
+      return msi_fail(error, MS_ELIMIT, "more than %d places that expire",
+                      MSI_LIMITED_MAX);
+  } else if (op->code != MSI_CODE_BIND) {
+    return MS_OK;
+  }
+  if (op->code == MSI_CODE_BIND && msi_desk_owned(after, origin) > MSI_BOUND_MAX)
     return msi_fail(error, MS_ELIMIT, "more than %d paths bound to one peer",
                     MSI_BOUND_MAX);
   size_t bytes = 3;

@@ -4,7 +4,8 @@
  *
  *   lock    name                 bind     at the path, null
  *   unlock  [name, number]       unbind   at the path, null
- *   fence   [name, fence]
+ *   fence   [name, fence]        ttl      at the path, milliseconds
+ *   lapse   [peer, name, fence]
  */
 #include "builder.h"
 
@@ -61,6 +62,32 @@ ms_status msi_bind_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
   return msi_op_bad_operand(op, op->operand, "null", error);
 }
 
+ms_status msi_ttl_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  int64_t ttl_ms;
+  ms_status st = check_place(op, true, error);
+  if (st != MS_OK) return st;
+  if (ms_value_to_int(op->operand, &ttl_ms) == MS_OK && ttl_ms >= 0 &&
+      ttl_ms <= MSI_TTL_MAX_MS) {
+    return MS_OK;
+  }
+  return msi_op_bad_operand(op, op->operand, "milliseconds", error);
+}
+
+ms_status msi_lapse_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  int64_t peer = 0, fence = 0;
+  ms_status st = check_place(op, false, error);
+  if (st != MS_OK) return st;
+  if (ms_value_type(op->operand) == MS_ARRAY && ms_value_count(op->operand) == 3 &&
+      ms_value_to_int(ms_value_at(op->operand, 0), &peer) == MS_OK && peer > 0 &&
+      ms_value_to_int(ms_value_at(op->operand, 2), &fence) == MS_OK && fence > 0) {
+    return check_name(op, ms_value_at(op->operand, 1), error);
+  }
+  return msi_fail(error, MS_EARGUMENT, "%s: needs a peer, a name and a fence",
+                  msi_op_name(op));
+}
+
 /* ------------------------------------------------------------------- updates */
 
 bool msi_update_is_of_desk(const ms_update *update) {
@@ -109,20 +136,28 @@ static ms_status list_add(const ms_alloc *alloc, const ms_value **list, ms_statu
   return st;
 }
 
+/* Appends an integer to a list. */
+static ms_status list_add_number(const ms_alloc *alloc, const ms_value **list,
+                                 uint64_t number) {
+  const ms_value *element = NULL;
+  ms_status st = ms_value_new_int(alloc, (int64_t)number, &element);
+  return list_add(alloc, list, st, element);
+}
+
+static ms_status list_add_name(const ms_alloc *alloc, const ms_value **list,
+                               const char *name, size_t length) {
+  const ms_value *element = NULL;
+  ms_status st = ms_value_new_string(alloc, name, length, &element);
+  return list_add(alloc, list, st, element);
+}
+
 static ms_status numbered(const ms_alloc *alloc, msi_code code, const char *name,
                           size_t length, uint64_t number, ms_update **out,
                           ms_error *error) {
-  const ms_value *operand = NULL, *element = NULL;
+  const ms_value *operand = NULL;
   ms_status st = ms_value_new_array(alloc, &operand);
-  if (st == MS_OK) {
-    st = ms_value_new_string(alloc, name, length, &element);
-    st = list_add(alloc, &operand, st, element);
-  }
-  if (st == MS_OK) {
-    element = NULL;
-    st = ms_value_new_int(alloc, (int64_t)number, &element);
-    st = list_add(alloc, &operand, st, element);
-  }
+  if (st == MS_OK) st = list_add_name(alloc, &operand, name, length);
+  if (st == MS_OK) st = list_add_number(alloc, &operand, number);
   return with_operand(alloc, code, st, operand, out, error);
 }
 
@@ -157,4 +192,26 @@ ms_status msi_update_bind(const ms_alloc *alloc, const ms_path *path, bool binds
   }
   return msi_update_desk(alloc, binds ? MSI_CODE_BIND : MSI_CODE_UNBIND, path,
                          ms_value_null(), out, error);
+}
+
+ms_status msi_update_ttl(const ms_alloc *alloc, const ms_path *path, uint64_t ttl_ms,
+                         ms_update **out, ms_error *error) {
+  const ms_value *operand = NULL;
+  if (!msi_path_is_literal(path)) return msi_builder_fail(error, MS_EPATH);
+  ms_status st = ms_value_new_int(alloc, (int64_t)ttl_ms, &operand);
+  if (st != MS_OK) return msi_builder_fail(error, st);
+  st = msi_update_desk(alloc, MSI_CODE_TTL, path, operand, out, error);
+  ms_value_release(operand);
+  return st;
+}
+
+ms_status msi_update_lapse(const ms_alloc *alloc, uint64_t peer, const char *name,
+                           size_t length, uint64_t fence, ms_update **out,
+                           ms_error *error) {
+  const ms_value *operand = NULL;
+  ms_status st = ms_value_new_array(alloc, &operand);
+  if (st == MS_OK) st = list_add_number(alloc, &operand, peer);
+  if (st == MS_OK) st = list_add_name(alloc, &operand, name, length);
+  if (st == MS_OK) st = list_add_number(alloc, &operand, fence);
+  return with_operand(alloc, MSI_CODE_LAPSE, st, operand, out, error);
 }

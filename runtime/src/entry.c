@@ -73,7 +73,8 @@ static ms_status refusal_pack(msi_buffer *out, const msi_refusal *refusal) {
 
 static ms_status body_pack(msi_buffer *out, const msi_entry *entry) {
   switch (entry->kind) {
-    case MSI_ENTRY_PATCH: break;
+    case MSI_ENTRY_PATCH:
+    case MSI_ENTRY_HOUSE: break;
     case MSI_ENTRY_REJECT: return refusal_pack(out, &entry->refusal);
     case MSI_ENTRY_JOIN: return msi_member_info_pack(out, &entry->member);
     case MSI_ENTRY_RETIRE: break;
@@ -182,7 +183,8 @@ static ms_status patch_unpack(msi_reader *in, msi_entry *entry, ms_error *error)
 
 static ms_status body_unpack(msi_reader *in, msi_entry *entry, ms_error *error) {
   switch (entry->kind) {
-    case MSI_ENTRY_PATCH: return patch_unpack(in, entry, error);
+    case MSI_ENTRY_PATCH:
+    case MSI_ENTRY_HOUSE: return patch_unpack(in, entry, error);
     case MSI_ENTRY_REJECT: return refusal_unpack(in, entry->alloc, &entry->refusal);
     case MSI_ENTRY_JOIN: return msi_member_info_unpack(in, &entry->member);
     case MSI_ENTRY_RETIRE: break;
@@ -201,7 +203,7 @@ static ms_status header_unpack(msi_reader *in, msi_entry *entry) {
   if (st == MS_OK) st = msi_unpack_uint(in, &entry->version);
   if (st == MS_OK) st = msi_unpack_uint(in, &entry->term);
   if (st == MS_OK) st = msi_unpack_uint(in, &kind);
-  if (st == MS_OK && (kind < MSI_ENTRY_PATCH || kind > MSI_ENTRY_RETIRE)) st = MS_ETYPE;
+  if (st == MS_OK && (kind < MSI_ENTRY_PATCH || kind > MSI_ENTRY_HOUSE)) st = MS_ETYPE;
   if (st == MS_OK) entry->kind = (msi_entry_kind)kind;
   if (st == MS_OK) st = msi_unpack_uint(in, &patch->origin);
   if (st == MS_OK && (patch->origin == 0 || patch->origin > MSI_PEER_MAX)) st = MS_ETYPE;

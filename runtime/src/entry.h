@@ -7,6 +7,7 @@
  *   body of PATCH:  the update's wire form (update.h); what its transaction read is gone by then
  *           REJECT: [status, message, path or nil, winner_version, winner, winner_wall_ms, [path...]]
  *           JOIN:   [pid, since_ms, program, readonly, can_host, linked]
+ *           HOUSE:  as PATCH; origin is the host, number 0
  *           RETIRE: nil, or an update that takes away what was bound to the peer
  */
 #ifndef MSI_ENTRY_H
@@ -23,7 +24,8 @@ typedef enum msi_entry_kind {
   MSI_ENTRY_PATCH = 1,  /* an accepted patch */
   MSI_ENTRY_REJECT = 2, /* a patch without effect */
   MSI_ENTRY_JOIN = 3,   /* a peer was admitted */
-  MSI_ENTRY_RETIRE = 4  /* a peer is gone for good: its id is never admitted again */
+  MSI_ENTRY_RETIRE = 4, /* a peer is gone for good: its id is never admitted again */
+  MSI_ENTRY_HOUSE = 5   /* what the host itself decides: see house.c */
 } msi_entry_kind;
 
 /* A patch on its way to the host, and the part of PATCH and REJECT entries that its writer chose. */

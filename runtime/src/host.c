@@ -94,6 +94,7 @@ void msi_host_cut_all(msi_replica *self, bool goodbye, const char *reason) {
   for (size_t i = 0; i < self->members.count; i++) {
     self->members.items[i].link = 0;
     self->members.items[i].absent_ticks = 0;
+    self->members.items[i].quiet_ticks = 0;
   }
 }
 
@@ -161,7 +162,7 @@ static void host_welcome(msi_replica *self, msi_link_id id, const msi_hello *hel
   }
   link->peer = hello->peer;
   member->link = id;
-  member->absent_ticks = 0;
+  member->absent_ticks = member->quiet_ticks = 0;
   msi_host_pump(self, id);
 }
 
@@ -295,6 +296,11 @@ static void host_ready(msi_replica *self, msi_link_id id, msi_reader *in, size_t
   }
 }
 
+static void host_ping(msi_replica *self, msi_link_id id, const msi_reader *in,
+                      size_t fields) {
+  if (fields != 0 || in->at != in->end) host_cut(self, id, "malformed PING");
+}
+
 /* A member lock says when its holder is gone; a linked peer has only its word. */
 static void host_bye(msi_replica *self, uint64_t now, msi_host_link *link) {
   uint64_t peer = link->peer;
@@ -318,6 +324,9 @@ void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
   msi_reader in;
   uint64_t number;
   size_t fields;
+  msi_member *member =
+      link->peer == 0 ? NULL : msi_members_find(&self->members, link->peer);
+  if (member != NULL) member->quiet_ticks = 0;
   if (msi_message_open(data, bytes, &in, &number, &fields) != MS_OK) {
     host_cut(self, id, "a frame that is no message");
   } else if (link->peer == 0) {
@@ -332,6 +341,8 @@ void msi_host_message(msi_replica *self, uint64_t now, msi_link_id id,
     host_sync(self, now, id, &in, fields);
   } else if (number == MSI_READY) {
     host_ready(self, id, &in, fields);
+  } else if (number == MSI_PING) {
+    host_ping(self, id, &in, fields);
   } else if (number == MSI_BYE && fields == 0) {
     host_bye(self, now, link);
   } else {
@@ -424,7 +435,7 @@ static void host_sweep(msi_replica *self) {
   self->port.sweep(self->port.ud, below);
 }
 
-void msi_host_tick(msi_replica *self, uint64_t now) {
+void msi_host_tick(msi_replica *self, uint64_t now, bool punctual) {
   if (!msi_host_is_current(self, now)) return;
   self->port.beat(self->port.ud);
   for (size_t i = self->link_count; i-- > 0;) {
@@ -436,6 +447,7 @@ void msi_host_tick(msi_replica *self, uint64_t now) {
     }
   }
   host_retire_dead(self, now);
+  if (self->state == MS_SHARE_HOST) msi_house_tick(self, now, punctual);
   msi_host_drain(self, now);
   if (self->state == MS_SHARE_HOST) host_sweep(self);
 }

@@ -63,7 +63,8 @@ bool msi_members_fits(const msi_members *members, const msi_entry *entry) {
   const msi_member *member = msi_members_find(members, entry->patch.origin);
   switch (entry->kind) {
     case MSI_ENTRY_JOIN: return member == NULL;
-    case MSI_ENTRY_RETIRE: return member != NULL;
+    case MSI_ENTRY_RETIRE:
+    case MSI_ENTRY_HOUSE: return member != NULL;
     case MSI_ENTRY_PATCH:
     case MSI_ENTRY_REJECT: break;
   }
@@ -99,6 +100,7 @@ void msi_members_note(msi_members *members, const msi_entry *entry) {
     return;
   }
   msi_member *member = msi_members_find(members, entry->patch.origin);
+  if (entry->kind == MSI_ENTRY_HOUSE) return;
   if (entry->kind != MSI_ENTRY_RETIRE) {
     member->decided = entry->patch.number;
     member->base = entry->patch.base;

@@ -29,6 +29,7 @@ typedef struct msi_member {
   uint32_t rejected_count;
   /* Host only, not replicated. */
   uint32_t link;         /* 0: none */
+  uint32_t quiet_ticks;  /* how many have passed without a frame of it */
   uint32_t absent_ticks; /* of a linked member: how many have passed without link */
 } msi_member;
 

@@ -21,12 +21,13 @@ enum {
 };
 
 static const char *const message_names[] = {
-    "message",        "HELLO",          "WELCOME",      "REFUSE", "ENTRY",  "PATCH",
-    "SNAPSHOT_BEGIN", "SNAPSHOT_PIECE", "SNAPSHOT_END", "SYNC",   "SYNCED", "BYE",
-    "READY"};
+    "message",      "HELLO", "WELCOME",        "REFUSE",
+    "ENTRY",        "PATCH", "SNAPSHOT_BEGIN", "SNAPSHOT_PIECE",
+    "SNAPSHOT_END", "SYNC",  "SYNCED",         "BYE",
+    "READY",        "PING"};
 
 const char *msi_message_name(uint64_t number) {
-  return message_names[number <= MSI_READY ? number : 0];
+  return message_names[number <= MSI_PING ? number : 0];
 }
 
 ms_status msi_message_open(const uint8_t *data, size_t bytes, msi_reader *in,

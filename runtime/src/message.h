@@ -11,6 +11,7 @@
  *              [5, number, base, timestamp, wall_ms, update, reads]   of a transaction; reads: reads.h
  *    9 SYNC    [9, token]
  *   12 READY   [12, version]                                     everything up to there is here
+ *   13 PING    [13]                                              who holds or awaits a lock still lives
  *
  *   host -> peer
  *    2 WELCOME [2, protocol, group, host, term, version, decided, catch_up]
@@ -51,7 +52,8 @@ typedef enum msi_message {
   MSI_SYNC = 9,
   MSI_SYNCED = 10,
   MSI_BYE = 11,
-  MSI_READY = 12
+  MSI_READY = 12,
+  MSI_PING = 13
 } msi_message;
 
 /* The numbers are on the wire. */

@@ -531,6 +531,14 @@ static const msi_operator table[] = {
      .code = MSI_CODE_UNBIND,
      .class_ = MSI_CLASS_GUARD,
      .check = msi_bind_check},
+    {.name = "ttl",
+     .code = MSI_CODE_TTL,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_ttl_check},
+    {.name = "lapse",
+     .code = MSI_CODE_LAPSE,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_lapse_check},
 };
 enum { TABLE_COUNT = sizeof table / sizeof table[0] };
 

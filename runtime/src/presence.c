@@ -61,7 +61,8 @@ ms_status msi_desk_ask_presence(const ms_alloc *alloc, const ms_value *root,
   for (uint32_t i = 0; i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];
     const ms_path *path = op->path;
-    bool is_write = op->class_ != MSI_CLASS_GUARD || op->code == MSI_CODE_BIND;
+    bool is_write = op->class_ != MSI_CLASS_GUARD || op->code == MSI_CODE_BIND ||
+                    op->code == MSI_CODE_TTL;
     if (!is_write) continue;
     if (length == 0) length = msi_peer_text(patch->origin, own);
     if (path->count == 0) {

@@ -139,6 +139,8 @@ void msi_replica_install(msi_replica *self, const msi_entry *entry, const uint8_
   msi_members_note(&self->members, entry);
   msi_conflicts_note(self->conflicts, entry);
   msi_tail_add(&self->tail, entry->version, data, bytes);
+  uint64_t deadline = msi_ttl_deadline(entry);
+  if (deadline < self->expire_at) self->expire_at = deadline;
   self->entries++;
   if (entry_is_own_decision(self, entry) &&
       msi_pending_is_first(&self->pending, entry->patch.number)) {
@@ -346,7 +348,7 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
   self->config.program = NULL;
   self->state = MS_SHARE_NEW;
   self->desk = ms_value_empty();
-  self->tick_at = self->retry_at = UINT64_MAX;
+  self->tick_at = self->retry_at = self->expire_at = UINT64_MAX;
   msi_members_init(&self->members, alloc);
   msi_tail_init(&self->tail, alloc, MSI_TAIL_BYTES);
   msi_pending_init(&self->pending, alloc);
@@ -465,17 +467,22 @@ void msi_replica_tick(msi_replica *replica, uint64_t now) {
     bool punctual = now - replica->tick_at <= MSI_TICK_NS / 2;
     replica->tick_at = (punctual ? replica->tick_at : now) + MSI_TICK_NS;
     if (replica->state == MS_SHARE_HOST) {
-      msi_host_tick(replica, now);
+      msi_host_tick(replica, now, punctual);
     } else {
       msi_client_tick(replica, now, punctual);
     }
   }
+  if (replica->state == MS_SHARE_HOST && now >= replica->expire_at)
+    msi_house_expire(replica, now);
   msi_replica_settle(replica, now);
 }
 
 uint64_t msi_replica_deadline(const msi_replica *replica) {
   if (!msi_replica_runs(replica)) return UINT64_MAX;
-  return replica->retry_at < replica->tick_at ? replica->retry_at : replica->tick_at;
+  uint64_t first =
+      replica->retry_at < replica->tick_at ? replica->retry_at : replica->tick_at;
+  bool is_host = replica->state == MS_SHARE_HOST;
+  return is_host && replica->expire_at < first ? replica->expire_at : first;
 }
 
 /* ------------------------------------------------------------------ looking */

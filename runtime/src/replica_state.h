@@ -99,7 +99,8 @@ struct msi_replica {
   msi_host_link *links; /* by id */
   size_t link_count, link_capacity;
 
-  uint64_t swept; /* as host: logs below this term are gone */
+  uint64_t swept;     /* as host: logs below this term are gone */
+  uint64_t expire_at; /* as host: when to look for places that have expired */
   uint64_t tick_at, retry_at, backoff_ns;
   uint64_t reached; /* the last term whose host was a host to this peer */
   uint64_t entries, takeovers, snapshots;
@@ -174,7 +175,7 @@ void msi_host_down(msi_replica *self, uint64_t now, msi_link_id id);
 /* Cut all links: without a word, or with BYE and all that is queued. */
 void msi_host_cut_all(msi_replica *self, bool goodbye, const char *reason);
 void msi_host_send_all(msi_replica *self, const uint8_t *data, size_t bytes);
-void msi_host_tick(msi_replica *self, uint64_t now);
+void msi_host_tick(msi_replica *self, uint64_t now, bool punctual);
 
 /* ----- decide.c */
 /* Another host has taken over: back to waiting for it. */
@@ -193,9 +194,18 @@ MS_CHECKED ms_status msi_host_decide(msi_replica *self, uint64_t now,
                                      const ms_value *root_after);
 MS_CHECKED ms_status msi_host_join(msi_replica *self, uint64_t now, uint64_t peer,
                                    uint64_t number, const msi_member_info *info);
+/* An entry that the host made itself, with what it leads to. Statuses as of msi_host_commit. */
+MS_CHECKED ms_status msi_host_commit_own(msi_replica *self, uint64_t now,
+                                         msi_entry *entry);
 MS_CHECKED ms_status msi_host_retire(msi_replica *self, uint64_t now, uint64_t peer);
 /* Decide own patches that waited. */
 void msi_host_drain(msi_replica *self, uint64_t now);
+
+/* ----- house.c */
+/* Takes away what has expired, and says when to look again. */
+void msi_house_expire(msi_replica *self, uint64_t now);
+/* Once a tick: leases of silent holders lapse. */
+void msi_house_tick(msi_replica *self, uint64_t now, bool punctual);
 
 /* ----- takeover.c */
 typedef enum msi_attempt {

@@ -137,6 +137,8 @@ void msi_takeover_serve(msi_replica *self, uint64_t now, uint64_t term) {
   self->known = true;
   self->backoff_ns = 0;
   self->retry_at = UINT64_MAX;
+  self->expire_at = now;
+  for (size_t i = 0; i < self->members.count; i++) self->members.items[i].quiet_ticks = 0;
   if (!self->marked) self->marked = self->port.mark_complete(self->port.ud);
   self->port.beat(self->port.ud);
   msi_replica_enter(self, MS_SHARE_HOST, term, self->peer);

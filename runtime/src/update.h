@@ -72,8 +72,15 @@ typedef enum msi_code {
   MSI_CODE_FENCE =
       23, /* operand: [name, fence]: a guard: the writer holds it under that number */
   MSI_CODE_BIND = 24, /* what is at the path goes when the writer departs */
-  MSI_CODE_UNBIND = 25
+  MSI_CODE_UNBIND = 25,
+  MSI_CODE_TTL =
+      26, /* operand: milliseconds: what is at the path goes after so long; 0: it stays */
+  MSI_CODE_LAPSE =
+      27 /* of hosts only; operand: [peer, name, fence]: that peer holds it no more */
 } msi_code;
+
+/* A hundred years: far from where nanoseconds end. */
+#define MSI_TTL_MAX_MS INT64_C(3155760000000)
 
 /* Is the operation one on the desk? Its class is that of guards. */
 static inline bool msi_code_is_of_desk(msi_code code) { return code >= MSI_CODE_LOCK; }
@@ -183,6 +190,12 @@ MS_CHECKED ms_status msi_update_unlock(const ms_alloc *alloc, const char *name,
 MS_CHECKED ms_status msi_update_fence(const ms_alloc *alloc, const char *name,
                                       size_t length, uint64_t fence, ms_update **out,
                                       ms_error *error);
+/* ttl_ms: 0 takes the limit off. */
+MS_CHECKED ms_status msi_update_ttl(const ms_alloc *alloc, const ms_path *path,
+                                    uint64_t ttl_ms, ms_update **out, ms_error *error);
+MS_CHECKED ms_status msi_update_lapse(const ms_alloc *alloc, uint64_t peer,
+                                      const char *name, size_t length, uint64_t fence,
+                                      ms_update **out, ms_error *error);
 MS_CHECKED ms_status msi_update_bind(const ms_alloc *alloc, const ms_path *path,
                                      bool binds, ms_update **out, ms_error *error);
 

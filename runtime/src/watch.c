@@ -122,6 +122,15 @@ static void client_watch_vacancy(msi_replica *self, uint64_t now, uint64_t term)
   self->retry_at = now;
 }
 
+/* Who holds or awaits a lock shows that it lives. */
+static void client_ping(msi_replica *self) {
+  if (!self->uplink.ready || !msi_desk_awaits(self->desk, self->peer)) return;
+  msi_buffer *out = msi_replica_scratch(self);
+  if (msi_message_begin(out, MSI_PING, 0) != MS_OK)
+    return; /* the next tick tries again */
+  self->port.send(self->port.ud, self->uplink.id, out->data, out->length);
+}
+
 void msi_client_tick(msi_replica *self, uint64_t now, bool punctual) {
   if (!self->enrolled || self->founding) return;
   uint64_t term = self->port.term(self->port.ud);
@@ -154,6 +163,7 @@ void msi_client_tick(msi_replica *self, uint64_t now, bool punctual) {
   } else {
     self->watch.stall_since = self->watch.vacant_since = 0;
   }
+  client_ping(self);
   msi_client_report(self);
   msi_client_pump(self, now);
 }

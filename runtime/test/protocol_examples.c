@@ -215,6 +215,7 @@ static ms_status message_again(const uint8_t *data, size_t bytes, uint64_t *numb
     case MSI_READY: return again_question(*number, &in, fields, out);
     case MSI_SNAPSHOT_END:
     case MSI_BYE:
+    case MSI_PING:
       return fields == 0 ? msi_message_begin(out, (msi_message)*number, 0) : MS_ETYPE;
     default: return MS_ETYPE;
   }
@@ -344,7 +345,8 @@ static const named refusals[] = {{"retired", MSI_REFUSE_RETIRED},
 static const named entries[] = {{"PATCH", MSI_ENTRY_PATCH},
                                 {"REJECT", MSI_ENTRY_REJECT},
                                 {"JOIN", MSI_ENTRY_JOIN},
-                                {"RETIRE", MSI_ENTRY_RETIRE}};
+                                {"RETIRE", MSI_ENTRY_RETIRE},
+                                {"HOUSE", MSI_ENTRY_HOUSE}};
 static const named types[] = {
     {"array", MS_ARRAY}, {"object", MS_OBJECT}, {"any", MS_EMPTY}};
 static const named limits[] = {{"protocol", MSI_PROTOCOL},
@@ -376,7 +378,7 @@ static void list_named(const named *items, size_t count) {
 
 static void serve_list(const char *what) {
   if (strcmp(what, "messages") == 0) {
-    for (uint64_t i = MSI_HELLO; i <= MSI_READY; i++) {
+    for (uint64_t i = MSI_HELLO; i <= MSI_PING; i++) {
       printf("%s%s=%" PRIu64, i > MSI_HELLO ? "\t" : "", msi_message_name(i), i);
     }
   } else if (strcmp(what, "operators") == 0) {

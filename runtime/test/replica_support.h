@@ -54,7 +54,7 @@ static inline msi_entry rs_entry(msi_entry_kind kind, ms_update *update,
                             .base = 999,
                             .timestamp = UINT64_C(1) << 60,
                             .wall_ms = -5};
-  if (kind == MSI_ENTRY_PATCH) entry.patch.update = update;
+  if (kind == MSI_ENTRY_PATCH || kind == MSI_ENTRY_HOUSE) entry.patch.update = update;
   if (kind == MSI_ENTRY_REJECT) {
     entry.refusal.status = MS_ECONFLICT;
     strcpy(entry.refusal.message, "\"a.b\": lost");

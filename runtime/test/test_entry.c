@@ -40,7 +40,7 @@ static void each_kind(void (*check)(const msi_entry *entry, const uint8_t *data,
                                     size_t bytes)) {
   ms_update *update = rs_update("players.alice.hp", 90);
   ms_path *paths[2] = {rs_path(NULL, "a.b"), rs_path(NULL, "")};
-  for (int kind = MSI_ENTRY_PATCH; kind <= MSI_ENTRY_RETIRE; kind++) {
+  for (int kind = MSI_ENTRY_PATCH; kind <= MSI_ENTRY_HOUSE; kind++) {
     msi_entry entry = rs_entry((msi_entry_kind)kind, update, paths);
     msi_buffer out = rs_buffer();
     assert_int_equal(msi_entry_pack(&out, &entry), MS_OK);

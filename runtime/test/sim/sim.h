@@ -187,6 +187,7 @@ typedef struct sim_report {
    * between storing an entry and sending it. */
   uint64_t in_sends, in_snapshots, in_commits;
   uint64_t overflows, wall_jumps, no_memory, no_disk;
+  uint64_t lapses, expiries; /* of leases, of places */
 } sim_report;
 
 void sim_run(const sim_options *options, sim_report *report);
@@ -393,6 +394,7 @@ struct sim_proc {
   bool hung_in_call;   /* at any time in this call */
   bool freed;          /* replica and view are gone */
   bool failed;         /* its enrolment failed for good */
+  uint64_t heard_at;   /* when a host last read a frame of it */
   uint64_t hung_until; /* no event of its own before */
   bool readonly, can_host;
   ms_alloc alloc; /* of the replica: it may fail */
@@ -629,6 +631,10 @@ void sim_desk_check(sim_proc *proc, const sim_group *group, uint64_t version,
 /* Does the host have to refuse the patch for what the desk or the places of others say? */
 bool sim_desk_denies(const sim_desk *desk, const msi_patch *patch,
                      const ms_update *update, const ms_value *before);
+/* A host takes away only what has expired. */
+void sim_desk_check_house(sim_proc *proc, const sim_desk *desk, const msi_entry *entry);
+/* At the end: what has expired is gone. */
+void sim_desk_check_end(sim_world *sim, const sim_group *group);
 /* A departure takes away what was bound to the peer, and nothing else. */
 void sim_desk_check_departure(sim_world *sim, const sim_desk *desk,
                               const msi_entry *entry, const ms_value *before,

@@ -51,6 +51,18 @@ uint64_t sim_check_decision(const sim_proc *proc, const sim_group *group, uint64
 
 /* ----- conflicts, by scanning */
 
+/* As the conflict index has it: what the host decides is nobody's. */
+static uint64_t writer_of(const sim_version *version) {
+  const msi_entry *entry = &version->entry;
+  return entry->kind == MSI_ENTRY_HOUSE ? 0 : entry->patch.origin;
+}
+
+static msi_patch patch_of(const sim_version *version) {
+  msi_patch patch = version->entry.patch;
+  patch.origin = writer_of(version);
+  return patch;
+}
+
 /* Does the entry do something to the document? */
 static bool writes(const sim_version *version) {
   return version->entry.patch.update != NULL;
@@ -99,10 +111,10 @@ static bool hangs_on(const ms_update *update, const msi_op *op,
 
 /* Did the operation of version `v` go by what others had written since its writer looked? */
 static bool is_open(const sim_group *group, uint64_t v, const msi_op *op) {
-  const msi_patch *theirs = &group->versions[v - 1].entry.patch;
-  for (uint64_t w = theirs->base + 1; w < v; w++) {
+  const msi_patch theirs = patch_of(&group->versions[v - 1]);
+  for (uint64_t w = theirs.base + 1; w < v; w++) {
     const sim_version *other = &group->versions[w - 1];
-    if (writes(other) && other->entry.patch.origin != theirs->origin &&
+    if (writes(other) && writer_of(other) != theirs.origin &&
         scan_opens(op, other->update)) {
       return true;
     }
@@ -138,7 +150,7 @@ static uint64_t reads_lose_to(const sim_group *group, const msi_patch *patch,
                               uint64_t version) {
   for (uint64_t v = patch->base + 1; v < version; v++) {
     const sim_version *other = &group->versions[v - 1];
-    const msi_patch *theirs = &other->entry.patch;
+    const msi_patch one = patch_of(other), *theirs = &one;
     if (writes(other) &&
         (scan_reads_changed(patch->reads, patch->origin, other->update, theirs->origin) ||
          reads_meet_open(group, v, patch->reads))) {
@@ -164,7 +176,7 @@ static uint64_t loses_to(const sim_group *group, const msi_patch *patch,
                 ms_value_equal(standing, op->operand);
     for (uint64_t v = patch->base + 1; v < version; v++) {
       const sim_version *other = &group->versions[v - 1];
-      const msi_patch *theirs = &other->entry.patch;
+      const msi_patch one = patch_of(other), *theirs = &one;
       bool counts = theirs->origin != patch->origin || scan_is_doubtful(op);
       if (writes(other) && counts &&
           loses_to_update(patch, update, op, same, theirs, other->update)) {
@@ -269,7 +281,7 @@ static member_past past_of(const sim_group *group, uint64_t id, uint64_t version
     if (entry->patch.origin != id) continue;
     if (entry->kind == MSI_ENTRY_JOIN) past.joined = true;
     if (entry->kind == MSI_ENTRY_RETIRE) past.retired = true;
-    if (entry->kind != MSI_ENTRY_RETIRE) past.decided = entry->patch.number;
+    if (entry->kind < MSI_ENTRY_RETIRE) past.decided = entry->patch.number;
   }
   return past;
 }
@@ -308,10 +320,20 @@ static void history_tell(const sim_proc *proc, const msi_entry *entry) {
              ULL(entry->patch.number), who, ULL(entry->version),
              entry->kind == MSI_ENTRY_PATCH ? "" : ", ",
              entry->kind == MSI_ENTRY_PATCH ? "" : entry->refusal.message);
+  } else if (entry->kind == MSI_ENTRY_HOUSE) {
+    sim_tell(proc->sim, proc, "lets something expire or lapse: version %llu",
+             ULL(entry->version));
   } else {
     sim_tell(proc->sim, proc, "says that peer %d has %s: version %llu", who,
              entry->kind == MSI_ENTRY_JOIN ? "joined" : "left", ULL(entry->version));
   }
+}
+
+static void check_house(sim_proc *proc, sim_group *group, sim_version *made,
+                        const ms_value *before) {
+  made->update = ms_update_retain(made->entry.patch.update);
+  if (ms_update_apply(made->update, before, 0, &made->root, NULL) != MS_OK) abort();
+  sim_desk_check_house(proc, group->versions[made->entry.version - 2].desk, &made->entry);
 }
 
 static void check_departure(sim_proc *proc, sim_group *group, sim_version *made,
@@ -352,6 +374,7 @@ static void history_append(sim_proc *proc, sim_group *group, const uint8_t *data
   made->desk =
       sim_desk_note(sim, version > 1 ? group->versions[version - 2].desk : NULL, entry);
   if (entry->kind == MSI_ENTRY_RETIRE) check_departure(proc, group, made, before);
+  if (entry->kind == MSI_ENTRY_HOUSE) check_house(proc, group, made, before);
   if (entry->kind == MSI_ENTRY_PATCH || entry->kind == MSI_ENTRY_REJECT) {
     const sim_proc *writer = NULL;
     const sim_receipt *receipt =
@@ -635,5 +658,6 @@ static void check_receipts(sim_world *sim, const sim_proc *proc) {
 
 void sim_check_end(sim_world *sim) {
   for (int i = 0; i < sim->proc_count; i++) check_receipts(sim, sim->procs[i]);
+  sim_desk_check_end(sim, sim->published);
   if (!sim->weather.replaces) sim_fold_check(sim, sim->published);
 }

@@ -25,7 +25,8 @@ typedef struct waiter {
 struct sim_desk {
   waiter *waiters; /* of all locks, those of one lock in the order of its queue */
   size_t count, capacity;
-  uint64_t owners[PATHS]; /* 0: not bound */
+  uint64_t owners[PATHS];                   /* 0: not bound */
+  uint64_t ttl_ms[PATHS], deadlines[PATHS]; /* 0: what is there stays */
 };
 
 /* ----- names */
@@ -117,6 +118,54 @@ static void desk_lock(sim_desk *desk, int lock, const msi_patch *patch) {
   desk->waiters[desk->count++] = (waiter){lock, patch->origin, patch->number, 0};
 }
 
+/* A write begins the time of its place anew, or takes the limit off. */
+static void desk_write(sim_world *sim, sim_desk *desk, const msi_entry *entry,
+                       const msi_op *op) {
+  for (int i = 0; i < PATHS; i++) {
+    if (desk->ttl_ms[i] == 0) continue;
+    ms_path *path = path_at(sim, i);
+    bool is_whole = msi_path_equal(path, op->path);
+    bool is_within = ms_path_count(path) <= ms_path_count(op->path) &&
+                     msi_path_overlaps(path, op->path);
+    ms_path_release(path);
+    if (!is_within) continue;
+    bool goes = is_whole && op->selection == NULL &&
+                (op->code == MSI_CODE_UNSET || op->code == MSI_CODE_RENAME);
+    if (goes) desk->ttl_ms[i] = 0;
+    desk->deadlines[i] = entry->patch.timestamp + desk->ttl_ms[i] * SIM_MS;
+  }
+}
+
+static void desk_ttl(sim_world *sim, sim_desk *desk, const msi_entry *entry,
+                     const msi_op *op) {
+  int path = path_index(sim, op->path);
+  int64_t ttl_ms = 0;
+  if (ms_value_to_int(op->operand, &ttl_ms) != MS_OK) abort();
+  desk->ttl_ms[path] = (uint64_t)ttl_ms;
+  desk->deadlines[path] = entry->patch.timestamp + (uint64_t)ttl_ms * SIM_MS;
+}
+
+/* The holder that a host calls silent. */
+static void desk_lapse(sim_world *sim, sim_desk *desk, const msi_entry *entry,
+                       const msi_op *op) {
+  int64_t peer = 0, fence = 0;
+  int lock = lock_by_name(ms_value_at(op->operand, 1));
+  if (ms_value_to_int(ms_value_at(op->operand, 0), &peer) != MS_OK ||
+      ms_value_to_int(ms_value_at(op->operand, 2), &fence) != MS_OK ||
+      entry->kind != MSI_ENTRY_HOUSE) {
+    abort();
+  }
+  for (size_t i = 0; i < desk->count; i++) {
+    const waiter *at = &desk->waiters[i];
+    if (at->lock != lock) continue;
+    if (at->peer != (uint64_t)peer || at->fence != (uint64_t)fence) break;
+    desk_remove(desk, lock, at->peer, at->number);
+    sim->report->lapses++;
+    return;
+  }
+  sim_fail(sim, "version %llu lets a lease lapse that nobody holds", ULL(entry->version));
+}
+
 static void desk_op(sim_world *sim, sim_desk *desk, const msi_entry *entry,
                     const msi_op *op) {
   uint64_t peer = entry->patch.origin;
@@ -129,6 +178,8 @@ static void desk_op(sim_world *sim, sim_desk *desk, const msi_entry *entry,
       desk_remove(desk, lock_by_name(ms_value_at(op->operand, 0)), peer,
                   (uint64_t)number);
       break;
+    case MSI_CODE_TTL: desk_ttl(sim, desk, entry, op); break;
+    case MSI_CODE_LAPSE: desk_lapse(sim, desk, entry, op); break;
     case MSI_CODE_BIND: desk->owners[path_index(sim, op->path)] = peer; break;
     case MSI_CODE_UNBIND:
       path = path_index(sim, op->path);
@@ -136,6 +187,7 @@ static void desk_op(sim_world *sim, sim_desk *desk, const msi_entry *entry,
       break;
     default: break;
   }
+  if (op->class_ != MSI_CLASS_GUARD) desk_write(sim, desk, entry, op);
   desk_crown(desk, entry->version);
 }
 
@@ -187,6 +239,31 @@ static bool paths_match(sim_world *sim, const sim_desk *model, const ms_value *d
   return true;
 }
 
+static bool limits_match(sim_world *sim, const sim_desk *model, const ms_value *desk) {
+  const ms_value *section = msi_desk_section(desk, "ttl");
+  size_t count = 0;
+  for (int i = 0; i < PATHS; i++) {
+    if (model->ttl_ms[i] == 0) continue;
+    ms_path *path = path_at(sim, i);
+    msi_buffer key;
+    uint64_t ttl_ms = 0, deadline = 0;
+    msi_buffer_init(&key, &sim->alloc);
+    if (msi_path_pack(&key, path) != MS_OK) abort();
+    const ms_value *limit =
+        section == NULL ? NULL
+                        : ms_value_get(section, (const char *)key.data, key.length);
+    msi_buffer_fini(&key);
+    ms_path_release(path);
+    if (limit == NULL || !msi_desk_number(limit, 0, &ttl_ms) ||
+        !msi_desk_number(limit, 1, &deadline) || ttl_ms != model->ttl_ms[i] ||
+        deadline != model->deadlines[i]) {
+      return false;
+    }
+    count++;
+  }
+  return (section == NULL ? 0 : ms_value_count(section)) == count;
+}
+
 /* A fencing number belongs to one request, and later ones are higher. */
 static void check_fences(sim_world *sim, const ms_value *before, const ms_value *after,
                          uint64_t version) {
@@ -212,7 +289,7 @@ void sim_desk_check(sim_proc *proc, const sim_group *group, uint64_t version,
   sim_version *at = &group->versions[version - 1];
   if (at->desk_value == NULL) {
     if (!msi_desk_is_sound(desk) || !locks_match(at->desk, desk) ||
-        !paths_match(sim, at->desk, desk)) {
+        !paths_match(sim, at->desk, desk) || !limits_match(sim, at->desk, desk)) {
       sim_fail(sim, "peer %d has a desk at version %llu that its entries do not make",
                proc->index, ULL(version));
     }
@@ -326,6 +403,48 @@ void sim_desk_check_departure(sim_world *sim, const sim_desk *desk,
     sim_fail(sim, "version %llu takes away more than was bound", ULL(entry->version));
 }
 
+/* Counted in ticks of the host, each of which may come half a tick late. */
+static void check_silence(sim_proc *proc, const msi_op *op, uint64_t version) {
+  sim_world *sim = proc->sim;
+  int64_t peer = 0;
+  if (ms_value_to_int(ms_value_at(op->operand, 0), &peer) != MS_OK) abort();
+  for (int i = 0; i < sim->proc_count && !proc->hung_in_call; i++) {
+    const sim_proc *holder = sim->procs[i];
+    if (!holder->alive || holder->id != (uint64_t)peer) continue;
+    if (sim->now - holder->heard_at + MSI_TICK_NS >= sim->weather.host_timeout_ns)
+      continue;
+    sim_fail(sim, "version %llu calls peer %d silent, who was heard %llu ms ago",
+             ULL(version), i, ULL((sim->now - holder->heard_at) / SIM_MS));
+  }
+}
+
+void sim_desk_check_house(sim_proc *proc, const sim_desk *desk, const msi_entry *entry) {
+  sim_world *sim = proc->sim;
+  const ms_update *update = entry->patch.update;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    const msi_op *op = &update->ops[i];
+    if (op->code == MSI_CODE_LAPSE) {
+      check_silence(proc, op, entry->version);
+      continue;
+    }
+    if (op->code != MSI_CODE_UNSET && op->code != MSI_CODE_TTL) abort();
+    int path = path_index(sim, op->path);
+    if (desk->ttl_ms[path] == 0 || desk->deadlines[path] > sim->now)
+      sim_fail(sim, "version %llu takes away what has time left", ULL(entry->version));
+    if (op->code == MSI_CODE_UNSET) sim->report->expiries++;
+  }
+}
+
+void sim_desk_check_end(sim_world *sim, const sim_group *group) {
+  const sim_desk *desk =
+      group->version_count == 0 ? NULL : group->versions[group->version_count - 1].desk;
+  for (int i = 0; desk != NULL && i < PATHS; i++) {
+    if (desk->ttl_ms[i] > 0 && desk->deadlines[i] + 3000 * SIM_MS < sim->now)
+      sim_fail(sim, "a place stays %llu ms longer than it should",
+               ULL((sim->now - desk->deadlines[i]) / SIM_MS));
+  }
+}
+
 /* ----- what owners ask */
 
 typedef struct own_lock {
@@ -385,6 +504,28 @@ static ms_update *bind_update(sim_world *sim) {
   return update;
 }
 
+static ms_update *ttl_update(sim_world *sim) {
+  int at = (int)sim_random_below(&sim->random, PATHS);
+  uint64_t ttl_ms =
+      sim_chance(sim, 200000) ? 0 : sim_random_between(&sim->random, 1, 400);
+  unsigned long long mark = sim_program_marker(sim);
+  ms_path *path = path_at(sim, at);
+  ms_update *parts[2] = {NULL}, *update = NULL;
+  char text[64], name[16];
+  if (msi_update_ttl(&sim->alloc, path, ttl_ms, &parts[1], NULL) != MS_OK) abort();
+  snprintf(text, sizeof text, "{\"$set\": {\"%s\": %llu}}",
+           msi_path_print(path, name, sizeof name), mark);
+  ms_path_release(path);
+  parts[0] = sim_program_parse(sim, text, NULL);
+  if (msi_update_concat(&sim->alloc, (const ms_update *const *)parts, 2, &update) !=
+      MS_OK) {
+    abort();
+  }
+  ms_update_release(parts[0]);
+  ms_update_release(parts[1]);
+  return update;
+}
+
 static ms_update *lock_update(sim_world *sim, const sim_proc *proc) {
   int lock = (int)sim_random_below(&sim->random, LOCKS);
   const char *name = lock_name(lock);
@@ -407,11 +548,12 @@ static ms_update *lock_update(sim_world *sim, const sim_proc *proc) {
 }
 
 ms_update *sim_desk_update(sim_world *sim, const sim_proc *proc, ms_update *update) {
-  uint64_t kind = sim_random_below(&sim->random, 10);
+  uint64_t kind = sim_random_below(&sim->random, 12);
   bool is_first = sim_chance(sim, 500000), is_alone = sim_chance(sim, 300000);
-  ms_update *asked = kind < 6   ? lock_update(sim, proc)
-                     : kind < 8 ? bind_update(sim)
-                                : place_update(sim, proc);
+  ms_update *asked = kind < 6    ? lock_update(sim, proc)
+                     : kind < 8  ? bind_update(sim)
+                     : kind < 10 ? ttl_update(sim)
+                                 : place_update(sim, proc);
   ms_update *made = NULL;
   const ms_update *const parts[2] = {is_first ? asked : update,
                                      is_first ? update : asked};

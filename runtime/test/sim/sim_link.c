@@ -358,6 +358,8 @@ static void readable(sim_world *sim, sim_conn *conn, sim_end *end) {
     sim_frame frame = queue_pop(&end->kernel);
     sim_note(sim, proc, "reads link, message", end->id,
              frame.bytes > 1 ? frame.data[1] : 0);
+    sim_proc *writer = end == &conn->ends[1] ? conn->ends[0].proc : NULL;
+    if (writer != NULL) writer->heard_at = sim->now;
     if (sim_enter(proc)) {
       msi_replica_message(proc->replica, sim_clock(proc), end->id, frame.data,
                           frame.bytes);
