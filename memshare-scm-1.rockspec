@@ -36,7 +36,7 @@ build = {
         "runtime/src/path.c", "runtime/src/sort.c", "runtime/src/compare.c",
         "runtime/src/value_set.c", "runtime/src/query_operator.c", "runtime/src/query_parse.c",
         "runtime/src/query.c", "runtime/src/query_match.c",
-        "runtime/src/positional.c", "runtime/src/operator.c", "runtime/src/desk_operator.c", "runtime/src/array_operator.c",
+        "runtime/src/positional.c", "runtime/src/operator.c", "runtime/src/desk_operator.c", "runtime/src/desk_message.c", "runtime/src/array_operator.c",
         "runtime/src/push.c",
         "runtime/src/builder.c", "runtime/src/update.c", "runtime/src/update_parse.c",
         "runtime/src/update_decode.c", "runtime/src/mark.c", "runtime/src/apply.c",

@@ -254,11 +254,27 @@ static ms_status refuse(msi_refusal *refusal, ms_status st, const ms_error *erro
   return MS_OK;
 }
 
+/* Who is called has to be here. */
+static ms_status ask_calls(const msi_replica *self, const msi_patch *patch,
+                           ms_error *error) {
+  const ms_update *update = patch->update;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    msi_told told;
+    if (update->ops[i].code != MSI_CODE_CALL || !msi_op_told(&update->ops[i], &told) ||
+        msi_members_find(&self->members, told.peer) != NULL) {
+      continue;
+    }
+    return msi_fail(error, MS_ENOENT, "call: peer %" PRIx64 " is gone", told.peer);
+  }
+  return MS_OK;
+}
+
 /* May it be, whatever the document holds at its paths? */
 static ms_status judge_rights(msi_replica *self, const msi_patch *patch,
                               msi_refusal *refusal) {
   ms_error error = {MS_OK, ""};
   ms_status st = msi_desk_ask(self->desk, patch, &error);
+  if (st == MS_OK) st = ask_calls(self, patch, &error);
   if (st == MS_OK) st = msi_desk_ask_presence(self->alloc, self->root, patch, &error);
   return refuse(refusal, st, &error);
 }

@@ -150,6 +150,24 @@ uint64_t msi_desk_owned(const ms_value *desk, uint64_t peer) {
   return (uint64_t)count;
 }
 
+static const ms_value *handlers_of(const ms_value *desk, const char *name,
+                                   size_t length) {
+  const ms_value *handlers = msi_desk_section(desk, "handlers");
+  return handlers == NULL ? NULL : ms_value_get(handlers, name, length);
+}
+
+size_t msi_desk_handlers(const ms_value *desk, const char *name, size_t length) {
+  const ms_value *list = handlers_of(desk, name, length);
+  return list == NULL ? 0 : ms_value_count(list);
+}
+
+uint64_t msi_desk_handler(const ms_value *desk, const char *name, size_t length,
+                          size_t index) {
+  uint64_t peer = 0;
+  const ms_value *list = handlers_of(desk, name, length);
+  return list != NULL && msi_desk_number(list, index, &peer) ? peer : 0;
+}
+
 /* ----- shape */
 
 static bool queue_is_sound(const ms_value *queue) {
@@ -168,6 +186,15 @@ static bool number_is_sound(const ms_value *value) {
   return ms_value_to_int(value, &number) == MS_OK && number > 0;
 }
 
+static bool handlers_are_sound(const ms_value *list) {
+  size_t count = ms_value_count(list);
+  if (ms_value_type(list) != MS_ARRAY || count == 0) return false;
+  for (size_t i = 0; i < count; i++) {
+    if (!number_is_sound(ms_value_at(list, i))) return false;
+  }
+  return true;
+}
+
 typedef bool (*sound_fn)(const ms_value *value);
 
 static sound_fn sound_of(const char *name, size_t length) {
@@ -177,6 +204,7 @@ static sound_fn sound_of(const char *name, size_t length) {
   } sections[] = {{"locks", queue_is_sound},
                   {"bound", number_is_sound},
                   {"owned", number_is_sound},
+                  {"handlers", handlers_are_sound},
                   {"ttl", msi_ttl_is_sound}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     if (strlen(sections[i].name) == length && memcmp(sections[i].name, name, length) == 0)
@@ -439,13 +467,53 @@ static ms_status retire_bound(editor *self, uint64_t peer) {
   return st;
 }
 
+/* ----- handlers */
+
+/* Whoever answers a name but for one, and that one at the end when it does. */
+static ms_status set_handler(editor *self, const char *name, size_t length, uint64_t peer,
+                             bool handles) {
+  const ms_value *made = NULL, *list = handlers_of(self->desk, name, length);
+  size_t count = list == NULL ? 0 : ms_value_count(list), at = 0;
+  while (at < count && msi_desk_handler(self->desk, name, length, at) != peer) at++;
+  if ((at < count) == handles) return MS_OK;
+  ms_status st = MS_OK;
+  made = list != NULL ? ms_value_retain(list) : NULL;
+  if (made == NULL) st = ms_value_new_array(self->alloc, &made);
+  if (st == MS_OK && !handles) st = ms_value_erase_at(self->alloc, &made, at);
+  if (st == MS_OK && handles) {
+    const ms_value *number = NULL;
+    st = ms_value_new_int(self->alloc, (int64_t)peer, &number);
+    if (st == MS_OK) st = ms_value_append(self->alloc, &made, number);
+    ms_value_release(number);
+  }
+  if (st == MS_OK) st = edit_section(self, "handlers", name, length, made);
+  ms_value_release(made);
+  return st;
+}
+
+static ms_status retire_handlers(editor *self, uint64_t peer) {
+  const ms_value *handlers = copy_section(self, "handlers"), *list;
+  ms_cursor cursor;
+  const char *name;
+  size_t length;
+  ms_status st = MS_OK;
+  ms_cursor_init(&cursor, handlers);
+  while (st == MS_OK && ms_cursor_next(&cursor, &name, &length, &list)) {
+    st = set_handler(self, name, length, peer, false);
+  }
+  ms_value_release(handlers);
+  return st;
+}
+
 /* ----- entries */
 
 static ms_status note_op(editor *self, const msi_op *op) {
   const char *name = NULL;
   size_t length = 0;
   uint64_t number = 0;
-  const ms_value *given = op->code == MSI_CODE_LOCK ? op->operand : NULL;
+  bool is_named = op->code == MSI_CODE_LOCK || op->code == MSI_CODE_HANDLE ||
+                  op->code == MSI_CODE_UNHANDLE;
+  const ms_value *given = is_named ? op->operand : NULL;
   if (op->code == MSI_CODE_UNLOCK) {
     given = ms_value_at(op->operand, 0);
     (void)msi_desk_number(op->operand, 1, &number);
@@ -454,6 +522,8 @@ static ms_status note_op(editor *self, const msi_op *op) {
   switch (op->code) {
     case MSI_CODE_LOCK: return lock_add(self, name, length);
     case MSI_CODE_UNLOCK: return lock_drop(self, name, length, number);
+    case MSI_CODE_HANDLE: return set_handler(self, name, length, self->origin, true);
+    case MSI_CODE_UNHANDLE: return set_handler(self, name, length, self->origin, false);
     case MSI_CODE_LAPSE: return lock_lapse(self, op->operand);
     case MSI_CODE_BIND: return bind_path(self, op->path, true);
     case MSI_CODE_UNBIND: return bind_path(self, op->path, false);
@@ -473,6 +543,7 @@ ms_status msi_desk_note(const ms_alloc *alloc, const ms_value *desk,
   if (entry->kind == MSI_ENTRY_RETIRE) {
     st = retire_locks(&self, self.origin);
     if (st == MS_OK) st = retire_bound(&self, self.origin);
+    if (st == MS_OK) st = retire_handlers(&self, self.origin);
   }
   for (uint32_t i = 0; st == MS_OK && update != NULL && i < update->op_count; i++) {
     const msi_op *op = &update->ops[i];

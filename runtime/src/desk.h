@@ -6,6 +6,7 @@
  *     { locks = { <name> = [[peer, number, fence]...] },    the first one holds it
  *       bound = { <path> = peer },                          what goes when that peer departs
  *       owned = { <peer, hexadecimal> = count },            of bound, per peer
+ *       handlers = { <name> = [peer...] },                  who answers calls, in the order of saying so
  *       ttl = { <path> = [ttl_ms, deadline_ns] } }          places that expire: by timestamps of entries
  *
  * number is that of the patch which asked for the lock, fence the version of the entry that made its writer
@@ -50,6 +51,10 @@ bool msi_desk_awaits(const ms_value *desk, uint64_t peer);
 /* Who has bound that path; 0: nobody, or it is too long for that. MS_ENOMEM. */
 MS_CHECKED ms_status msi_desk_owner(const ms_alloc *alloc, const ms_value *desk,
                                     const ms_path *path, uint64_t *peer);
+/* How many answer calls of that name, and who; 0: nobody. */
+size_t msi_desk_handlers(const ms_value *desk, const char *name, size_t length);
+uint64_t msi_desk_handler(const ms_value *desk, const char *name, size_t length,
+                          size_t index);
 /* Calls `fn` for each lock with its queue. */
 typedef void (*msi_desk_fn)(void *ud, const char *name, size_t length,
                             const ms_value *queue);

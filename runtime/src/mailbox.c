@@ -9,8 +9,16 @@ static void refusal_free(const ms_alloc *alloc, msi_refusal *refusal) {
   MSI_FREE(alloc, refusal);
 }
 
-static void mail_fini(const msi_mailbox *mailbox, msi_mail *mail) {
+static void event_drop(msi_mailbox *mailbox, msi_mail *mail) {
+  msi_event *event = &mail->events[mail->event_first++];
+  mailbox->event_bytes -= event->update->wire_bytes;
+  ms_update_release(event->update);
+}
+
+static void mail_fini(msi_mailbox *mailbox, msi_mail *mail) {
   const ms_alloc *alloc = mailbox->alloc;
+  while (mail->event_first < mail->event_end) event_drop(mailbox, mail);
+  msi_alloc_free(alloc, mail->events, mail->event_capacity * sizeof *mail->events);
   ms_update_release(mail->patch.update);
   refusal_free(alloc, mail->refusal);
   msi_alloc_free(alloc, mail->member, sizeof *mail->member);
@@ -95,6 +103,55 @@ static bool melted_settle(const ms_alloc *alloc, msi_mail *mail, uint64_t number
   return true;
 }
 
+/* ----- what melted entries tell */
+
+static void events_bound(msi_mailbox *mailbox) {
+  for (size_t i = 0; i < mailbox->count && mailbox->event_bytes > MSI_EVENTS_BYTES; i++) {
+    msi_mail *mail = &mailbox->items[mailbox->first + i];
+    while (mail->event_first < mail->event_end &&
+           mailbox->event_bytes > MSI_EVENTS_BYTES) {
+      event_drop(mailbox, mail);
+      mailbox->events_lost++;
+    }
+  }
+}
+
+/* Room for one more, so that keeping it cannot fail. */
+static bool event_reserve(const msi_mailbox *mailbox, msi_mail *mail) {
+  if (mail->event_end < mail->event_capacity) return true;
+  if (mail->event_first > mail->event_capacity / 2) {
+    memmove(mail->events, mail->events + mail->event_first,
+            (mail->event_end - mail->event_first) * sizeof *mail->events);
+    mail->event_end -= mail->event_first;
+    mail->event_first = 0;
+    return true;
+  }
+  size_t capacity = mail->event_capacity == 0 ? 8 : mail->event_capacity * 2;
+  msi_event *events =
+      msi_alloc_resize(mailbox->alloc, mail->events,
+                       mail->event_capacity * sizeof *events, capacity * sizeof *events);
+  if (events == NULL) return false;
+  mail->events = events;
+  mail->event_capacity = capacity;
+  return true;
+}
+
+static void event_keep(msi_mailbox *mailbox, msi_mail *mail, const msi_entry *entry) {
+  const msi_patch *patch = &entry->patch;
+  mail->events[mail->event_end++] =
+      (msi_event){.origin = patch->origin,
+                  .number = patch->number,
+                  .version = entry->version,
+                  .wall_ms = patch->wall_ms,
+                  .update = ms_update_retain(patch->update)};
+  mailbox->event_bytes += patch->update->wire_bytes;
+  events_bound(mailbox);
+}
+
+static bool entry_tells(const msi_entry *entry, uint64_t self) {
+  return entry->patch.update != NULL && msi_update_tells(entry->patch.update, self);
+}
+
 /* True when the delivery went into the last item. */
 static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self,
                          const msi_delivery *delivery) {
@@ -104,10 +161,13 @@ static bool mailbox_melt(msi_mailbox *mailbox, uint64_t self,
   msi_mail *last = &mailbox->items[mailbox->first + mailbox->count - 1];
   if (last->kind != MSI_MAIL_MELTED) return false;
   bool own = entry->kind == MSI_ENTRY_PATCH && entry->patch.origin == self;
+  bool tells = entry_tells(entry, self);
+  if (tells && !event_reserve(mailbox, last)) return false;
   if (own &&
       !melted_settle(mailbox->alloc, last, entry->patch.number, delivery->version)) {
     return false;
   }
+  if (tells) event_keep(mailbox, last, entry);
   msi_grave_bury(mailbox->grave, last->root);
   last->root = NULL;
   ms_value_release(last->desk);
@@ -169,11 +229,14 @@ static bool put_entry(msi_mailbox *mailbox, uint64_t self, const msi_delivery *d
   mail->desk = ms_value_retain(delivery->desk);
   if (mailbox->count > MSI_MAILBOX_ITEMS && !keep) {
     mail->kind = MSI_MAIL_MELTED;
-    if (own && entry->kind == MSI_ENTRY_PATCH &&
-        !melted_settle(mailbox->alloc, mail, entry->patch.number, delivery->version)) {
+    bool tells = entry_tells(entry, self);
+    if ((tells && !event_reserve(mailbox, mail)) ||
+        (own && entry->kind == MSI_ENTRY_PATCH &&
+         !melted_settle(mailbox->alloc, mail, entry->patch.number, delivery->version))) {
       mailbox_drop_last(mailbox);
       return false;
     }
+    if (tells) event_keep(mailbox, mail, entry);
     return true;
   }
   mail->kind = MSI_MAIL_ENTRY;
@@ -276,6 +339,9 @@ void msi_mailbox_move(msi_mailbox *to, msi_mailbox *from) {
   from->items = items;
   from->capacity = capacity;
   from->first = from->count = 0;
+  to->event_bytes = from->event_bytes;
+  from->event_bytes = 0;
+  to->events_lost = from->events_lost;
   to->state_changed |= from->state_changed;
   from->state_changed = false;
   if (from->failed) {

@@ -4,7 +4,8 @@
  * Filled on the loop side, taken by the owner in one piece; both hold the runtime's mutex. It is
  * bounded for an owner that does not poll: beyond MSI_MAILBOX_ITEMS, runs of accepted patches melt
  * into one item that carries the last root and the numbers and versions of the own ones among them
- * (at most max_queue). Rejections of own patches are never melted.
+ * (at most max_queue). Rejections of own patches are never melted, and what an entry tells this peer is kept
+ * when it melts, up to MSI_EVENTS_BYTES: beyond, the oldest goes and is counted.
  *
  * Entries come without a document: who takes them applies them, too, and so the replica may change its own in
  * place. When the mailbox is handed over, its last item gets the replica's document (msi_mailbox_publish), which
@@ -21,6 +22,7 @@
 #include "replica.h"
 
 enum { MSI_MAILBOX_ITEMS = 4096, MSI_LOSERS_MAX = 16 };
+enum { MSI_EVENTS_BYTES = 16 << 20 }; /* of messages to an owner who does not poll */
 
 typedef enum msi_mail_kind {
   MSI_MAIL_ENTRY,
@@ -32,6 +34,13 @@ typedef enum msi_mail_kind {
 typedef struct msi_settled {
   uint64_t number, version;
 } msi_settled;
+
+/* What a melted entry told this peer. */
+typedef struct msi_event {
+  uint64_t origin, number, version;
+  int64_t wall_ms;
+  ms_update *update; /* retained: see msi_op_told() */
+} msi_event;
 
 typedef struct msi_mail {
   msi_mail_kind kind;
@@ -48,6 +57,8 @@ typedef struct msi_mail {
   size_t rejected_count;
   msi_settled *settled; /* MELTED: own accepted patches, ascending; owned */
   size_t settled_count, settled_capacity;
+  msi_event *events; /* MELTED: events[event_first ... event_end - 1]; owned */
+  size_t event_first, event_end, event_capacity;
 } msi_mail;
 
 typedef struct msi_mailbox {
@@ -55,6 +66,8 @@ typedef struct msi_mailbox {
   msi_grave *grave; /* of roots; NULL at first: they are released at once */
   msi_mail *items;  /* items[first ... first + count - 1] */
   size_t first, count, capacity;
+  size_t event_bytes;   /* of events that melted entries have left */
+  uint64_t events_lost; /* so far: there were more than MSI_EVENTS_BYTES of them */
   bool state_changed;
   bool broken;
   bool failed; /* enrolment failed for good: error */

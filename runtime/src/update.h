@@ -76,7 +76,14 @@ typedef enum msi_code {
   MSI_CODE_TTL =
       26, /* operand: milliseconds: what is at the path goes after so long; 0: it stays */
   MSI_CODE_LAPSE =
-      27 /* of hosts only; operand: [peer, name, fence]: that peer holds it no more */
+      27, /* of hosts only; operand: [peer, name, fence]: that peer holds it no more */
+  /* Messages: they have no effect on any state. */
+  MSI_CODE_EMIT = 28, /* operand: [event, value]: told to everybody */
+  MSI_CODE_CALL = 29, /* operand: [peer, name, value]: told to that peer */
+  MSI_CODE_REPLY =
+      30, /* operand: [peer, number, ok, value]: to the caller; number: of its patch */
+  MSI_CODE_HANDLE = 31, /* operand: a name: the writer answers calls of that name */
+  MSI_CODE_UNHANDLE = 32
 } msi_code;
 
 /* A hundred years: far from where nanoseconds end. */
@@ -198,6 +205,34 @@ MS_CHECKED ms_status msi_update_lapse(const ms_alloc *alloc, uint64_t peer,
                                       ms_update **out, ms_error *error);
 MS_CHECKED ms_status msi_update_bind(const ms_alloc *alloc, const ms_path *path,
                                      bool binds, ms_update **out, ms_error *error);
+
+/* `value` is borrowed, as in the two that follow. */
+MS_CHECKED ms_status msi_update_emit(const ms_alloc *alloc, const char *event,
+                                     size_t length, const ms_value *value,
+                                     ms_update **out, ms_error *error);
+MS_CHECKED ms_status msi_update_call(const ms_alloc *alloc, uint64_t peer,
+                                     const char *name, size_t length,
+                                     const ms_value *value, ms_update **out,
+                                     ms_error *error);
+/* number: of the patch with the call. */
+MS_CHECKED ms_status msi_update_reply(const ms_alloc *alloc, uint64_t caller,
+                                      uint64_t number, bool ok, const ms_value *value,
+                                      ms_update **out, ms_error *error);
+
+/* What an operation tells: EMIT, CALL, REPLY. Borrowed from it. */
+typedef struct msi_told {
+  msi_code code;
+  const char *name; /* EMIT: the event; CALL: what is called */
+  size_t name_length;
+  uint64_t peer;   /* CALL: who is to answer; REPLY: who called */
+  uint64_t number; /* REPLY: of the patch with the call */
+  bool ok;         /* REPLY */
+  const ms_value *value;
+} msi_told;
+/* False: another operation. */
+bool msi_op_told(const msi_op *op, msi_told *out);
+/* Does the update tell that peer anything? */
+bool msi_update_tells(const ms_update *update, uint64_t peer);
 
 /* Decodes and validates foreign bytes; copies them as `wire`. MS_ETYPE and MS_ELIMIT for
  * malformed bytes, else as ms_update_parse. */

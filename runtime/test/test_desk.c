@@ -366,6 +366,61 @@ static void test_a_desk_of_another_shape_is_not_sound(void **state) {
   ms_value_release(desk);
 }
 
+static void test_messages_say_whom_they_are_for(void **state) {
+  (void)state;
+  msi_told told;
+  ms_update *update = NULL;
+  assert_int_equal(msi_update_call(NULL, 7, "f", 1, ms_value_bool(true), &update, NULL),
+                   MS_OK);
+  assert_true(msi_op_told(update->ops, &told));
+  assert_int_equal(told.peer, 7);
+  assert_true(told.value == ms_value_bool(true));
+  assert_true(msi_update_tells(update, 7));
+  assert_false(msi_update_tells(update, 8));
+  ms_update_release(update);
+  assert_int_equal(msi_update_reply(NULL, 7, 12, false, ms_value_null(), &update, NULL),
+                   MS_OK);
+  assert_true(msi_op_told(update->ops, &told));
+  assert_int_equal(told.number, 12);
+  assert_false(told.ok);
+  ms_update_release(update);
+  assert_int_equal(msi_update_emit(NULL, "e", 1, ms_value_null(), &update, NULL), MS_OK);
+  assert_true(msi_update_tells(update, 8));
+  ms_update_release(update);
+  assert_int_equal(msi_update_emit(NULL, "", 0, ms_value_null(), &update, NULL),
+                   MS_EARGUMENT);
+  static const char *const bad[] = {
+      "[[[28, [], [\"e\"]]]]", "[[[28, [\"x\"], [\"e\", 1]]]]",
+      "[[[29, [], [0, \"f\", 1]]]]", "[[[30, [], [7, 0, true, 1]]]]",
+      "[[[30, [], [7, 1, 1, 1]]]]"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    assert_int_not_equal(decode(bad[i]), MS_OK);
+  }
+}
+
+static void test_handlers_stand_in_the_order_of_saying_so(void **state) {
+  (void)state;
+  table self = table_new(msi_alloc_resolve(NULL));
+  for (uint64_t peer = 7; peer <= 9; peer++) {
+    ms_update *update = NULL;
+    assert_int_equal(msi_update_named(NULL, MSI_CODE_HANDLE, "f", 1, &update, NULL),
+                     MS_OK);
+    note(&self, MSI_ENTRY_PATCH, peer, 1, ms_update_retain(update));
+    note(&self, MSI_ENTRY_PATCH, peer, 2, update); /* once is enough */
+  }
+  assert_int_equal(msi_desk_handlers(self.desk, "f", 1), 3);
+  note(&self, MSI_ENTRY_RETIRE, 7, 0, NULL);
+  ms_update *update = NULL;
+  assert_int_equal(msi_update_named(NULL, MSI_CODE_UNHANDLE, "f", 1, &update, NULL),
+                   MS_OK);
+  note(&self, MSI_ENTRY_PATCH, 9, 3, update);
+  assert_int_equal(msi_desk_handlers(self.desk, "f", 1), 1);
+  assert_int_equal(msi_desk_handler(self.desk, "f", 1, 0), 8);
+  note(&self, MSI_ENTRY_RETIRE, 8, 0, NULL);
+  assert_int_equal(ms_value_type(self.desk), MS_EMPTY);
+  table_fini(&self);
+}
+
 /* ----- without memory */
 
 static void make_all(table *self) {
@@ -426,6 +481,8 @@ int main(void) {
       cmocka_unit_test(test_who_binds_a_place_of_another_is_denied),
       cmocka_unit_test(test_malformed_operations_are_refused),
       cmocka_unit_test(test_a_desk_of_another_shape_is_not_sound),
+      cmocka_unit_test(test_messages_say_whom_they_are_for),
+      cmocka_unit_test(test_handlers_stand_in_the_order_of_saying_so),
       cmocka_unit_test(test_the_desk_survives_a_lack_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

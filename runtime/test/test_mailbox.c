@@ -219,8 +219,82 @@ static void test_lost_mail_is_marked_and_nothing_leaks(void **state) {
   }
 }
 
+static void put_event(msi_mailbox *box, ms_update *update, uint64_t version) {
+  msi_entry entry = {.kind = MSI_ENTRY_PATCH, .version = version};
+  entry.patch = (msi_patch){.origin = OTHER, .number = version, .update = update};
+  const ms_value *root = number_value((int64_t)version);
+  msi_mailbox_put(
+      box, SELF,
+      &(msi_delivery){
+          .kind = MSI_DELIVER_ENTRY, .entry = &entry, .root = root, .version = version});
+  ms_value_release(root);
+}
+
+static ms_update *event_of(size_t bytes) {
+  char *text = malloc(bytes);
+  const ms_value *value = NULL;
+  ms_update *update = NULL;
+  assert_non_null(text);
+  memset(text, 'x', bytes);
+  assert_int_equal(ms_value_new_string(NULL, text, bytes, &value), MS_OK);
+  assert_int_equal(msi_update_emit(NULL, "e", 1, value, &update, NULL), MS_OK);
+  ms_value_release(value);
+  free(text);
+  return update;
+}
+
+static void test_what_entries_tell_stays_when_they_melt(void **state) {
+  (void)state;
+  msi_mailbox box;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  ms_update *update = event_of(10), *call = NULL;
+  assert_int_equal(msi_update_call(NULL, 55, "f", 1, ms_value_null(), &call, NULL),
+                   MS_OK);
+  uint64_t version = 0;
+  while (version < MSI_MAILBOX_ITEMS)
+    put_entry(&box, MSI_ENTRY_PATCH, OTHER, 1, ++version);
+  put_event(&box, update, ++version);
+  put_event(&box, call, ++version); /* of no concern here */
+  put_event(&box, update, ++version);
+  const msi_mail *last = msi_mailbox_at(&box, box.count - 1);
+  assert_int_equal(last->kind, MSI_MAIL_MELTED);
+  assert_int_equal(last->event_end - last->event_first, 2);
+  assert_int_equal(last->events[0].version, version - 2);
+  assert_int_equal(last->events[1].version, version);
+  ms_update_release(call);
+  ms_update_release(update);
+  msi_mailbox_fini(&box);
+  assert_int_equal(box.event_bytes, 0);
+}
+
+static void test_the_oldest_messages_go_when_there_are_too_many(void **state) {
+  (void)state;
+  enum { BYTES = 1 << 20, PUT = 40 };
+  msi_mailbox box, taken;
+  msi_mailbox_init(&box, msi_alloc_resolve(NULL));
+  msi_mailbox_init(&taken, msi_alloc_resolve(NULL));
+  ms_update *update = event_of(BYTES);
+  uint64_t version = 0;
+  while (version < MSI_MAILBOX_ITEMS)
+    put_entry(&box, MSI_ENTRY_PATCH, OTHER, 1, ++version);
+  for (int i = 0; i < PUT; i++) put_event(&box, update, ++version);
+  const msi_mail *last = msi_mailbox_at(&box, box.count - 1);
+  assert_true(box.event_bytes <= MSI_EVENTS_BYTES);
+  assert_int_equal(box.events_lost + (last->event_end - last->event_first), PUT);
+  assert_true(box.events_lost >= PUT - MSI_EVENTS_BYTES / BYTES);
+  assert_int_equal(last->events[last->event_end - 1].version, version);
+  msi_mailbox_move(&taken, &box);
+  assert_int_equal(taken.events_lost, box.events_lost);
+  ms_update_release(update);
+  msi_mailbox_fini(&taken);
+  msi_mailbox_fini(&box);
+  assert_int_equal(taken.event_bytes, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_what_entries_tell_stays_when_they_melt),
+      cmocka_unit_test(test_the_oldest_messages_go_when_there_are_too_many),
       cmocka_unit_test(test_deliveries_come_out_in_order),
       cmocka_unit_test(test_who_lost_is_known_until_a_patch_of_it_is_accepted),
       cmocka_unit_test(test_backlog_melts_but_keeps_every_settled_number),

@@ -187,6 +187,7 @@ typedef struct sim_report {
    * between storing an entry and sending it. */
   uint64_t in_sends, in_snapshots, in_commits;
   uint64_t overflows, wall_jumps, no_memory, no_disk;
+  uint64_t told;             /* messages, by who heard them */
   uint64_t lapses, expiries; /* of leases, of places */
 } sim_report;
 
@@ -387,15 +388,16 @@ struct sim_proc {
   int index;
   uint64_t events, polls; /* so far */
   sim_visits visits[SIM_SITE_COUNT];
-  bool alive;          /* else it does nothing to the world any more */
-  bool busy;           /* handles an event, on its own stack */
-  bool in_call;        /* inside a call of its replica */
-  bool hangs;          /* and there in a call of its port */
-  bool hung_in_call;   /* at any time in this call */
-  bool freed;          /* replica and view are gone */
-  bool failed;         /* its enrolment failed for good */
-  uint64_t heard_at;   /* when a host last read a frame of it */
-  uint64_t hung_until; /* no event of its own before */
+  bool alive;                       /* else it does nothing to the world any more */
+  bool busy;                        /* handles an event, on its own stack */
+  bool in_call;                     /* inside a call of its replica */
+  bool hangs;                       /* and there in a call of its port */
+  bool hung_in_call;                /* at any time in this call */
+  bool freed;                       /* replica and view are gone */
+  bool failed;                      /* its enrolment failed for good */
+  uint64_t heard_from, heard_count; /* messages since that version, by its owner */
+  uint64_t heard_at;                /* when a host last read a frame of it */
+  uint64_t hung_until;              /* no event of its own before */
   bool readonly, can_host;
   ms_alloc alloc; /* of the replica: it may fail */
   msi_replica *replica;
@@ -631,6 +633,12 @@ void sim_desk_check(sim_proc *proc, const sim_group *group, uint64_t version,
 /* Does the host have to refuse the patch for what the desk or the places of others say? */
 bool sim_desk_denies(const sim_desk *desk, const msi_patch *patch,
                      const ms_update *update, const ms_value *before);
+/* Does it call who is not here? */
+bool sim_desk_calls_nobody(const sim_group *group, const ms_update *update,
+                           uint64_t version);
+/* An owner takes a delivery: each message once, in its place. */
+void sim_desk_hear(sim_proc *proc, const sim_group *group, const msi_delivery *delivery,
+                   uint64_t self);
 /* A host takes away only what has expired. */
 void sim_desk_check_house(sim_proc *proc, const sim_desk *desk, const msi_entry *entry);
 /* At the end: what has expired is gone. */

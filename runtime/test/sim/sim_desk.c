@@ -15,7 +15,7 @@
 
 #define ULL(number) ((unsigned long long)(number))
 
-enum { LOCKS = 3, PLACES = 3, PATHS = 2 * PLACES };
+enum { LOCKS = 3, PLACES = 3, PATHS = 2 * PLACES, HANDLERS_MAX = SIM_PROCS_MAX };
 
 typedef struct waiter {
   int lock;
@@ -26,6 +26,7 @@ struct sim_desk {
   waiter *waiters; /* of all locks, those of one lock in the order of its queue */
   size_t count, capacity;
   uint64_t owners[PATHS];                   /* 0: not bound */
+  uint64_t handlers[LOCKS][HANDLERS_MAX];   /* in their order, 0 at the end */
   uint64_t ttl_ms[PATHS], deadlines[PATHS]; /* 0: what is there stays */
 };
 
@@ -166,6 +167,20 @@ static void desk_lapse(sim_world *sim, sim_desk *desk, const msi_entry *entry,
   sim_fail(sim, "version %llu lets a lease lapse that nobody holds", ULL(entry->version));
 }
 
+/* The names of handlers are those of locks. */
+static void desk_handle(sim_desk *desk, int name, uint64_t peer, bool handles) {
+  uint64_t *list = desk->handlers[name];
+  size_t count = 0, kept = 0;
+  bool found = false;
+  while (count < HANDLERS_MAX && list[count] != 0) found |= list[count++] == peer;
+  if (handles && !found) list[count] = peer;
+  if (handles) return;
+  for (size_t i = 0; i < count; i++) {
+    if (list[i] != peer) list[kept++] = list[i];
+  }
+  while (kept < count) list[kept++] = 0;
+}
+
 static void desk_op(sim_world *sim, sim_desk *desk, const msi_entry *entry,
                     const msi_op *op) {
   uint64_t peer = entry->patch.origin;
@@ -177,6 +192,10 @@ static void desk_op(sim_world *sim, sim_desk *desk, const msi_entry *entry,
       if (ms_value_to_int(ms_value_at(op->operand, 1), &number) != MS_OK) abort();
       desk_remove(desk, lock_by_name(ms_value_at(op->operand, 0)), peer,
                   (uint64_t)number);
+      break;
+    case MSI_CODE_HANDLE:
+    case MSI_CODE_UNHANDLE:
+      desk_handle(desk, lock_by_name(op->operand), peer, op->code == MSI_CODE_HANDLE);
       break;
     case MSI_CODE_TTL: desk_ttl(sim, desk, entry, op); break;
     case MSI_CODE_LAPSE: desk_lapse(sim, desk, entry, op); break;
@@ -200,6 +219,7 @@ sim_desk *sim_desk_note(sim_world *sim, const sim_desk *before, const msi_entry 
     for (int i = 0; i < PATHS; i++) {
       if (desk->owners[i] == entry->patch.origin) desk->owners[i] = 0;
     }
+    for (int i = 0; i < LOCKS; i++) desk_handle(desk, i, entry->patch.origin, false);
   }
   for (uint32_t i = 0; update != NULL && i < update->op_count; i++) {
     desk_op(sim, desk, entry, &update->ops[i]);
@@ -264,6 +284,19 @@ static bool limits_match(sim_world *sim, const sim_desk *model, const ms_value *
   return (section == NULL ? 0 : ms_value_count(section)) == count;
 }
 
+static bool handlers_match(const sim_desk *model, const ms_value *desk) {
+  for (int i = 0; i < LOCKS; i++) {
+    const char *name = lock_name(i);
+    size_t count = msi_desk_handlers(desk, name, strlen(name));
+    for (size_t k = 0; k < HANDLERS_MAX && (k < count || model->handlers[i][k] != 0);
+         k++) {
+      if (msi_desk_handler(desk, name, strlen(name), k) != model->handlers[i][k])
+        return false;
+    }
+  }
+  return true;
+}
+
 /* A fencing number belongs to one request, and later ones are higher. */
 static void check_fences(sim_world *sim, const ms_value *before, const ms_value *after,
                          uint64_t version) {
@@ -289,7 +322,8 @@ void sim_desk_check(sim_proc *proc, const sim_group *group, uint64_t version,
   sim_version *at = &group->versions[version - 1];
   if (at->desk_value == NULL) {
     if (!msi_desk_is_sound(desk) || !locks_match(at->desk, desk) ||
-        !paths_match(sim, at->desk, desk) || !limits_match(sim, at->desk, desk)) {
+        !paths_match(sim, at->desk, desk) || !limits_match(sim, at->desk, desk) ||
+        !handlers_match(at->desk, desk)) {
       sim_fail(sim, "peer %d has a desk at version %llu that its entries do not make",
                proc->index, ULL(version));
     }
@@ -362,6 +396,56 @@ bool sim_desk_denies(const sim_desk *desk, const msi_patch *patch,
     }
   }
   return false;
+}
+
+bool sim_desk_calls_nobody(const sim_group *group, const ms_update *update,
+                           uint64_t version) {
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    msi_told told;
+    bool is_here = false;
+    if (!msi_op_told(&update->ops[i], &told) || told.code != MSI_CODE_CALL) continue;
+    for (uint64_t v = 1; v < version; v++) {
+      const msi_entry *entry = &group->versions[v - 1].entry;
+      if (entry->patch.origin != told.peer) continue;
+      if (entry->kind == MSI_ENTRY_JOIN) is_here = true;
+      if (entry->kind == MSI_ENTRY_RETIRE) is_here = false;
+    }
+    if (!is_here) return true;
+  }
+  return false;
+}
+
+/* ----- what is told */
+
+/* How many messages for that peer there are up to a version. */
+static uint64_t count_told(const sim_group *group, uint64_t peer, uint64_t after,
+                           uint64_t version) {
+  uint64_t count = 0;
+  for (uint64_t v = after + 1; v <= version; v++) {
+    const ms_update *update = group->versions[v - 1].entry.patch.update;
+    if (update != NULL && msi_update_tells(update, peer)) count++;
+  }
+  return count;
+}
+
+void sim_desk_hear(sim_proc *proc, const sim_group *group, const msi_delivery *delivery,
+                   uint64_t self) {
+  sim_world *sim = proc->sim;
+  if (delivery->kind == MSI_DELIVER_ROOT) {
+    proc->heard_from = delivery->version;
+    proc->heard_count = 0;
+    return;
+  }
+  if (delivery->kind != MSI_DELIVER_ENTRY || group == NULL) return;
+  const ms_update *update = delivery->entry->patch.update;
+  if (update != NULL && msi_update_tells(update, self)) {
+    proc->heard_count++;
+    sim->report->told++;
+  }
+  uint64_t wanted = count_told(group, self, proc->heard_from, delivery->version);
+  if (proc->heard_count == wanted) return;
+  sim_fail(sim, "peer %d has heard %llu messages up to version %llu, not %llu",
+           proc->index, ULL(proc->heard_count), ULL(delivery->version), ULL(wanted));
 }
 
 /* ----- departures */
@@ -526,6 +610,33 @@ static ms_update *ttl_update(sim_world *sim) {
   return update;
 }
 
+static ms_update *told_update(sim_world *sim) {
+  uint64_t kind = sim_random_below(&sim->random, 6);
+  const char *name = lock_name((int)sim_random_below(&sim->random, LOCKS));
+  uint64_t to = sim->procs[sim_random_below(&sim->random, (uint64_t)sim->proc_count)]->id;
+  const ms_value *value = NULL;
+  ms_update *update = NULL;
+  ms_status status =
+      ms_value_new_int(&sim->alloc, (int64_t)sim_program_marker(sim), &value);
+  size_t length = strlen(name);
+  if (status != MS_OK) abort();
+  if (to == 0) to = 1;
+  if (kind < 2) {
+    status = msi_update_emit(&sim->alloc, name, length, value, &update, NULL);
+  } else if (kind == 2) {
+    status = msi_update_call(&sim->alloc, to, name, length, value, &update, NULL);
+  } else if (kind == 3) {
+    status = msi_update_reply(&sim->alloc, to, 1, true, value, &update, NULL);
+  } else {
+    status =
+        msi_update_named(&sim->alloc, kind == 4 ? MSI_CODE_HANDLE : MSI_CODE_UNHANDLE,
+                         name, length, &update, NULL);
+  }
+  if (status != MS_OK) abort();
+  ms_value_release(value);
+  return update;
+}
+
 static ms_update *lock_update(sim_world *sim, const sim_proc *proc) {
   int lock = (int)sim_random_below(&sim->random, LOCKS);
   const char *name = lock_name(lock);
@@ -548,11 +659,12 @@ static ms_update *lock_update(sim_world *sim, const sim_proc *proc) {
 }
 
 ms_update *sim_desk_update(sim_world *sim, const sim_proc *proc, ms_update *update) {
-  uint64_t kind = sim_random_below(&sim->random, 12);
+  uint64_t kind = sim_random_below(&sim->random, 15);
   bool is_first = sim_chance(sim, 500000), is_alone = sim_chance(sim, 300000);
   ms_update *asked = kind < 6    ? lock_update(sim, proc)
                      : kind < 8  ? bind_update(sim)
                      : kind < 10 ? ttl_update(sim)
+                     : kind < 13 ? told_update(sim)
                                  : place_update(sim, proc);
   ms_update *made = NULL;
   const ms_update *const parts[2] = {is_first ? asked : update,

@@ -173,6 +173,7 @@ static void take(sim_proc *proc, sim_mail *mail) {
   if (delivery->kind != MSI_DELIVER_UNKNOWN) proc->view_group = mail->group;
   bool wants_old = delivery->kind != MSI_DELIVER_ENTRY || delivery->version % 2 == 0;
   if (msi_view_take(proc->view, mail->self, delivery, wants_old, &step) != MS_OK) abort();
+  sim_desk_hear(proc, mail->group, delivery, mail->self);
   if (step.settled) settle_by_entry(proc, &mail->entry, &step);
   if (delivery->kind == MSI_DELIVER_ROOT) settle_by_root(proc, mail);
   if (delivery->kind == MSI_DELIVER_UNKNOWN) settle_unknown(proc, delivery->number);
