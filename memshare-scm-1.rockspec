@@ -43,7 +43,7 @@ build = {
         "runtime/src/rename.c",
         "runtime/src/visit.c", "runtime/src/pattern.c", "runtime/src/matcher.c",
         "runtime/src/hook.c", "runtime/src/path_trie.c", "runtime/src/reads.c",
-        "runtime/src/entry.c", "runtime/src/desk.c", "runtime/src/desk_ask.c", "runtime/src/desk_ttl.c", "runtime/src/presence.c", "runtime/src/conflict.c", "runtime/src/conflict_position.c",
+        "runtime/src/entry.c", "runtime/src/desk.c", "runtime/src/desk_ask.c", "runtime/src/desk_ttl.c", "runtime/src/desk_role.c", "runtime/src/presence.c", "runtime/src/conflict.c", "runtime/src/conflict_position.c",
         "runtime/src/conflict_read.c", "runtime/src/conflict_pack.c", "runtime/src/members.c",
         "runtime/src/tail.c", "runtime/src/pending.c", "runtime/src/message.c",
         "runtime/src/snapshot.c", "runtime/src/replica.c", "runtime/src/host.c", "runtime/src/house.c",

@@ -321,11 +321,12 @@ static ms_status client_refuse(msi_replica *self, uint64_t now, msi_reader *in,
     msi_replica_rejoin(self, now, refuse.message);
     return MS_OK;
   }
-  if (refuse.code == MSI_REFUSE_VERSION) {
+  if (refuse.code == MSI_REFUSE_VERSION || refuse.code == MSI_REFUSE_WRITERS) {
     ms_error why;
-    ms_status version =
-        msi_fail(&why, MS_EVERSION, "the host refuses: %s", refuse.message);
-    (void)version;
+    ms_status told =
+        msi_fail(&why, refuse.code == MSI_REFUSE_VERSION ? MS_EVERSION : MS_EDENIED,
+                 "the host refuses: %s", refuse.message);
+    (void)told;
     msi_client_drop(self, false, "refused");
     msi_replica_fail(self, &why);
     return MS_OK;

@@ -276,6 +276,8 @@ static ms_status judge_rights(msi_replica *self, const msi_patch *patch,
   ms_status st = msi_desk_ask(self->desk, patch, &error);
   if (st == MS_OK) st = ask_calls(self, patch, &error);
   if (st == MS_OK) st = msi_desk_ask_presence(self->alloc, self->root, patch, &error);
+  const msi_member *member = msi_members_find(&self->members, patch->origin);
+  if (st == MS_OK) st = msi_desk_ask_roles(self->desk, patch, &member->info, &error);
   return refuse(refusal, st, &error);
 }
 

@@ -186,6 +186,8 @@ static bool number_is_sound(const ms_value *value) {
   return ms_value_to_int(value, &number) == MS_OK && number > 0;
 }
 
+static bool flag_is_sound(const ms_value *value) { return value == ms_value_bool(true); }
+
 static bool handlers_are_sound(const ms_value *list) {
   size_t count = ms_value_count(list);
   if (ms_value_type(list) != MS_ARRAY || count == 0) return false;
@@ -201,10 +203,9 @@ static sound_fn sound_of(const char *name, size_t length) {
   static const struct {
     const char *name;
     sound_fn fn;
-  } sections[] = {{"locks", queue_is_sound},
-                  {"bound", number_is_sound},
-                  {"owned", number_is_sound},
-                  {"handlers", handlers_are_sound},
+  } sections[] = {{"locks", queue_is_sound},  {"bound", number_is_sound},
+                  {"owned", number_is_sound}, {"handlers", handlers_are_sound},
+                  {"grants", flag_is_sound},  {"limits", number_is_sound},
                   {"ttl", msi_ttl_is_sound}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     if (strlen(sections[i].name) == length && memcmp(sections[i].name, name, length) == 0)
@@ -522,6 +523,9 @@ static ms_status note_op(editor *self, const msi_op *op) {
   switch (op->code) {
     case MSI_CODE_LOCK: return lock_add(self, name, length);
     case MSI_CODE_UNLOCK: return lock_drop(self, name, length, number);
+    case MSI_CODE_GRANT:
+    case MSI_CODE_REVOKE:
+    case MSI_CODE_WRITERS: return msi_role_note(self->alloc, &self->desk, op);
     case MSI_CODE_HANDLE: return set_handler(self, name, length, self->origin, true);
     case MSI_CODE_UNHANDLE: return set_handler(self, name, length, self->origin, false);
     case MSI_CODE_LAPSE: return lock_lapse(self, op->operand);

@@ -7,6 +7,8 @@
  *       bound = { <path> = peer },                          what goes when that peer departs
  *       owned = { <peer, hexadecimal> = count },            of bound, per peer
  *       handlers = { <name> = [peer...] },                  who answers calls, in the order of saying so
+ *       grants = { <role and pattern> = true },             who may write where: desk_role.c
+ *       limits = { writers = count },                       how many members may write
  *       ttl = { <path> = [ttl_ms, deadline_ns] } }          places that expire: by timestamps of entries
  *
  * number is that of the patch which asked for the lock, fence the version of the entry that made its writer
@@ -27,6 +29,7 @@ enum {
   MSI_QUEUE_MAX = 8192,    /* of one lock */
   /* Of one peer, at most as many paths as one entry can take away again. */
   MSI_BOUND_MAX = 4096,
+  MSI_GRANTS_MAX = 128,   /* each is looked at for each operation of a patch */
   MSI_LIMITED_MAX = 65536 /* places with a ttl: a host goes through them now and then */
 };
 #define MSI_TTL_NS UINT64_C(1000000) /* of the unit of ttl_ms */
@@ -83,6 +86,15 @@ MS_CHECKED ms_status msi_desk_limit(const ms_value *before, const ms_value *afte
 MS_CHECKED ms_status msi_desk_put(const ms_alloc *alloc, const ms_value **desk,
                                   const char *section, const char *key, size_t length,
                                   const ms_value *value);
+
+/* ----- roles: desk_role.c */
+MS_CHECKED ms_status msi_role_note(const ms_alloc *alloc, const ms_value **desk,
+                                   const msi_op *op);
+/* May the member write to all places of the patch? MS_EDENIED. */
+MS_CHECKED ms_status msi_desk_ask_roles(const ms_value *desk, const msi_patch *patch,
+                                        const msi_member_info *member, ms_error *error);
+/* How many members may write; 0: any. */
+uint64_t msi_desk_writers(const ms_value *desk);
 
 /* ----- places that expire: desk_ttl.c */
 /* What any operation of an entry does to them; *desk (retained) is replaced. MS_ENOMEM. */

@@ -39,6 +39,14 @@ static ms_status limit_op(const ms_value *after, const msi_op *op, uint64_t orig
     return msi_fail(error, MS_ELIMIT, "more than %d wait for lock \"%s\"", MSI_QUEUE_MAX,
                     msi_text_print(name, length, text, sizeof text));
   }
+  if (op->code == MSI_CODE_GRANT) {
+    const ms_value *grants = msi_desk_section(after, "grants");
+    uint64_t bytes = ms_value_bytes(op->operand) + (uint64_t)op->target->count * 3;
+    if (grants != NULL && ms_value_count(grants) > MSI_GRANTS_MAX)
+      return msi_fail(error, MS_ELIMIT, "more than %d grants", MSI_GRANTS_MAX);
+    if (bytes > MS_KEY_MAX)
+      return msi_fail(error, MS_ELIMIT, "a grant of more than %d bytes", MS_KEY_MAX);
+  }
   if (op->code == MSI_CODE_TTL) {
     const ms_value *limited = msi_desk_section(after, "ttl");
     if (limited != NULL && ms_value_count(limited) > MSI_LIMITED_MAX)

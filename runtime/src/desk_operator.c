@@ -88,6 +88,32 @@ ms_status msi_lapse_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
                   msi_op_name(op));
 }
 
+/* Leaves the compiled pattern in op->target. */
+ms_status msi_grant_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  const char *pattern;
+  size_t length;
+  ms_status st = check_place(op, false, error);
+  if (st != MS_OK) return st;
+  if (ms_value_type(op->operand) != MS_ARRAY || ms_value_count(op->operand) != 2 ||
+      ms_value_to_string(ms_value_at(op->operand, 1), &pattern, &length) != MS_OK ||
+      length == 0) {
+    return msi_fail(error, MS_EARGUMENT, "%s: needs a role and a pattern",
+                    msi_op_name(op));
+  }
+  st = check_name(op, ms_value_at(op->operand, 0), error);
+  if (st != MS_OK) return st;
+  return ms_path_parse_pattern(alloc, pattern, length, &op->target, error);
+}
+
+ms_status msi_writers_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  int64_t count;
+  ms_status st = check_place(op, false, error);
+  if (st != MS_OK) return st;
+  if (ms_value_to_int(op->operand, &count) == MS_OK && count >= 0) return MS_OK;
+  return msi_fail(error, MS_EARGUMENT, "%s: needs a count", msi_op_name(op));
+}
+
 /* ------------------------------------------------------------------- updates */
 
 bool msi_update_is_of_desk(const ms_update *update) {
@@ -214,4 +240,22 @@ ms_status msi_update_lapse(const ms_alloc *alloc, uint64_t peer, const char *nam
   if (st == MS_OK) st = list_add_name(alloc, &operand, name, length);
   if (st == MS_OK) st = list_add_number(alloc, &operand, fence);
   return with_operand(alloc, MSI_CODE_LAPSE, st, operand, out, error);
+}
+
+ms_status msi_update_grant(const ms_alloc *alloc, const char *role, size_t role_length,
+                           const char *pattern, size_t length, bool grants,
+                           ms_update **out, ms_error *error) {
+  const ms_value *operand = NULL;
+  ms_status st = ms_value_new_array(alloc, &operand);
+  if (st == MS_OK) st = list_add_name(alloc, &operand, role, role_length);
+  if (st == MS_OK) st = list_add_name(alloc, &operand, pattern, length);
+  return with_operand(alloc, grants ? MSI_CODE_GRANT : MSI_CODE_REVOKE, st, operand, out,
+                      error);
+}
+
+ms_status msi_update_writers(const ms_alloc *alloc, uint64_t count, ms_update **out,
+                             ms_error *error) {
+  const ms_value *operand = NULL;
+  ms_status st = ms_value_new_int(alloc, (int64_t)(count & INT64_MAX), &operand);
+  return with_operand(alloc, MSI_CODE_WRITERS, st, operand, out, error);
 }

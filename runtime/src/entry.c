@@ -12,7 +12,7 @@ enum {
   ENTRY_MESSAGE = 4, /* the number of ENTRY in message.h */
   ENTRY_FIELDS = 10,
   REJECT_FIELDS = 7,
-  MEMBER_FIELDS = 6
+  MEMBER_FIELDS = 6 /* and one more with roles */
 };
 
 void msi_patch_retain(const msi_patch *patch) {
@@ -43,14 +43,84 @@ void msi_entry_fini(msi_entry *entry) {
 
 /* ------------------------------------------------------------------ packing */
 
+/* The role after `role`; NULL: the first. NULL at the end. */
+static const char *next_role(const msi_member_info *info, const char *role) {
+  const char *next = role == NULL ? info->roles : role + strlen(role) + 1;
+  return *next == '\0' ? NULL : next;
+}
+
+static size_t count_roles(const msi_member_info *info) {
+  size_t count = 0;
+  for (const char *role = next_role(info, NULL); role != NULL;
+       role = next_role(info, role)) {
+    count++;
+  }
+  return count;
+}
+
+bool msi_member_has_role(const msi_member_info *info, const char *role, size_t length) {
+  for (const char *own = next_role(info, NULL); own != NULL; own = next_role(info, own)) {
+    if (strlen(own) == length && memcmp(own, role, length) == 0) return true;
+  }
+  return false;
+}
+
+/* `used`: bytes of those before. */
+static ms_status add_role(msi_member_info *info, size_t *used, const char *role,
+                          size_t length) {
+  if (length == 0 || memchr(role, 0, length) != NULL) return MS_ETYPE;
+  if (length > MSI_ROLE_BYTES || *used + length + 2 > MSI_ROLES_BYTES) return MS_ELIMIT;
+  memcpy(info->roles + *used, role, length);
+  *used += length + 1;
+  return MS_OK;
+}
+
+ms_status msi_member_set_roles(msi_member_info *info, const char *roles) {
+  msi_member_info made;
+  size_t used = 0, count = 0;
+  memset(&made, 0, sizeof made);
+  for (; roles != NULL && *roles != '\0'; roles += strlen(roles) + 1) {
+    if (++count > MSI_ROLES_MAX) return MS_ELIMIT;
+    ms_status st = add_role(&made, &used, roles, strlen(roles));
+    if (st != MS_OK) return st;
+  }
+  memcpy(info->roles, made.roles, sizeof info->roles);
+  return MS_OK;
+}
+
+static ms_status roles_pack(msi_buffer *out, const msi_member_info *info, size_t count) {
+  if (count == 0) return MS_OK;
+  ms_status st = msi_pack_array(out, count);
+  for (const char *role = next_role(info, NULL); st == MS_OK && role != NULL;
+       role = next_role(info, role)) {
+    st = msi_pack_string(out, role, strlen(role));
+  }
+  return st;
+}
+
+static ms_status roles_unpack(msi_reader *in, msi_member_info *info) {
+  size_t count, used = 0;
+  ms_status st = msi_unpack_array(in, &count);
+  if (st == MS_OK && (count == 0 || count > MSI_ROLES_MAX)) st = MS_ETYPE;
+  for (size_t i = 0; st == MS_OK && i < count; i++) {
+    const char *role;
+    size_t length;
+    st = msi_unpack_string(in, &role, &length);
+    if (st == MS_OK) st = add_role(info, &used, role, length);
+  }
+  return st;
+}
+
 ms_status msi_member_info_pack(msi_buffer *out, const msi_member_info *info) {
-  ms_status st = msi_pack_array(out, MEMBER_FIELDS);
+  size_t role_count = count_roles(info);
+  ms_status st = msi_pack_array(out, MEMBER_FIELDS + (role_count > 0 ? 1u : 0u));
   if (st == MS_OK) st = msi_pack_int(out, info->pid);
   if (st == MS_OK) st = msi_pack_int(out, info->since_ms);
   if (st == MS_OK) st = msi_pack_string(out, info->program, strlen(info->program));
   if (st == MS_OK) st = msi_pack_bool(out, info->readonly);
   if (st == MS_OK) st = msi_pack_bool(out, info->can_host);
   if (st == MS_OK) st = msi_pack_bool(out, info->linked);
+  if (st == MS_OK) st = roles_pack(out, info, role_count);
   return st;
 }
 
@@ -121,13 +191,15 @@ ms_status msi_member_info_unpack(msi_reader *in, msi_member_info *out) {
   memset(&info, 0, sizeof info);
   size_t count;
   ms_status st = msi_unpack_array(in, &count);
-  if (st == MS_OK && count != MEMBER_FIELDS) st = MS_ETYPE;
+  bool has_roles = st == MS_OK && count == MEMBER_FIELDS + 1;
+  if (st == MS_OK && count != MEMBER_FIELDS && !has_roles) st = MS_ETYPE;
   if (st == MS_OK) st = msi_unpack_int(in, &info.pid);
   if (st == MS_OK) st = msi_unpack_int(in, &info.since_ms);
   if (st == MS_OK) st = text_unpack(in, info.program, sizeof info.program);
   if (st == MS_OK) st = msi_unpack_bool(in, &info.readonly);
   if (st == MS_OK) st = msi_unpack_bool(in, &info.can_host);
   if (st == MS_OK) st = msi_unpack_bool(in, &info.linked);
+  if (st == MS_OK && has_roles) st = roles_unpack(in, &info);
   if (st == MS_OK && info.linked && info.can_host) st = MS_ETYPE;
   if (st == MS_OK) *out = info;
   return st;

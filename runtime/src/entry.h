@@ -56,6 +56,13 @@ typedef struct msi_refusal {
   ms_path **paths;
 } msi_refusal;
 
+enum {
+  MSI_ROLES_MAX = 16,
+  MSI_ROLE_BYTES = 64, /* of one */
+  MSI_ROLES_BYTES =
+      512 /* of all, each with its NUL: a full table of members fits into a frame */
+};
+
 typedef struct msi_member_info {
   int64_t pid;
   int64_t since_ms;
@@ -63,7 +70,13 @@ typedef struct msi_member_info {
   bool readonly, can_host;
   /* It holds no member lock: its link is its only sign of life. Such a member cannot host. */
   bool linked;
+  char roles[MSI_ROLES_BYTES]; /* each with its NUL, an empty one at the end */
 } msi_member_info;
+
+/* Is it one of the member's? */
+bool msi_member_has_role(const msi_member_info *info, const char *role, size_t length);
+/* Copies roles that stand one after the other as above. MS_ELIMIT: too many, or too long. */
+MS_CHECKED ms_status msi_member_set_roles(msi_member_info *info, const char *roles);
 
 typedef struct msi_entry {
   const ms_alloc *alloc;
@@ -85,7 +98,7 @@ MS_CHECKED ms_status msi_entry_pack(msi_buffer *out, const msi_entry *entry);
 MS_CHECKED ms_status msi_entry_unpack(const ms_alloc *alloc, const uint8_t *data,
                                       size_t bytes, msi_entry *out, ms_error *error);
 
-/* [pid, since_ms, program, readonly, can_host, linked]: in JOIN bodies, greetings and snapshots. */
+/* [pid, since_ms, program, readonly, can_host, linked, roles?]: in JOIN bodies, greetings and snapshots. */
 MS_CHECKED ms_status msi_member_info_pack(msi_buffer *out, const msi_member_info *info);
 MS_CHECKED ms_status msi_member_info_unpack(msi_reader *in, msi_member_info *out);
 

@@ -195,6 +195,15 @@ static bool hello_is_fit(msi_replica *self, msi_link_id id, const msi_hello *hel
   return true;
 }
 
+/* Is there room for one more that writes? */
+static bool writers_have_room(const msi_replica *self) {
+  uint64_t most = msi_desk_writers(self->desk), count = 0;
+  for (size_t i = 0; most > 0 && i < self->members.count; i++) {
+    if (!self->members.items[i].info.readonly) count++;
+  }
+  return most == 0 || count < most;
+}
+
 static void host_hello(msi_replica *self, uint64_t now, msi_link_id id, msi_reader *in,
                        size_t fields) {
   msi_hello hello;
@@ -213,6 +222,10 @@ static void host_hello(msi_replica *self, uint64_t now, msi_link_id id, msi_read
   }
   if (!hello_is_fit(self, id, &hello)) return;
   msi_member *member = msi_members_find(&self->members, hello.peer);
+  if (member == NULL && !hello.member.readonly && !writers_have_room(self)) {
+    host_refuse(self, id, MSI_REFUSE_WRITERS, "no further peer may write");
+    return;
+  }
   if (member == NULL) {
     st = msi_host_join(self, now, hello.peer, hello.number, &hello.member);
     if (st == MS_ENOHOST) return;

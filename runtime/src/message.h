@@ -61,7 +61,8 @@ typedef enum msi_refuse_code {
   MSI_REFUSE_RETIRED = 1, /* this id has left for good */
   MSI_REFUSE_GROUP = 2,   /* another group */
   MSI_REFUSE_VERSION = 3, /* another protocol */
-  MSI_REFUSE_FULL = 4     /* too many peers: later, perhaps */
+  MSI_REFUSE_FULL = 4,    /* too many peers: later, perhaps */
+  MSI_REFUSE_WRITERS = 5  /* too many that write: never mind */
 } msi_refuse_code;
 
 typedef struct msi_hello {

@@ -559,6 +559,18 @@ static const msi_operator table[] = {
      .code = MSI_CODE_UNHANDLE,
      .class_ = MSI_CLASS_GUARD,
      .check = msi_lock_check},
+    {.name = "grant",
+     .code = MSI_CODE_GRANT,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_grant_check},
+    {.name = "revoke",
+     .code = MSI_CODE_REVOKE,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_grant_check},
+    {.name = "writers",
+     .code = MSI_CODE_WRITERS,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_writers_check},
 };
 enum { TABLE_COUNT = sizeof table / sizeof table[0] };
 

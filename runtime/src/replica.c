@@ -345,7 +345,13 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
       .pid = config->pid, .readonly = config->readonly, .can_host = config->can_host};
   (void)snprintf(self->self.program, sizeof self->self.program, "%s",
                  config->program != NULL ? config->program : "");
-  self->config.program = NULL;
+  ms_status st = msi_member_set_roles(&self->self, config->roles);
+  if (st != MS_OK) {
+    ms_value_release(config->defaults);
+    MSI_FREE(alloc, self);
+    return st;
+  }
+  self->config.program = self->config.roles = NULL;
   self->state = MS_SHARE_NEW;
   self->desk = ms_value_empty();
   self->tick_at = self->retry_at = self->expire_at = UINT64_MAX;

@@ -161,6 +161,7 @@ typedef struct msi_replica_config {
   size_t queue_max;
   int64_t pid;
   const char *program;
+  const char *roles; /* each with its NUL, an empty one at the end; NULL: none */
 } msi_replica_config;
 
 typedef struct msi_replica msi_replica;

@@ -83,7 +83,11 @@ typedef enum msi_code {
   MSI_CODE_REPLY =
       30, /* operand: [peer, number, ok, value]: to the caller; number: of its patch */
   MSI_CODE_HANDLE = 31, /* operand: a name: the writer answers calls of that name */
-  MSI_CODE_UNHANDLE = 32
+  MSI_CODE_UNHANDLE = 32,
+  MSI_CODE_GRANT =
+      33, /* operand: [role, pattern]: whoever writes there needs such a role */
+  MSI_CODE_REVOKE = 34,
+  MSI_CODE_WRITERS = 35 /* operand: how many members may write, 0: any */
 } msi_code;
 
 /* A hundred years: far from where nanoseconds end. */
@@ -218,6 +222,14 @@ MS_CHECKED ms_status msi_update_call(const ms_alloc *alloc, uint64_t peer,
 MS_CHECKED ms_status msi_update_reply(const ms_alloc *alloc, uint64_t caller,
                                       uint64_t number, bool ok, const ms_value *value,
                                       ms_update **out, ms_error *error);
+
+/* pattern: as text. */
+MS_CHECKED ms_status msi_update_grant(const ms_alloc *alloc, const char *role,
+                                      size_t role_length, const char *pattern,
+                                      size_t length, bool grants, ms_update **out,
+                                      ms_error *error);
+MS_CHECKED ms_status msi_update_writers(const ms_alloc *alloc, uint64_t count,
+                                        ms_update **out, ms_error *error);
 
 /* What an operation tells: EMIT, CALL, REPLY. Borrowed from it. */
 typedef struct msi_told {

@@ -341,7 +341,8 @@ typedef struct named {
 static const named refusals[] = {{"retired", MSI_REFUSE_RETIRED},
                                  {"group", MSI_REFUSE_GROUP},
                                  {"version", MSI_REFUSE_VERSION},
-                                 {"full", MSI_REFUSE_FULL}};
+                                 {"full", MSI_REFUSE_FULL},
+                                 {"writers", MSI_REFUSE_WRITERS}};
 static const named entries[] = {{"PATCH", MSI_ENTRY_PATCH},
                                 {"REJECT", MSI_ENTRY_REJECT},
                                 {"JOIN", MSI_ENTRY_JOIN},

@@ -68,6 +68,7 @@ static inline msi_entry rs_entry(msi_entry_kind kind, ms_update *update,
   if (kind == MSI_ENTRY_JOIN) {
     entry.member = (msi_member_info){.pid = 4711, .since_ms = 99, .readonly = true};
     strcpy(entry.member.program, "arena");
+    memcpy(entry.member.roles, "zone\0gm", sizeof "zone\0gm");
   }
   return entry;
 }

@@ -421,6 +421,101 @@ static void test_handlers_stand_in_the_order_of_saying_so(void **state) {
   table_fini(&self);
 }
 
+/* ----- roles */
+
+static void grant(table *self, const char *role, const char *pattern, bool grants) {
+  ms_update *update = NULL;
+  assert_int_equal(msi_update_grant(NULL, role, strlen(role), pattern, strlen(pattern),
+                                    grants, &update, NULL),
+                   MS_OK);
+  note(self, MSI_ENTRY_PATCH, 7, 1, update);
+}
+
+static ms_status ask_role(const table *self, const char *roles, const char *json) {
+  const ms_value *document = mst_json(json);
+  ms_update *update = NULL;
+  msi_member_info member;
+  ms_error error = {MS_OK, ""};
+  memset(&member, 0, sizeof member);
+  assert_int_equal(msi_member_set_roles(&member, roles), MS_OK);
+  assert_int_equal(ms_update_parse(NULL, document, NULL, &update, &error), MS_OK);
+  msi_patch patch = {.origin = 7, .number = 1, .update = update};
+  ms_status st = msi_desk_ask_roles(self->desk, &patch, &member, &error);
+  if (st != MS_OK) assert_non_null(strstr(error.message, "only role \""));
+  ms_update_release(update);
+  ms_value_release(document);
+  return st;
+}
+
+static void test_granted_places_are_for_their_roles(void **state) {
+  (void)state;
+  static const struct {
+    const char *roles, *json;
+    ms_status status;
+  } cases[] = {
+      {"\0", "{\"$set\": {\"free\": 1, \"playersx.a\": 1}}", MS_OK},
+      {"\0", "{\"$set\": {\"players.a.hp\": 1}}", MS_EDENIED},
+      {"other\0", "{\"$inc\": {\"players.a\": 1}}", MS_EDENIED},
+      {"other\0zone\0", "{\"$set\": {\"players.a.hp\": 1}}", MS_OK},
+      {"zone\0", "{\"$set\": {\"players\": {}}}", MS_OK},
+      {"other\0", "{\"$unset\": {\"players\": 1}}", MS_EDENIED},
+      {"zone\0", "{\"$set\": {\"shop.b.price\": 1}}", MS_EDENIED},
+      {"gm\0", "{\"$set\": {\"shop.b.price\": 1}}", MS_OK},
+      {"gm\0", "{\"$set\": {\"shop.b.name\": 1}}", MS_OK},
+      {"zone\0", "{\"$set\": {\"shop\": {}}}", MS_EDENIED},
+      {"zone\0gm\0", "{\"$rename\": {\"players.a\": \"shop.b\"}}", MS_OK},
+      {"zone\0", "{\"$rename\": {\"players.a\": \"shop.b\"}}", MS_EDENIED},
+  };
+  table self = table_new(msi_alloc_resolve(NULL));
+  grant(&self, "zone", "players.**", true);
+  grant(&self, "gm", "shop.*.price", true);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    assert_int_equal(ask_role(&self, cases[i].roles, cases[i].json), cases[i].status);
+  }
+  grant(&self, "other", "players.**", true); /* a second role for the same places */
+  assert_int_equal(ask_role(&self, "other\0", "{\"$unset\": {\"players\": 1}}"), MS_OK);
+  grant(&self, "zone", "players.**", false);
+  grant(&self, "other", "players.**", false);
+  grant(&self, "gm", "shop.*.price", false);
+  assert_int_equal(ask_role(&self, "\0", cases[1].json), MS_OK);
+  assert_int_equal(ms_value_type(self.desk), MS_EMPTY);
+  table_fini(&self);
+}
+
+static void test_roles_are_few_and_short(void **state) {
+  (void)state;
+  msi_member_info member;
+  char many[3 * MSI_ROLES_MAX + 4] = "", large[MSI_ROLE_BYTES + 3] = "";
+  memset(&member, 0, sizeof member);
+  for (size_t i = 0; i < MSI_ROLES_MAX; i++) many[2 * i] = (char)('a' + i);
+  assert_int_equal(msi_member_set_roles(&member, many), MS_OK);
+  assert_true(msi_member_has_role(&member, "p", 1));
+  assert_false(msi_member_has_role(&member, "q", 1));
+  many[2 * MSI_ROLES_MAX] = 'z';
+  assert_int_equal(msi_member_set_roles(&member, many), MS_ELIMIT);
+  assert_true(msi_member_has_role(&member, "p", 1)); /* as it was */
+  memset(large, 'x', MSI_ROLE_BYTES);
+  assert_int_equal(msi_member_set_roles(&member, large), MS_OK);
+  large[MSI_ROLE_BYTES] = 'x';
+  assert_int_equal(msi_member_set_roles(&member, large), MS_ELIMIT);
+  assert_int_equal(msi_member_set_roles(&member, NULL), MS_OK);
+  assert_false(msi_member_has_role(&member, "p", 1));
+}
+
+static void test_the_count_of_writers_stands_on_the_desk(void **state) {
+  (void)state;
+  table self = table_new(msi_alloc_resolve(NULL));
+  ms_update *update = NULL;
+  assert_int_equal(msi_desk_writers(self.desk), 0);
+  assert_int_equal(msi_update_writers(NULL, 3, &update, NULL), MS_OK);
+  note(&self, MSI_ENTRY_PATCH, 7, 1, update);
+  assert_int_equal(msi_desk_writers(self.desk), 3);
+  assert_int_equal(msi_update_writers(NULL, 0, &update, NULL), MS_OK);
+  note(&self, MSI_ENTRY_PATCH, 7, 2, update);
+  assert_int_equal(ms_value_type(self.desk), MS_EMPTY);
+  table_fini(&self);
+}
+
 /* ----- without memory */
 
 static void make_all(table *self) {
@@ -483,6 +578,9 @@ int main(void) {
       cmocka_unit_test(test_a_desk_of_another_shape_is_not_sound),
       cmocka_unit_test(test_messages_say_whom_they_are_for),
       cmocka_unit_test(test_handlers_stand_in_the_order_of_saying_so),
+      cmocka_unit_test(test_granted_places_are_for_their_roles),
+      cmocka_unit_test(test_roles_are_few_and_short),
+      cmocka_unit_test(test_the_count_of_writers_stands_on_the_desk),
       cmocka_unit_test(test_the_desk_survives_a_lack_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

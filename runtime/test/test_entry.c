@@ -33,6 +33,7 @@ static void assert_same_entry(const msi_entry *a, const msi_entry *b) {
   assert_string_equal(a->member.program, b->member.program);
   assert_int_equal(a->member.readonly, b->member.readonly);
   assert_int_equal(a->member.can_host, b->member.can_host);
+  assert_memory_equal(a->member.roles, b->member.roles, sizeof a->member.roles);
 }
 
 /* Calls `check` with the packed bytes of one entry of each kind. */

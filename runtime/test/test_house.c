@@ -165,8 +165,67 @@ static void test_only_a_host_lets_leases_lapse(void **state) {
   world_free(all);
 }
 
+/* ----- who may write */
+
+static uint64_t grant(node *self, const char *role, const char *pattern) {
+  ms_update *update = NULL;
+  assert_int_equal(msi_update_grant(NULL, role, strlen(role), pattern, strlen(pattern),
+                                    true, &update, NULL),
+                   MS_OK);
+  return submit(self, update);
+}
+
+static bool may_write(node *self, const char *path) {
+  uint64_t number = node_write(self, MSI_CODE_SET, path, 1);
+  world_pass(self->world, SECOND);
+  return node_decision(self, number)->entry_kind == MSI_ENTRY_PATCH;
+}
+
+static void test_roles_survive_takeover_and_snapshots(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  msi_replica_config config = world_config();
+  config.roles = "zone\0";
+  assert_int_equal(node_start_with(&all->nodes[2], config), MS_OK);
+  world_settle(all);
+  (void)grant(&all->nodes[0], "zone", "players.**");
+  assert_true(may_write(&all->nodes[2], "players.a"));
+  assert_false(may_write(&all->nodes[1], "players.a"));
+  assert_false(may_write(&all->nodes[0], "players.a")); /* not even the host */
+  node_kill(&all->nodes[0]);
+  world_pass(all, 5 * SECOND);
+  node_start(&all->nodes[3]); /* by a snapshot */
+  world_pass(all, SECOND);
+  assert_true(may_write(&all->nodes[2], "players.b"));
+  assert_false(may_write(&all->nodes[1], "players.b"));
+  assert_false(may_write(&all->nodes[3], "players.b"));
+  assert_true(may_write(&all->nodes[3], "free"));
+  world_free(all);
+}
+
+static void test_no_more_may_write_than_were_said(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  ms_update *update = NULL;
+  assert_int_equal(msi_update_writers(NULL, 2, &update, NULL), MS_OK);
+  (void)submit(&all->nodes[1], update);
+  node_start(&all->nodes[2]);
+  world_pass(all, SECOND);
+  assert_int_equal(node_info(&all->nodes[2]).state, MS_SHARE_CLOSED);
+  assert_int_equal(node_count_told(&all->nodes[2], MSI_DELIVER_FAILED), 1);
+  assert_true(node_logged(&all->nodes[2], "no further peer may write"));
+  msi_replica_config config = world_config();
+  config.readonly = true;
+  assert_int_equal(node_start_with(&all->nodes[3], config), MS_OK);
+  world_pass(all, SECOND);
+  assert_int_equal(node_info(&all->nodes[3]).state, MS_SHARE_CLIENT);
+  world_free(all);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_roles_survive_takeover_and_snapshots),
+      cmocka_unit_test(test_no_more_may_write_than_were_said),
       cmocka_unit_test(test_a_living_holder_keeps_its_lease),
       cmocka_unit_test(test_the_lease_of_a_hung_holder_lapses),
       cmocka_unit_test(test_a_host_that_was_stopped_blames_no_holder),
