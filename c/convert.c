@@ -488,8 +488,8 @@ void msl_push_id(lua_State *L, uint64_t id) {
     lua_pushnil(L);
     return;
   }
-  snprintf(text, sizeof(text), "%016" PRIx64, id);
-  lua_pushlstring(L, text, 16);
+  int length = snprintf(text, sizeof(text), "%" PRIx64, id);
+  lua_pushlstring(L, text, (size_t)length);
 }
 
 void msl_push_text(lua_State *L, const ms_path *path) {

@@ -228,7 +228,7 @@ void msl_push_scalar(lua_State *L, const ms_value *value);
 /* Pushes a plain Lua copy. `value` must be held by a userdata: this may raise and run
  * finalizers. */
 void msl_push_copy(lua_State *L, const ms_value *value);
-/* Pushes a 64-bit id as 16 hex digits; nil for 0. */
+/* Pushes a 64-bit id in hexadecimal, as keys of the document have it; nil for 0. */
 void msl_push_id(lua_State *L, uint64_t id);
 void msl_push_text(lua_State *L, const ms_path *path);
 
@@ -450,6 +450,20 @@ void msl_note_lookup(lua_State *L, msl_share *share, const ms_path *path,
 void msl_note_container(lua_State *L, msl_share *share, const ms_path *path);
 /* The same, and cannot raise. */
 void msl_note_whole(msl_share *share, const ms_path *path);
+
+/* ------------------------------------------------------------------- lease.c */
+
+int msl_share_lock(lua_State *L);     /* share:lock(name, options) */
+int msl_share_try_lock(lua_State *L); /* share:try_lock(name) */
+void msl_open_lease(lua_State *L);
+
+/* ---------------------------------------------------------------- presence.c */
+
+int msl_share_ephemeral(lua_State *L); /* share:ephemeral(path) */
+/* Pushes the proxy of this peer's own place, that of the share at 1; nil before it has one. */
+void msl_push_me(lua_State *L, msl_share *share);
+/* Pushes what is at the place of a peer; nil where nothing is. */
+void msl_push_peer_place(lua_State *L, msl_share *share, int share_index, uint64_t peer);
 
 /* --------------------------------------------------------------------- sub.c */
 

@@ -76,6 +76,8 @@ int msl_share_peers(lua_State *L) {
   lua_createtable(L, (int)list->count, 0);
   for (size_t i = 0; i < list->count; i++) {
     msl_push_peer(L, &list->peers[i].peer, list->peers[i].program);
+    msl_push_peer_place(L, self, 1, list->peers[i].peer.id);
+    lua_setfield(L, -2, "me");
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;

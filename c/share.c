@@ -16,6 +16,7 @@
 const char msl_share_type[] = "memshare.share";
 static const char
     shares_key; /* of the registry: ms_share -> object, weak unless shares are kept */
+static const char methods_key; /* of the registry: the methods of shares */
 static const char weak_key;
 
 /* --------------------------------------------------------------- checking */
@@ -577,6 +578,8 @@ static int share_index(lua_State *L) {
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (strcmp(name, "data") == 0) {
     msl_push_root_proxy(L, 1);
+  } else if (strcmp(name, "me") == 0) {
+    msl_push_me(L, self);
   } else if (strcmp(name, "name") == 0) {
     lua_pushstring(L, ms_share_name(self->share));
   } else if (strcmp(name, "id") == 0) {
@@ -614,10 +617,12 @@ static int share_tostring(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"batch", msl_share_batch},
     {"close", share_close},
+    {"ephemeral", msl_share_ephemeral},
     {"events", share_events},
     {"flush", share_flush},
     {"get", share_get},
     {"is_host", share_is_host},
+    {"lock", msl_share_lock},
     {"on", msl_share_on},
     {"once", msl_share_once},
     {"on_patch", msl_share_on_patch},
@@ -634,6 +639,7 @@ static const luaL_Reg methods[] = {
     {"sync", share_sync},
     {"timeout", share_timeout},
     {"transaction", msl_share_transaction},
+    {"try_lock", msl_share_try_lock},
     {"version", share_version},
     {"wait_for", msl_share_wait_for},
     {NULL, NULL},
@@ -647,7 +653,19 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL},
 };
 
+/* add_method(name, fn): one of a share that is written in Lua. */
+static int module_add_method(lua_State *L) {
+  (void)msl_check_string(L, 1, "name", NULL);
+  msl_check_function(L, 2, "fn");
+  lua_settop(L, 2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
+  lua_insert(L, 1);
+  lua_rawset(L, 1);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {
+    {"add_method", module_add_method},
     {"new", module_new},
     {"open", module_open},
     {NULL, NULL},
@@ -666,6 +684,8 @@ void msl_open_share(lua_State *L, msl_state *state) {
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
   luaL_setfuncs(L, msl_write_methods, 0);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &methods_key);
   lua_pushcclosure(L, share_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

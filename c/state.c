@@ -409,6 +409,7 @@ msl_state *msl_open(lua_State *L) {
   msl_open_proxy(L, state);
   msl_open_receipt(L, state);
   msl_open_batch(L, state);
+  msl_open_lease(L);
   msl_open_transaction(L);
   msl_open_sub(L, state);
   msl_open_timer(L, state);

@@ -65,6 +65,7 @@ function M.on_error(traceback) io.stderr:write("memshare: ", traceback, "\n") en
 ---@param line string
 function M.log(level, line) io.stderr:write("memshare: ", level, ": ", line, "\n") end
 
+core.add_method("singleton", require "memshare.singleton")
 core.attach(M)
 
 return M

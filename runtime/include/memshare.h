@@ -942,6 +942,68 @@ MS_API MS_CHECKED ms_status ms_share_sync_begin(ms_share *share, uint64_t *ticke
 MS_API MS_CHECKED ms_status ms_share_sync_done(const ms_share *share, uint64_t ticket,
                                                ms_error *error);
 
+/*
+ * ----- presence: what belongs to the life of this process. It goes with the entry that tells all peers of its
+ * departure, hooks included, also when that is told by the next host.
+ */
+
+/*
+ * A peer's own place in the document, "@peers.<id in hexadecimal>": all may read it, only that peer may
+ * write there (MS_EDENIED by the host). A peer that has to join anew gets another id, hence another place. out is
+ * retained. Thread: any. MS_ENOMEM.
+ */
+MS_API MS_CHECKED ms_status ms_peer_path(const ms_alloc *alloc, uint64_t peer,
+                                         ms_path **out, ms_error *error);
+/* That of this peer, made as an empty object where it is not there yet. out is retained. MS_ENOHOST (not
+ * complete), and statuses as of writing. */
+MS_API MS_CHECKED ms_status ms_share_me(ms_share *share, ms_path **out, ms_error *error);
+/* What stands at the path, now and later, goes when this peer does; whoever binds it last. At most 4096 paths a
+ * peer: MS_ELIMIT. Statuses and receipt as of writing. unbind: it stays. */
+MS_API MS_CHECKED ms_status ms_share_bind(ms_share *share, const ms_path *path,
+                                          ms_receipt **receipt, ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_unbind(ms_share *share, const ms_path *path,
+                                            ms_receipt **receipt, ms_error *error);
+
+/*
+ * ----- locks: of all peers at most one holds a lock of a name, and those who ask wait in the order in which the
+ * host heard of them. All peers see the same queues, so a lock survives the host. What a peer holds goes to the
+ * next one as soon as it is gone, or shows no sign of life for host_timeout_ms (MS_LEASE_GONE then).
+ *
+ * The number of a fence, a version, grows from each holder to the next: pass it to what is outside of the share.
+ * Inside each write of a peer that holds locks, as far as it knows, stands on them: should it have lost one, the
+ * host refuses the write, MS_EDENIED. So does a peer that was stopped learn of it before its next write counts.
+ */
+typedef struct ms_lease ms_lease;
+typedef enum ms_lease_state {
+  MS_LEASE_WAITING,
+  MS_LEASE_HELD,
+  MS_LEASE_GONE /* given back, lost, or refused */
+} ms_lease_state;
+
+/* Ask for a lock, by 1 to MS_KEY_MAX bytes; does not wait. A peer that asks twice waits for itself. Not
+ * inside a batch or transaction: MS_EBUSY. MS_EARGUMENT, MS_ELIMIT (name), and statuses as of writing. */
+MS_API MS_CHECKED ms_status ms_lease_new(ms_share *share, const char *name, size_t length,
+                                         ms_lease **out, ms_error *error);
+MS_API ms_lease_state ms_lease_get_state(const ms_lease *lease);
+/* Has the host answered: held, gone, or in the queue behind somebody else? */
+MS_API bool ms_lease_is_decided(const ms_lease *lease);
+/* 0 unless it is held. */
+MS_API uint64_t ms_lease_fence(const ms_lease *lease);
+/* Borrowed from the lease; length may be NULL. */
+MS_API const char *ms_lease_name(const ms_lease *lease, size_t *length);
+/* Poll until it is held. Negative: without end. MS_ETIMEDOUT (it waits on), MS_EBUSY (inside a callback or
+ * batch), MS_EDENIED (lost), MS_ECLOSED (given back, or the share was closed), or why it was refused. */
+MS_API MS_CHECKED ms_status ms_lease_wait(ms_lease *lease, int timeout_ms,
+                                          ms_error *error);
+/* Give it back, or stop waiting; the lease stays, MS_LEASE_GONE. Nothing happens the second time. MS_EBUSY
+ * (queue full, batch open), MS_ENOMEM: it is as before. */
+MS_API MS_CHECKED ms_status ms_lease_return(ms_lease *lease, ms_error *error);
+/* Gives it back if need be, at the next poll where that does not work at once. Before the runtime is closed.
+ * Accepts NULL. */
+MS_API void ms_lease_free(ms_lease *lease);
+/* Does the view show that somebody holds it, but for this peer where it has given it back since? */
+MS_API bool ms_share_is_locked(const ms_share *share, const char *name, size_t length);
+
 /* ----- hearing of changes. Callbacks run inside polls, on the owner; they may write, not poll. */
 
 typedef enum ms_change_kind {

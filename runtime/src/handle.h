@@ -16,7 +16,8 @@ enum {
   MSI_WORD_SUB = 0x6d737375,
   MSI_WORD_TIMER = 0x6d737469,
   MSI_WORD_ROUND = 0x6d73726f,
-  MSI_WORD_TRANSACT = 0x6d737474
+  MSI_WORD_TRANSACT = 0x6d737474,
+  MSI_WORD_LEASE = 0x6d736c65
 };
 
 /* `handle->word` is `alive` from its making on. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fork_page.h"
+#include "lease.h"
 #include "process_name.h"
 #include "share.h"
 
@@ -289,8 +290,10 @@ static bool share_tell_all(ms_share *share, uint64_t budget_end) {
 /* Begins with another share each time, so that none uses up the budget of all others for ever. */
 static void runtime_tell_all(ms_runtime *runtime, uint64_t budget_end) {
   uint32_t count = 0;
-  for (const ms_share *share = runtime->shares; share != NULL; share = share->next)
+  for (ms_share *share = runtime->shares; share != NULL; share = share->next) {
+    if (share->leases != NULL) msi_share_tend_leases(share);
     count++;
+  }
   if (count == 0) return;
   ms_share *head = runtime->shares, *first = head;
   for (uint32_t skip = runtime->round % count; skip > 0; skip--) first = first->next;

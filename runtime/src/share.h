@@ -116,6 +116,7 @@ struct ms_share {
   ms_receipt *transacted;      /* retained; of the last transaction, NULL: none yet */
   uint64_t draft_changes;      /* of batches, counted: part of the view's number */
   ms_view_watch *watches;
+  ms_lease *leases; /* all that are not freed */
   msi_recent recent;
   msi_known_paths known;
   uint64_t breaks; /* of the mailbox, as far as the view took them */

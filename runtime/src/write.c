@@ -3,7 +3,7 @@
  * the caller's), handed to the replica, and only then does the view change: a refusal at any step
  * leaves everything as it was.
  */
-#include "share.h"
+#include "lease.h"
 
 enum { STALE_TRIES = 8 };
 
@@ -191,7 +191,10 @@ ms_status msi_share_submit(ms_share *share, const ms_update *update, int64_t wal
     status = msi_receipt_new(msi_share_alloc(share), share, &made);
     if (status != MS_OK) return msi_fail(error, status, "out of memory");
   }
-  status = submit_to_view(share, update, wall_ms, made, error);
+  ms_update *guarded = NULL;
+  status = msi_share_guard_writes(share, update, &guarded, error);
+  if (status == MS_OK) status = submit_to_view(share, guarded, wall_ms, made, error);
+  ms_update_release(guarded);
   if (status != MS_OK) {
     ms_receipt_release(made);
     return status;
@@ -231,9 +234,14 @@ ms_status msi_share_transact(ms_share *share, const ms_update *update, msi_reads
   ms_receipt *made = NULL;
   status = msi_receipt_new(msi_share_alloc(share), share, &made);
   if (status != MS_OK) return msi_fail(error, status, "out of memory");
-  status = MS_EVERSION;
-  if (msi_view_number(share->view) == view_number)
-    status = transact_on_view(share, update, reads, wall_ms, made, error);
+  ms_update *guarded = NULL;
+  status = msi_share_guard_writes(share, update, &guarded, error);
+  if (status == MS_OK) {
+    status = MS_EVERSION;
+    if (msi_view_number(share->view) == view_number)
+      status = transact_on_view(share, guarded, reads, wall_ms, made, error);
+  }
+  ms_update_release(guarded);
   if (status == MS_EVERSION) {
     status = msi_fail(error, MS_ECONFLICT, "the view changed during the transaction");
   }

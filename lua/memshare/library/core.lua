@@ -235,6 +235,11 @@ function core.every(seconds, fn) end
 ---@return integer
 function core.fd() end
 
+---For the module itself: a method of shares that is written in Lua.
+---@param name string
+---@param fn function its first argument is the share
+function core.add_method(name, fn) end
+
 ---Name the module whose `on_error` and `log` are called.
 ---@param module table
 function core.attach(module) end
@@ -252,7 +257,8 @@ function core.release_signals() end
 
 ---@class memshare.Share
 ---@field data table the proxy of the document
----@field id string? this peer's id, once it joined
+---@field id string? this peer's id in hexadecimal, once it joined
+---@field me table? the proxy of this peer's own place, "@peers.<id>"; see docs/coordination.md
 ---@field name string
 local Share = {}
 
@@ -425,6 +431,70 @@ function Share:on_patch(fn) end
 ---@return memshare.Subscription
 function Share:on_peer(fn) end
 
+---Bind what is at a path, now and later, to the life of this process: it goes with the entry that
+---tells of its departure. Whoever binds a path last owns it.
+---@param path memshare.Path
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:ephemeral(path) end
+
+---A lock that is held, or was: `<close>` gives it back.
+---@class memshare.Lease
+---@field name string? nil once it was given back
+---@field fence integer? the fencing number while it is held: it grows from each holder to the next
+local Lease = {}
+
+---Is the lock held still, as far as this process knows?
+---@return boolean
+function Lease:is_held() end
+
+---Give the lock back; nothing happens the second time.
+---@return true? ok
+---@return string? message
+---@return string? code "EBUSY" while the queue of own patches is full: try again
+function Lease:release() end
+
+---Wait until it is lost or given back. In a task this yields.
+---@param timeout? number seconds, without end by default
+---@return boolean gone false when the time is up
+function Lease:wait_lost(timeout) end
+
+---Take the lock of a name: one peer holds it at a time, the others wait in the order in which they
+---asked. In a task this yields. Raises inside a batch, a transaction and, outside of tasks, a
+---callback.
+---@param name string 1 to 4096 bytes
+---@param options? { timeout: number } seconds, without end by default
+---@return memshare.Lease? lease
+---@return string? message
+---@return string? code "ETIMEDOUT", "ECLOSED", "EDENIED" (lost while this peer was cut off), ...
+function Share:lock(name, options) end
+
+---The same, but "EBUSY" where somebody holds it. One round trip to the host at most.
+---@param name string
+---@return memshare.Lease? lease
+---@return string? message
+---@return string? code
+function Share:try_lock(name) end
+
+---@class memshare.Singleton
+local Singleton = {}
+
+---Does this process run the task?
+---@return boolean
+function Singleton:is_running() end
+
+---Stop taking part: the task is closed and runs elsewhere from then on. `<close>` is the same.
+function Singleton:close() end
+
+---Have a task run in one process at a time, of all that ask for it by this name. When that process
+---dies or is cut off, the next one starts its own. When `fn` returns, this process is through with
+---it and the next one has its turn; when it raises, too, but this one queues again.
+---@param name string of the lock that its process holds
+---@param fn fun(lease: memshare.Lease)
+---@return memshare.Singleton
+function Share:singleton(name, fn) end
+
 ---@class memshare.Rejection
 ---@field code string
 ---@field message string
@@ -507,6 +577,7 @@ function Share:stats() end
 ---@field id string
 ---@field pid integer
 ---@field since number seconds since 1970
+---@field me any what is at the peer's own place: a proxy, or nil; in share:peers() only
 ---@field program string
 ---@field is_host boolean
 ---@field is_self boolean
@@ -520,4 +591,4 @@ function Share:stats() end
 function Share:peers() end
 
 -- The classes are for the spec that compares this file with the module.
-return core, { Share = Share, Receipt = Receipt }
+return core, { Share = Share, Receipt = Receipt, Lease = Lease, Singleton = Singleton }

@@ -63,6 +63,8 @@ public:
     const ms_key key = ms_path_key(item_, index);
     return std::string_view(key.bytes, key.length);
   }
+  /* `raw` is taken. */
+  static path take(ms_path *raw) noexcept { return path(raw); }
   /* `borrowed` is retained: for the path of an ms_change that is kept. */
   static path keep(const ms_path *borrowed) noexcept {
     return path(ms_path_retain(borrowed));

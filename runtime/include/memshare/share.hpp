@@ -7,6 +7,35 @@
 
 namespace memshare {
 
+/* A lock that was asked for; destroying it gives it back. Must not outlive its share. Thread: owner. */
+class lease {
+public:
+  /* `raw` is taken. */
+  explicit lease(ms_lease *raw) noexcept : raw_(raw) {}
+  ms_lease *native() const noexcept { return raw_.get(); }
+  ms_lease_state state() const noexcept { return ms_lease_get_state(raw_.get()); }
+  bool is_held() const noexcept { return state() == MS_LEASE_HELD; }
+  bool is_decided() const noexcept { return ms_lease_is_decided(raw_.get()); }
+  /* 0 unless it is held. */
+  std::uint64_t fence() const noexcept { return ms_lease_fence(raw_.get()); }
+  std::string_view name() const noexcept {
+    std::size_t length = 0;
+    const char *bytes = ms_lease_name(raw_.get(), &length);
+    return std::string_view(bytes, length);
+  }
+  /* Polls until it is held; a negative time is without end. */
+  [[nodiscard]] ms_status wait(std::chrono::milliseconds timeout,
+                               ms_error *error = nullptr) noexcept {
+    return ms_lease_wait(raw_.get(), detail::milliseconds(timeout), error);
+  }
+  [[nodiscard]] ms_status give_back(ms_error *error = nullptr) noexcept {
+    return ms_lease_return(raw_.get(), error);
+  }
+
+private:
+  detail::owned<ms_lease, ms_lease_free> raw_;
+};
+
 /*
  * A share, opened by runtime::open(). Destroying it closes it without waiting for own patches; close()
  * waits. Thread: owner.
@@ -251,6 +280,38 @@ public:
   [[nodiscard]] ms_status sync(std::chrono::milliseconds timeout,
                                ms_error *error = nullptr) noexcept {
     return ms_share_sync(raw_.get(), detail::milliseconds(timeout), error);
+  }
+
+  /* This peer's own place in the document, which goes when it does. */
+  std::optional<path> me(ms_error *error = nullptr) noexcept {
+    ms_path *made = nullptr;
+    if (ms_share_me(raw_.get(), &made, error) != MS_OK) return std::nullopt;
+    return path::take(made);
+  }
+  /* What stands at the path goes when this process does, or no longer so. */
+  [[nodiscard]] ms_status bind(const path &at, receipt *out = nullptr,
+                               ms_error *error = nullptr) noexcept {
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_bind(raw_.get(), at.native(), raw, error);
+    });
+  }
+  [[nodiscard]] ms_status unbind(const path &at, receipt *out = nullptr,
+                                 ms_error *error = nullptr) noexcept {
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_unbind(raw_.get(), at.native(), raw, error);
+    });
+  }
+  /* Asks for a lock; does not wait. */
+  std::optional<lease> lock(std::string_view name, ms_error *error = nullptr) noexcept {
+    ms_lease *made = nullptr;
+    const char *bytes = name.data() == nullptr ? "" : name.data();
+    if (ms_lease_new(raw_.get(), bytes, name.size(), &made, error) != MS_OK)
+      return std::nullopt;
+    return lease(made);
+  }
+  bool is_locked(std::string_view name) const noexcept {
+    return name.data() != nullptr &&
+           ms_share_is_locked(raw_.get(), name.data(), name.size());
   }
 
   /* sync() without waiting: a ticket now, and later MS_OK, MS_EBUSY (not yet) or why the share failed. */

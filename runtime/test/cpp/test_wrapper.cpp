@@ -518,6 +518,36 @@ void test_peers_are_heard_coming_and_leaving() {
         events[1] == std::make_pair(MS_PEER_LEAVE, guest));
 }
 
+void test_locks_and_places_go_with_their_holder() {
+  memshare::runtime first = make_runtime(), second = make_runtime();
+  memshare::share host = open_share(first, "locks");
+  memshare::path place;
+  {
+    memshare::share peer = open_share(second, "locks");
+    auto door = peer.lock("door");
+    CHECK(door.has_value() && door->name() == "door");
+    CHECK(
+        poll_until(first, [&] { return second.poll() == MS_OK && door->is_decided(); }));
+    CHECK(door->is_held() && door->fence() > 0 && peer.is_locked("door"));
+    CHECK(door->wait(seconds(1)) == MS_OK);
+    auto mine = peer.me();
+    CHECK(mine.has_value() && peer.set(*mine->join("hp"), 5) == MS_OK);
+    CHECK(peer.set("job", 1) == MS_OK &&
+          peer.bind(*memshare::path::of({"job"})) == MS_OK);
+    CHECK(peer.unbind(*memshare::path::of({"other"})) == MS_OK);
+    CHECK(poll_until(first, [&] {
+      return second.poll() == MS_OK && host.get<int>(*mine->join("hp")) == 5 &&
+             host.get<int>("job") == 1;
+    }));
+    place = *mine;
+    memshare::lease moved = std::move(*door);
+    CHECK(moved.give_back() == MS_OK && moved.state() == MS_LEASE_GONE);
+  }
+  CHECK(poll_until(first, [&] { return !host.get("job") && !host.get(place); }));
+  auto door = host.lock("door");
+  CHECK(door && door->wait(seconds(10)) == MS_OK && !host.lock(""));
+}
+
 void test_two_runtimes_see_the_same_share() {
   memshare::runtime first = make_runtime(), second = make_runtime();
   memshare::share host = open_share(first, "two");
@@ -564,6 +594,7 @@ int main() {
       TEST(test_transactions_go_in_steps_that_do_not_wait),
       TEST(test_shares_start_later_and_sync_without_waiting),
       TEST(test_peers_are_heard_coming_and_leaving),
+      TEST(test_locks_and_places_go_with_their_holder),
       TEST(test_two_runtimes_see_the_same_share),
   };
   int passed = 0, failed = 0;
