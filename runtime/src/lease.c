@@ -102,7 +102,7 @@ static ms_status lease_make(ms_share *share, const char *name, size_t length,
   lease->share = share;
   lease->peer = share->peer;
   lease->length = length;
-  if (length > 0) memcpy(lease->name, name, length);
+  memcpy(lease->name, name, length);
   *out = lease;
   return MS_OK;
 }
@@ -121,10 +121,13 @@ ms_status ms_lease_new(ms_share *share, const char *name, size_t length, ms_leas
   if (share->batch != NULL) {
     return msi_fail(error, MS_EBUSY, "a lock is asked for outside of batches");
   }
+  if (name == NULL) {
+    name = "";
+    length = 0;
+  }
   const ms_alloc *alloc = share->runtime->alloc;
   ms_update *update = NULL;
-  status = msi_update_lock(alloc, name == NULL ? "" : name, name == NULL ? 0 : length,
-                           &update, error);
+  status = msi_update_lock(alloc, name, length, &update, error);
   if (status != MS_OK) return status;
   ms_lease *lease = NULL;
   status = lease_make(share, name, length, &lease);
