@@ -177,7 +177,8 @@ typedef enum msl_option_kind {
   MSL_OPTION_COUNT,   /* size_t, at least 1 */
   MSL_OPTION_NATURAL, /* size_t */
   MSL_OPTION_STRING,  /* const char *, borrowed from the table */
-  MSL_OPTION_TABLE    /* bool: there is one */
+  MSL_OPTION_TABLE,   /* bool: there is one */
+  MSL_OPTION_TTL      /* int64_t, milliseconds; 0 for math.huge */
 } msl_option_kind;
 typedef struct msl_option {
   const char *name;
@@ -324,7 +325,7 @@ int msl_share_wait_for(lua_State *L); /* share:wait_for(path, predicate, timeout
 /* roster.c */
 int msl_share_peers(lua_State *L); /* share:peers() */
 /* Pushes a table of what is known of a peer; see share:peers(). */
-void msl_push_peer(lua_State *L, const ms_peer *peer, const char *program);
+void msl_push_peer(lua_State *L, const ms_peer *peer);
 void msl_register_roster(lua_State *L);
 
 void msl_open_share(lua_State *L, msl_state *state);
@@ -332,6 +333,8 @@ void msl_register_share(lua_State *L);
 
 /* write.c: the methods that write, memshare.insert and memshare.remove */
 extern const luaL_Reg msl_write_methods[];
+/* Pushes the receipt of a write to the share at `index`: where the library's goes, NULL in a batch. */
+ms_receipt **msl_push_write_receipt(lua_State *L, int index);
 void msl_register_write(lua_State *L);
 
 /* ------------------------------------------------------------------- proxy.c */
@@ -457,9 +460,16 @@ int msl_share_lock(lua_State *L);     /* share:lock(name, options) */
 int msl_share_try_lock(lua_State *L); /* share:try_lock(name) */
 void msl_open_lease(lua_State *L);
 
+/* ------------------------------------------------------------------ access.c */
+
+int msl_share_grant(lua_State *L);       /* share:grant(role, pattern) */
+int msl_share_revoke(lua_State *L);      /* share:revoke(role, pattern) */
+int msl_share_max_writers(lua_State *L); /* share:max_writers(count) */
+
 /* ---------------------------------------------------------------- presence.c */
 
 int msl_share_ephemeral(lua_State *L); /* share:ephemeral(path) */
+int msl_share_expire(lua_State *L);    /* share:expire(path, seconds) */
 /* Pushes the proxy of this peer's own place, that of the share at 1; nil before it has one. */
 void msl_push_me(lua_State *L, msl_share *share);
 /* Pushes what is at the place of a peer; nil where nothing is. */

@@ -46,6 +46,11 @@ static void store_option(lua_State *L, const msl_option *option, void *target) {
     case MSL_OPTION_SECONDS:
       *(int *)field = msl_check_seconds(L, lua_gettop(L), name, 0);
       break;
+    case MSL_OPTION_TTL: {
+      int ttl_ms = msl_check_seconds(L, lua_gettop(L), name, 0);
+      *(int64_t *)field = ttl_ms < 0 ? 0 : ttl_ms;
+      break;
+    }
     case MSL_OPTION_STRING:
       *(const char **)field = msl_check_string(L, -1, name, NULL);
       break;

@@ -1,6 +1,6 @@
 /*
  * Presence: share.me, what is at a peer's place, and share:ephemeral(path), which binds any other place to
- * the life of this process.
+ * the life of this process, and share:expire(path, seconds), which binds it to a time.
  */
 #include "core.h"
 
@@ -36,22 +36,41 @@ void msl_push_peer_place(lua_State *L, msl_share *share, int share_index, uint64
   lua_remove(L, -2);
 }
 
-/* ephemeral(path): a receipt; what is there goes when this process does. */
-int msl_share_ephemeral(lua_State *L) {
+typedef struct binding {
+  bool expires;
+  uint64_t ttl_ms;
+} binding;
+
+/* Argument 2 is the path. Pushes the receipt. */
+static int bind(lua_State *L, const binding *asked) {
   msl_share *share = msl_check_open_share(L, 1);
   ms_error error = {MS_OK, ""};
-  lua_settop(L, 2);
-  msl_receipt *receipt = msl_push_receipt(L, 1);
+  ms_receipt **receipt = msl_push_write_receipt(L, 1);
   msl_hold *hold = msl_push_hold(L);
   ms_status status = msl_read_path(L, 2, msl_share_root(share), &hold->path, &error);
   if (status == MS_OK) {
-    status = msl_finish(
-        &error, ms_share_bind(share->share, hold->path, &receipt->receipt, &error));
+    status = asked->expires ? ms_share_expire(share->share, hold->path, asked->ttl_ms,
+                                              receipt, &error)
+                            : ms_share_bind(share->share, hold->path, receipt, &error);
   }
-  if (status != MS_OK) {
+  if (msl_finish(&error, status) != MS_OK) {
     if (msl_is_mistake(error.status)) return msl_raise_error(L, &error);
     return msl_push_failure(L, &error);
   }
   lua_pop(L, 1);
   return 1;
+}
+
+/* ephemeral(path): a receipt; what is there goes when this process does. */
+int msl_share_ephemeral(lua_State *L) {
+  lua_settop(L, 2);
+  return bind(L, &(binding){.expires = false});
+}
+
+/* expire(path, seconds): a receipt; nil or math.huge: it stays. */
+int msl_share_expire(lua_State *L) {
+  lua_settop(L, 3);
+  int ttl_ms = msl_check_seconds(L, 3, "seconds", 0);
+  return bind(L,
+              &(binding){.expires = true, .ttl_ms = ttl_ms < 0 ? 0 : (uint64_t)ttl_ms});
 }

@@ -25,6 +25,7 @@ typedef struct peer_list {
   struct {
     ms_peer peer;
     char program[64];
+    char roles[MS_ROLES_BYTES];
   } peers[];
 } peer_list;
 
@@ -42,21 +43,35 @@ static void copy_peer(void *ud, const ms_peer *peer) {
   list->peers[i].peer = *peer;
   memcpy(list->peers[i].program, program, length);
   list->peers[i].program[length] = '\0';
+  const char *end = peer->roles;
+  while (*end != '\0') end += strlen(end) + 1;
+  memcpy(list->peers[i].roles, peer->roles, (size_t)(end - peer->roles) + 1);
 }
 
-void msl_push_peer(lua_State *L, const ms_peer *peer, const char *program) {
-  lua_createtable(L, 0, 8);
+static void push_roles(lua_State *L, const char *roles) {
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (; *roles != '\0'; roles += strlen(roles) + 1) {
+    lua_pushstring(L, roles);
+    lua_rawseti(L, -2, ++count);
+  }
+}
+
+void msl_push_peer(lua_State *L, const ms_peer *peer) {
+  lua_createtable(L, 0, 10);
   msl_push_id(L, peer->id);
   lua_setfield(L, -2, "id");
   set_count(L, "pid", (uint64_t)peer->pid);
   lua_pushnumber(L, (lua_Number)peer->since_ms / 1000);
   lua_setfield(L, -2, "since");
-  lua_pushstring(L, program);
+  lua_pushstring(L, peer->program);
   lua_setfield(L, -2, "program");
   set_flag(L, "is_host", peer->is_host);
   set_flag(L, "is_self", peer->is_self);
   set_flag(L, "readonly", peer->readonly);
   set_flag(L, "can_host", peer->can_host);
+  push_roles(L, peer->roles);
+  lua_setfield(L, -2, "roles");
 }
 
 int msl_share_peers(lua_State *L) {
@@ -75,7 +90,9 @@ int msl_share_peers(lua_State *L) {
   }
   lua_createtable(L, (int)list->count, 0);
   for (size_t i = 0; i < list->count; i++) {
-    msl_push_peer(L, &list->peers[i].peer, list->peers[i].program);
+    list->peers[i].peer.program = list->peers[i].program;
+    list->peers[i].peer.roles = list->peers[i].roles;
+    msl_push_peer(L, &list->peers[i].peer);
     msl_push_peer_place(L, self, 1, list->peers[i].peer.id);
     lua_setfield(L, -2, "me");
     lua_rawseti(L, -2, (lua_Integer)i + 1);

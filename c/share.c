@@ -9,6 +9,8 @@
  */
 #include "core.h"
 
+#include <assert.h>
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +153,16 @@ static int share_gc(lua_State *L) {
 
 /* ---------------------------------------------------------------- opening */
 
+/* What is read from the arguments of open and new. */
+typedef struct opening {
+  ms_share_config config;
+  bool has_roles;
+  const char *roles[MS_ROLES_MAX + 1]; /* borrowed from the table of options */
+} opening;
+
+static_assert(offsetof(opening, config) == 0,
+              "the options' places are those of the config");
+
 static const msl_option open_options[] = {
     {"dir", MSL_OPTION_STRING, offsetof(ms_share_config, dir)},
     {"timeout", MSL_OPTION_SECONDS, offsetof(ms_share_config, timeout_ms)},
@@ -163,19 +175,47 @@ static const msl_option open_options[] = {
     {"max_document", MSL_OPTION_BYTES, offsetof(ms_share_config, max_document)},
     {"max_patch", MSL_OPTION_COUNT, offsetof(ms_share_config, max_patch)},
     {"max_queue", MSL_OPTION_COUNT, offsetof(ms_share_config, max_queue)},
+    {"max_writers", MSL_OPTION_BYTES, offsetof(ms_share_config, max_writers)},
+    {"roles", MSL_OPTION_TABLE, offsetof(opening, has_roles)},
     {NULL, MSL_OPTION_BOOL, 0},
 };
 
 enum { WRITE_TIMEOUT_MS = 5000 };
 
+/* The list is on top of the stack. Raises: the library says which role is wrong, this how many. */
+static void read_roles(lua_State *L, opening *out) {
+  lua_Unsigned count = lua_rawlen(L, -1);
+  if (count > MS_ROLES_MAX) {
+    msl_raise(L, MS_ELIMIT, "roles: at most %d, got %llu", MS_ROLES_MAX,
+              (unsigned long long)count);
+  }
+  for (lua_Unsigned i = 0; i < count; i++) {
+    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
+      msl_raise_type(L, -1, "roles", "list of strings");
+    out->roles[i] = lua_tostring(L, -1);
+    if (strlen(out->roles[i]) != lua_rawlen(L, -1))
+      msl_raise(L, MS_EARGUMENT, "roles: \"%s\" holds a NUL", out->roles[i]);
+    lua_pop(L, 1);
+  }
+  out->roles[count] = NULL;
+  out->config.roles = out->roles;
+}
+
 /* Arguments 1 to 3: name, defaults, options. Pushes what holds the defaults. */
-static const char *check_open(lua_State *L, ms_share_config *config) {
+static const char *check_open(lua_State *L, opening *out) {
+  ms_share_config *config = &out->config;
   lua_settop(L, 3);
   const char *name = msl_check_string(L, 1, "name", NULL);
   if (strlen(name) != lua_rawlen(L, 1)) msl_raise(L, MS_EARGUMENT, "name: holds a NUL");
   ms_share_config_init(config);
   config->write_timeout_ms = WRITE_TIMEOUT_MS;
-  msl_check_options(L, 3, open_options, config);
+  out->has_roles = false;
+  msl_check_options(L, 3, open_options, out);
+  if (out->has_roles) {
+    lua_getfield(L, 3, "roles"); /* of a plain table */
+    read_roles(L, out);
+    lua_pop(L, 1);
+  }
   if (config->write_timeout_ms < 0) config->write_timeout_ms = INT_MAX;
   if (config->host_timeout_ms < 0) config->host_timeout_ms = INT_MAX;
   msl_hold *defaults = msl_push_hold(L);
@@ -225,10 +265,11 @@ static int fail_or_raise(lua_State *L, const ms_error *error) {
 }
 
 static int module_new(lua_State *L) {
-  ms_share_config config;
+  opening asked;
   ms_error error = {MS_OK, ""};
-  const char *name = check_open(L, &config);
-  if (push_opened(L, name, &config, &error) == NULL) return fail_or_raise(L, &error);
+  const char *name = check_open(L, &asked);
+  if (push_opened(L, name, &asked.config, &error) == NULL)
+    return fail_or_raise(L, &error);
   return 1;
 }
 
@@ -272,14 +313,14 @@ static int after_open(lua_State *L, int status, lua_KContext timeout_ms) {
 }
 
 static int module_open(lua_State *L) {
-  ms_share_config config;
+  opening asked;
   ms_error error = {MS_OK, ""};
   msl_state *state = msl_get_state(L);
-  const char *name = check_open(L, &config);
-  int timeout_ms = config.timeout_ms;
+  const char *name = check_open(L, &asked);
+  int timeout_ms = asked.config.timeout_ms;
   bool in_task = msl_in_task(L, state);
   if (!in_task) msl_check_may_poll(L, state, "open");
-  msl_share *self = push_opened(L, name, &config, &error);
+  msl_share *self = push_opened(L, name, &asked.config, &error);
   if (self == NULL) return fail_or_raise(L, &error);
   error.status = start_share(L, self, in_task ? 0 : timeout_ms, &error);
   if (in_task && error.status == MS_OK && !is_started(self)) {
@@ -619,10 +660,13 @@ static const luaL_Reg methods[] = {
     {"close", share_close},
     {"ephemeral", msl_share_ephemeral},
     {"events", share_events},
+    {"expire", msl_share_expire},
     {"flush", share_flush},
     {"get", share_get},
+    {"grant", msl_share_grant},
     {"is_host", share_is_host},
     {"lock", msl_share_lock},
+    {"max_writers", msl_share_max_writers},
     {"on", msl_share_on},
     {"once", msl_share_once},
     {"on_patch", msl_share_on_patch},
@@ -632,6 +676,7 @@ static const luaL_Reg methods[] = {
     {"peers", msl_share_peers},
     {"poll", share_poll},
     {"pollfd", share_pollfd},
+    {"revoke", msl_share_revoke},
     {"start", share_start},
     {"stats", share_stats},
     {"status", share_status},

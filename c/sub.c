@@ -329,7 +329,7 @@ static int call_peer(lua_State *L) {
   luaL_checkstack(L, 12, NULL);
   if (!push_listener(L, at)) return 0;
   lua_pushstring(L, what->event == MS_PEER_JOIN ? "join" : "leave");
-  msl_push_peer(L, what->peer, what->peer->program);
+  msl_push_peer(L, what->peer);
   lua_call(L, 2, 0);
   return 0;
 }

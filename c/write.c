@@ -17,18 +17,21 @@ typedef struct call {
   ms_error error;
 } call;
 
+ms_receipt **msl_push_write_receipt(lua_State *L, int index) {
+  const msl_share *share = lua_touserdata(L, index);
+  if (share->in_transaction) {
+    msl_raise(L, MS_EBUSY, "a transaction is open: write to its draft");
+  }
+  if (!share->in_batch) return &msl_push_receipt(L, index)->receipt;
+  lua_getiuservalue(L, index, MSL_SHARE_BATCH);
+  return NULL;
+}
+
 /* Pushes the receipt of a write to the share at `index`. */
 static void push_receipt(lua_State *L, call *self, int index) {
   *self = (call){.share = lua_touserdata(L, index), .is_mistake = true};
   self->error.status = MS_OK;
-  if (self->share->in_transaction) {
-    msl_raise(L, MS_EBUSY, "a transaction is open: write to its draft");
-  }
-  if (self->share->in_batch) {
-    lua_getiuservalue(L, index, MSL_SHARE_BATCH);
-  } else {
-    self->receipt = &msl_push_receipt(L, index)->receipt;
-  }
+  self->receipt = msl_push_write_receipt(L, index);
 }
 
 /* A method: the share is argument 1. Pushes the receipt, at `top` + 1. */
@@ -82,10 +85,25 @@ static ms_status write(call *self, ms_operator op) {
   return write_single(self, &single);
 }
 
-/* set(path, value) */
+typedef struct set_options {
+  int64_t ttl_ms;
+} set_options;
+static const msl_option set_option_list[] = {
+    {"ttl", MSL_OPTION_TTL, offsetof(set_options, ttl_ms)},
+    {NULL, MSL_OPTION_BOOL, 0},
+};
+
+/* set(path, value, options) */
 static int share_set(lua_State *L) {
   call self;
-  begin(L, &self, 3);
+  ms_write single;
+  set_options options = {-1};
+  msl_check_open_share(L, 1);
+  lua_settop(L, 4);
+  msl_check_options(L, 4, set_option_list, &options);
+  begin(L, &self, 4);
+  ms_write_init(&single);
+  single.ttl_ms = options.ttl_ms;
   ms_operator op = MS_OP_SET;
   ms_status status = read_path(L, &self);
   if (status == MS_OK) status = refuse_nil(L, &self, 3);
@@ -93,7 +111,11 @@ static int share_set(lua_State *L) {
     const msl_where where = {self.path, NULL, 0};
     status = msl_read_assigned(L, 3, &where, &op, &self.content, &self.error);
   }
-  if (status == MS_OK) status = write(&self, op);
+  if (status == MS_OK && op != MS_OP_SET && options.ttl_ms >= 0) {
+    status = msl_fail(&self.error, MS_EARGUMENT, "option \"ttl\": not with an operator");
+  }
+  single.op = op;
+  if (status == MS_OK) status = write_single(&self, &single);
   return end(L, &self, status);
 }
 

@@ -63,6 +63,9 @@ extern "C" {
 #define MS_READS_MAX                                                                     \
   4096 /* paths of what one transaction read; see ms_transaction_new() */
 #define MS_QUEUE_MAX 65536 /* own patches not yet settled, default of max_queue */
+#define MS_ROLES_MAX 16    /* roles of a peer */
+#define MS_ROLE_MAX 64     /* bytes of one */
+#define MS_ROLES_BYTES 512 /* of all of a peer's, each with its NUL, and one more NUL */
 
 /* ---------------------------------------------------------------- statuses */
 
@@ -474,6 +477,11 @@ typedef struct ms_share_config {
   uint64_t max_document; /* bytes as MessagePack; MS_DOCUMENT_MAX */
   size_t max_patch;      /* bytes as MessagePack; MS_PATCH_MAX, at most that */
   size_t max_queue;      /* own unsettled patches; MS_QUEUE_MAX */
+  /* Of a share that is new, as the defaults are: how many peers may write at a time; 0: any number. Where they are
+   * that many, opening without `readonly` fails: MS_EDENIED. See ms_share_set_max_writers. */
+  uint64_t max_writers;
+  const char *const *
+      roles; /* copied; ended by NULL; what this peer is, see ms_share_grant; NULL: none */
 } ms_share_config;
 MS_API void ms_share_config_init(ms_share_config *config);
 
@@ -547,6 +555,8 @@ typedef struct ms_peer {
   int64_t since_ms;    /* wall time of its joining, ms since 1970 */
   const char *program; /* borrowed for the call */
   bool is_host, is_self, readonly, can_host;
+  const char *
+      roles; /* borrowed for the call: one after the other, each with its NUL, and a NUL */
 } ms_peer;
 typedef void (*ms_peer_fn)(void *ud, const ms_peer *peer);
 /* Calls fn once per peer, now. */
@@ -732,6 +742,9 @@ typedef struct ms_write {
   bool guards_list;
   /* Wall time of the patch, milliseconds since 1970, see ms_share_wall_ms(). 0: the present. */
   int64_t wall_ms;
+  /* MS_OP_SET: how long it stays, see ms_share_expire; 0 takes a limit off. Negative, as init sets it: the
+   * limit of the place, if it has one, begins anew. */
+  int64_t ttl_ms;
 } ms_write;
 MS_API void ms_write_init(ms_write *write);
 MS_API MS_CHECKED ms_status ms_share_write(ms_share *share, const ms_write *write,
@@ -963,6 +976,37 @@ MS_API MS_CHECKED ms_status ms_share_bind(ms_share *share, const ms_path *path,
                                           ms_receipt **receipt, ms_error *error);
 MS_API MS_CHECKED ms_status ms_share_unbind(ms_share *share, const ms_path *path,
                                             ms_receipt **receipt, ms_error *error);
+/*
+ * What stands at the path goes after ttl_ms milliseconds, by an entry of the host; each write at it or below
+ * begins the time anew. 0: it stays. The limit belongs to the place: writes above leave it, $unset and $rename
+ * of exactly this place take it off. Statuses and receipt as of writing. See ms_write.ttl_ms.
+ */
+MS_API MS_CHECKED ms_status ms_share_expire(ms_share *share, const ms_path *path,
+                                            uint64_t ttl_ms, ms_receipt **receipt,
+                                            ms_error *error);
+
+/*
+ * ----- access: the host asks who writes. A peer says at open which roles it has; all processes of a user may be
+ * asked to keep to the rules, none can be forced, since it may open the share with any role.
+ */
+
+/*
+ * Who has the role may write at the places of the pattern and below; from now on others may not, nor to what holds
+ * such a place: MS_EDENIED by the host. What no grant names is free. `*` in a pattern is any one key, `**` at its
+ * end all below. Several roles may have the same pattern. Any peer that may write may grant and revoke. MS_EPATH
+ * and MS_EARGUMENT (role: 1 to MS_ROLE_MAX bytes), statuses and receipt as of writing.
+ */
+MS_API MS_CHECKED ms_status ms_share_grant(ms_share *share, const char *role,
+                                           const char *pattern, ms_receipt **receipt,
+                                           ms_error *error);
+MS_API MS_CHECKED ms_status ms_share_revoke(ms_share *share, const char *role,
+                                            const char *pattern, ms_receipt **receipt,
+                                            ms_error *error);
+/* How many peers may write at a time; 0: any number. Those who do already stay. */
+MS_API MS_CHECKED ms_status ms_share_set_max_writers(ms_share *share, uint64_t count,
+                                                     ms_receipt **receipt,
+                                                     ms_error *error);
+MS_API bool ms_peer_has_role(const ms_peer *peer, const char *role);
 
 /*
  * ----- locks: of all peers at most one holds a lock of a name, and those who ask wait in the order in which the

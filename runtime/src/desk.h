@@ -95,6 +95,9 @@ MS_CHECKED ms_status msi_desk_ask_roles(const ms_value *desk, const msi_patch *p
                                         const msi_member_info *member, ms_error *error);
 /* How many members may write; 0: any. */
 uint64_t msi_desk_writers(const ms_value *desk);
+/* MS_ENOMEM leaves it as it was. */
+MS_CHECKED ms_status msi_desk_set_writers(const ms_alloc *alloc, const ms_value **desk,
+                                          uint64_t count);
 
 /* ----- places that expire: desk_ttl.c */
 /* What any operation of an entry does to them; *desk (retained) is replaced. MS_ENOMEM. */

@@ -33,6 +33,16 @@ ms_status msi_role_note(const ms_alloc *alloc, const ms_value **desk, const msi_
   return st;
 }
 
+ms_status msi_desk_set_writers(const ms_alloc *alloc, const ms_value **desk,
+                               uint64_t count) {
+  const ms_value *value = NULL;
+  ms_status st = ms_value_new_int(alloc, (int64_t)(count & INT64_MAX), &value);
+  if (st == MS_OK)
+    st = msi_desk_put(alloc, desk, "limits", "writers", strlen("writers"), value);
+  ms_value_release(value);
+  return st;
+}
+
 uint64_t msi_desk_writers(const ms_value *desk) {
   int64_t count = 0;
   const ms_value *limits = msi_desk_section(desk, "limits");

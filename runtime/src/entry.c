@@ -69,7 +69,7 @@ bool msi_member_has_role(const msi_member_info *info, const char *role, size_t l
 static ms_status add_role(msi_member_info *info, size_t *used, const char *role,
                           size_t length) {
   if (length == 0 || memchr(role, 0, length) != NULL) return MS_ETYPE;
-  if (length > MSI_ROLE_BYTES || *used + length + 2 > MSI_ROLES_BYTES) return MS_ELIMIT;
+  if (length > MS_ROLE_MAX || *used + length + 2 > MS_ROLES_BYTES) return MS_ELIMIT;
   memcpy(info->roles + *used, role, length);
   *used += length + 1;
   return MS_OK;
@@ -80,7 +80,7 @@ ms_status msi_member_set_roles(msi_member_info *info, const char *roles) {
   size_t used = 0, count = 0;
   memset(&made, 0, sizeof made);
   for (; roles != NULL && *roles != '\0'; roles += strlen(roles) + 1) {
-    if (++count > MSI_ROLES_MAX) return MS_ELIMIT;
+    if (++count > MS_ROLES_MAX) return MS_ELIMIT;
     ms_status st = add_role(&made, &used, roles, strlen(roles));
     if (st != MS_OK) return st;
   }
@@ -101,7 +101,7 @@ static ms_status roles_pack(msi_buffer *out, const msi_member_info *info, size_t
 static ms_status roles_unpack(msi_reader *in, msi_member_info *info) {
   size_t count, used = 0;
   ms_status st = msi_unpack_array(in, &count);
-  if (st == MS_OK && (count == 0 || count > MSI_ROLES_MAX)) st = MS_ETYPE;
+  if (st == MS_OK && (count == 0 || count > MS_ROLES_MAX)) st = MS_ETYPE;
   for (size_t i = 0; st == MS_OK && i < count; i++) {
     const char *role;
     size_t length;

@@ -56,13 +56,6 @@ typedef struct msi_refusal {
   ms_path **paths;
 } msi_refusal;
 
-enum {
-  MSI_ROLES_MAX = 16,
-  MSI_ROLE_BYTES = 64, /* of one */
-  MSI_ROLES_BYTES =
-      512 /* of all, each with its NUL: a full table of members fits into a frame */
-};
-
 typedef struct msi_member_info {
   int64_t pid;
   int64_t since_ms;
@@ -70,7 +63,7 @@ typedef struct msi_member_info {
   bool readonly, can_host;
   /* It holds no member lock: its link is its only sign of life. Such a member cannot host. */
   bool linked;
-  char roles[MSI_ROLES_BYTES]; /* each with its NUL, an empty one at the end */
+  char roles[MS_ROLES_BYTES]; /* each with its NUL, an empty one at the end */
 } msi_member_info;
 
 /* Is it one of the member's? */

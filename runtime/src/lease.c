@@ -290,10 +290,19 @@ static ms_status guard_all(const ms_share *share, const ms_update *update, size_
   return status;
 }
 
+/* Does it change anything but the queues of locks? */
+static bool is_guarded(const ms_update *update) {
+  if (!msi_update_is_of_desk(update)) return true;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    if (update->ops[i].path->count > 0) return true; /* BIND, TTL */
+  }
+  return false;
+}
+
 ms_status msi_share_guard_writes(const ms_share *share, const ms_update *update,
                                  ms_update **out, ms_error *error) {
   size_t held = share->leases == NULL ? 0 : count_held(share);
-  if (held > 0 && !msi_update_is_of_desk(update)) {
+  if (held > 0 && is_guarded(update)) {
     return guard_all(share, update, held, out, error);
   }
   *out = ms_update_retain(update);

@@ -7,7 +7,7 @@
 #include "replica.h" /* MSI_FRAME_MAX */
 
 enum { MEMBERS_FIRST = 8, MEMBER_FIELDS = 6, NUMBER_BYTES_MAX = 9 };
-static_assert(((MSI_MEMBER_REJECTED + 16) * NUMBER_BYTES_MAX + MSI_ROLES_BYTES) *
+static_assert(((MSI_MEMBER_REJECTED + 16) * NUMBER_BYTES_MAX + MS_ROLES_BYTES) *
                       MSI_MEMBERS_MAX <
                   MSI_FRAME_MAX,
               "a full table fits into one frame");

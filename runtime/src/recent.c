@@ -32,7 +32,8 @@ static bool is_small(const ms_value *operand) {
 
 static bool is_fit(const ms_write *write) {
   return write->op == MS_OP_SET && write->bytes == sizeof *write && !write->guards_list &&
-         write->path != NULL && write->operand != NULL && is_small(write->operand);
+         write->ttl_ms < 0 && write->path != NULL && write->operand != NULL &&
+         is_small(write->operand);
 }
 
 static size_t slot_of(const ms_path *path) {

@@ -237,6 +237,11 @@ static ms_status founded_document(msi_replica *self) {
     if (st != MS_OK) return st;
   }
   if (self->root != NULL) return MS_OK;
+  if (self->config.writers_max > 0) {
+    ms_status st =
+        msi_desk_set_writers(self->alloc, &self->desk, self->config.writers_max);
+    if (st != MS_OK) return st;
+  }
   if (defaults != NULL && ms_value_type(defaults) == MS_OBJECT) {
     root = ms_value_retain(defaults);
   } else {
@@ -523,7 +528,8 @@ void msi_replica_peers(const msi_replica *replica, ms_peer_fn fn, void *ud) {
                     .is_host = member->id == replica->host,
                     .is_self = member->id == replica->peer,
                     .readonly = member->info.readonly,
-                    .can_host = member->info.can_host};
+                    .can_host = member->info.can_host,
+                    .roles = member->info.roles};
     fn(ud, &peer);
   }
 }

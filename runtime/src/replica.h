@@ -161,7 +161,8 @@ typedef struct msi_replica_config {
   size_t queue_max;
   int64_t pid;
   const char *program;
-  const char *roles; /* each with its NUL, an empty one at the end; NULL: none */
+  const char *roles;    /* each with its NUL, an empty one at the end; NULL: none */
+  uint64_t writers_max; /* of a founded group; 0: any number */
 } msi_replica_config;
 
 typedef struct msi_replica msi_replica;

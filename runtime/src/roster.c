@@ -23,6 +23,13 @@ const msi_roster_line *msi_roster_find(const msi_roster *roster, uint64_t id) {
   return NULL;
 }
 
+/* Both are MS_ROLES_BYTES long, or end before. */
+static void copy_roles(char *out, const char *roles) {
+  const char *end = roles;
+  while (*end != '\0') end += strlen(end) + 1;
+  memcpy(out, roles, (size_t)(end - roles) + 1);
+}
+
 ms_status msi_roster_add(msi_roster *roster, const ms_peer *peer) {
   if (roster->count == roster->capacity) {
     size_t capacity = roster->capacity == 0 ? 16 : roster->capacity * 2;
@@ -35,8 +42,9 @@ ms_status msi_roster_add(msi_roster *roster, const ms_peer *peer) {
   }
   msi_roster_line *line = &roster->lines[roster->count++];
   line->peer = *peer;
-  line->peer.program = NULL;
+  line->peer.program = line->peer.roles = NULL;
   snprintf(line->program, sizeof line->program, "%s", peer->program);
+  copy_roles(line->roles, peer->roles);
   return MS_OK;
 }
 
@@ -62,19 +70,46 @@ static void collect_peer(void *ud, const ms_peer *peer) {
   if (self->status == MS_OK) self->status = msi_roster_add(&self->roster, peer);
 }
 
-/* Who is there. A share without a replica has nobody. */
+/* A copy of what the replica knows of the peers. A share without a replica has nobody. */
 static ms_status collect(ms_share *share, msi_roster *out) {
   collection found = {.status = MS_OK};
   msi_roster_init(&found.roster, share->runtime->alloc);
-  ms_status status = MS_OK;
-  if (share->station != NULL) status = ms_share_peers(share, collect_peer, &found);
-  if (status == MS_OK) status = found.status;
+  if (share->station != NULL) {
+    msi_driver_visit(share->runtime->driver);
+    msi_replica_peers(msi_station_replica(share->station), collect_peer, &found);
+    msi_driver_depart(share->runtime->driver, MSI_DEPART_QUIET);
+  }
+  ms_status status = found.status;
   if (status == MS_OK) {
     *out = found.roster;
   } else {
     msi_roster_fini(&found.roster);
   }
   return status;
+}
+
+/* Valid while the line is. */
+static ms_peer told_of(const msi_roster_line *line) {
+  ms_peer peer = line->peer;
+  peer.program = line->program;
+  peer.roles = line->roles;
+  return peer;
+}
+
+ms_status ms_share_peers(ms_share *share, ms_peer_fn fn, void *ud) {
+  msi_roster found;
+  ms_status status = msi_share_guard(share);
+  if (status != MS_OK) return status;
+  if (fn == NULL) return MS_EARGUMENT;
+  if (share->station == NULL) return MS_ECLOSED;
+  status = collect(share, &found);
+  if (status != MS_OK) return status;
+  for (size_t i = 0; i < found.count; i++) {
+    ms_peer peer = told_of(&found.lines[i]);
+    fn(ud, &peer); /* may call anything */
+  }
+  msi_roster_fini(&found);
+  return MS_OK;
 }
 
 ms_status msi_share_read_roster(ms_share *share) {
@@ -104,9 +139,9 @@ static void tell_join(ms_share *share, const ms_peer *peer, uint64_t listeners) 
 static void tell_leave(ms_share *share, uint64_t id, uint64_t listeners) {
   msi_roster_line line;
   if (!msi_roster_take(&share->roster, id, &line)) return;
-  line.peer.program = line.program;
-  line.peer.is_host = id == share->last.host;
-  msi_share_call_peer(share, MS_PEER_LEAVE, &line.peer, listeners);
+  ms_peer peer = told_of(&line);
+  peer.is_host = id == share->last.host;
+  msi_share_call_peer(share, MS_PEER_LEAVE, &peer, listeners);
 }
 
 void msi_share_tell_peer(ms_share *share, const msi_notice *notice) {
@@ -122,7 +157,8 @@ void msi_share_tell_peer(ms_share *share, const msi_notice *notice) {
                   .is_host = notice->origin == share->last.host,
                   .is_self = notice->origin == share->peer,
                   .readonly = member->readonly,
-                  .can_host = member->can_host};
+                  .can_host = member->can_host,
+                  .roles = member->roles};
   tell_join(share, &peer, notice->listeners);
 }
 
@@ -147,8 +183,7 @@ void msi_share_tell_roster(ms_share *share) {
     if (msi_roster_find(&found, id) == NULL) tell_leave(share, id, listeners);
   }
   for (size_t i = 0; i < found.count; i++) {
-    ms_peer peer = found.lines[i].peer;
-    peer.program = found.lines[i].program;
+    ms_peer peer = told_of(&found.lines[i]);
     tell_join(share, &peer, listeners);
   }
   msi_roster_fini(&found);

@@ -13,8 +13,9 @@
 #include "entry.h"
 
 typedef struct msi_roster_line {
-  ms_peer peer; /* its program is set when it is told */
+  ms_peer peer; /* its program and roles are set when it is told */
   char program[64];
+  char roles[MS_ROLES_BYTES];
 } msi_roster_line;
 
 typedef struct msi_roster {
@@ -29,7 +30,7 @@ void msi_roster_init(msi_roster *roster, const ms_alloc *alloc);
 void msi_roster_fini(msi_roster *roster);
 /* NULL: unknown. Valid until the roster changes. */
 const msi_roster_line *msi_roster_find(const msi_roster *roster, uint64_t id);
-/* MS_ENOMEM leaves it as it was. The program is copied. */
+/* MS_ENOMEM leaves it as it was. Program and roles are copied. */
 MS_CHECKED ms_status msi_roster_add(msi_roster *roster, const ms_peer *peer);
 /* Who is known moves to *out; false: nobody with this id. */
 bool msi_roster_take(msi_roster *roster, uint64_t id, msi_roster_line *out);

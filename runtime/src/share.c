@@ -66,6 +66,9 @@ static ms_status config_check(const ms_share_config *config, ms_error *error) {
   }
   if (config->max_queue == 0)
     return msi_fail(error, MS_EARGUMENT, "max_queue: at least 1");
+  char roles[MS_ROLES_BYTES];
+  ms_status status = msi_roles_read(config->roles, roles, error);
+  if (status != MS_OK) return status;
   if (config->host_timeout_ms < 100) {
     return msi_fail(error, MS_EARGUMENT, "host_timeout: at least 100 ms, got %d",
                     config->host_timeout_ms);
@@ -118,12 +121,15 @@ static ms_status share_init(ms_share *share, const ms_share_config *config) {
   share->config = *config;
   ms_value_retain(config->defaults);
   share->config.dir = NULL;
+  share->config.roles = NULL;
+  ms_status status = msi_roles_read(config->roles, share->roles, NULL);
+  if (status != MS_OK) return status;
   if (config->dir != NULL) {
     share->dir = copy_text(alloc, config->dir);
     if (share->dir == NULL) return MS_ENOMEM;
     share->config.dir = share->dir;
   }
-  ms_status status = msi_hooks_new(alloc, &share->hooks);
+  status = msi_hooks_new(alloc, &share->hooks);
   if (status != MS_OK) return status;
   return msi_view_new(alloc, config->max_document, &share->view);
 }
@@ -181,7 +187,9 @@ static ms_status share_begin(ms_share *share, ms_error *error) {
                   .patch_bytes_max = from->max_patch,
                   .queue_max = from->max_queue,
                   .pid = getpid(),
-                  .program = runtime->program},
+                  .program = runtime->program,
+                  .roles = share->roles,
+                  .writers_max = from->max_writers},
       .log = runtime->log,
       .log_ud = runtime->log_ud,
       .log_level = runtime->log_level,
@@ -402,53 +410,6 @@ void ms_share_inspect(const ms_share *share, ms_share_info *info) {
 const char *ms_share_name(const ms_share *share) {
   MSI_ASSERT_HANDLE(share, MSI_WORD_SHARE);
   return share->name;
-}
-
-/* A copy of what the replica knows of a peer: who hears of it may call anything. */
-typedef struct roster_line {
-  ms_peer peer;
-  char program[64];
-} roster_line;
-
-typedef struct roster {
-  const ms_alloc *alloc;
-  roster_line *lines;
-  size_t count, capacity;
-  bool failed;
-} roster;
-
-static void roster_add(void *ud, const ms_peer *peer) {
-  roster *self = ud;
-  if (self->count == self->capacity) {
-    size_t capacity = self->capacity == 0 ? 16 : self->capacity * 2;
-    roster_line *lines =
-        msi_alloc_resize(self->alloc, self->lines, self->capacity * sizeof *lines,
-                         capacity * sizeof *lines);
-    self->failed |= lines == NULL;
-    if (lines == NULL) return;
-    self->lines = lines;
-    self->capacity = capacity;
-  }
-  roster_line *line = &self->lines[self->count++];
-  line->peer = *peer;
-  snprintf(line->program, sizeof line->program, "%s", peer->program);
-}
-
-ms_status ms_share_peers(ms_share *share, ms_peer_fn fn, void *ud) {
-  ms_status status = msi_share_guard(share);
-  if (status != MS_OK) return status;
-  if (fn == NULL) return MS_EARGUMENT;
-  if (share->station == NULL) return MS_ECLOSED;
-  roster found = {.alloc = share->runtime->alloc};
-  msi_driver_visit(share->runtime->driver);
-  msi_replica_peers(msi_station_replica(share->station), roster_add, &found);
-  msi_driver_depart(share->runtime->driver, MSI_DEPART_QUIET);
-  for (size_t i = 0; i < found.count && !found.failed; i++) {
-    found.lines[i].peer.program = found.lines[i].program;
-    fn(ud, &found.lines[i].peer);
-  }
-  msi_alloc_free(found.alloc, found.lines, found.capacity * sizeof *found.lines);
-  return found.failed ? MS_ENOMEM : MS_OK;
 }
 
 /* -------------------------------------------------------------- settled, synced */

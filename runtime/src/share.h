@@ -82,7 +82,8 @@ struct ms_share {
   uint32_t pins;       /* calls that wait on it: the memory stays */
   msi_phase phase;
   char name[MS_NAME_MAX + 1];
-  char *dir; /* NULL: the default */
+  char roles[MS_ROLES_BYTES]; /* one after the other, see ms_peer */
+  char *dir;                  /* NULL: the default */
   ms_share_config config;
 
   msi_station *station; /* loop side; NULL unless started */
@@ -212,6 +213,9 @@ MS_CHECKED ms_status msi_share_read_roster(ms_share *share);
 void msi_share_stale_roster(ms_share *share);
 void msi_share_tell_roster(ms_share *share);
 void msi_share_tell_peer(ms_share *share, const msi_notice *notice);
+/* share_access.c */
+/* The roles of a config as ms_peer has them, into MS_ROLES_BYTES bytes. MS_EARGUMENT, MS_ELIMIT. */
+MS_CHECKED ms_status msi_roles_read(const char *const *roles, char *out, ms_error *error);
 /* subscription.c */
 void msi_share_call_peer(ms_share *share, ms_peer_event event, const ms_peer *peer,
                          uint64_t listeners);

@@ -54,3 +54,15 @@ ms_status ms_share_unbind(ms_share *share, const ms_path *path, ms_receipt **rec
                           ms_error *error) {
   return submit_bind(share, path, false, receipt, error);
 }
+
+ms_status ms_share_expire(ms_share *share, const ms_path *path, uint64_t ttl_ms,
+                          ms_receipt **receipt, ms_error *error) {
+  ms_update *update = NULL;
+  ms_status status = msi_share_may_write(share, error);
+  if (status != MS_OK) return status;
+  if (path == NULL) return msi_fail(error, MS_EARGUMENT, "no path");
+  status = msi_update_ttl(share->runtime->alloc, path, ttl_ms, &update, error);
+  if (status == MS_OK) status = msi_share_submit(share, update, 0, receipt, error);
+  ms_update_release(update);
+  return status;
+}

@@ -286,7 +286,8 @@ ms_status ms_share_replace(ms_share *share, const ms_value *document,
 /* -------------------------------------------------------------- single writes */
 
 void ms_write_init(ms_write *write) {
-  *write = (ms_write){.bytes = sizeof *write, .op = MS_OP_SET, .container = MS_NULL};
+  *write = (ms_write){
+      .bytes = sizeof *write, .op = MS_OP_SET, .container = MS_NULL, .ttl_ms = -1};
 }
 
 /* What the operand of an operator that goes into a list by position says. MS_EARGUMENT. */
@@ -323,8 +324,8 @@ static ms_status compile_remove(const ms_alloc *alloc, const ms_write *write,
   return msi_update_remove(alloc, write->path, index, out, error);
 }
 
-ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write, ms_update **out,
-                            ms_error *error) {
+static ms_status compile_operator(const ms_alloc *alloc, const ms_write *write,
+                                  ms_update **out, ms_error *error) {
   static const msi_code codes[] = {
       [MS_OP_SET] = MSI_CODE_SET,
       [MS_OP_UNSET] = MSI_CODE_UNSET,
@@ -363,6 +364,33 @@ ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write, ms_upd
   }
   return (write->guards_list ? msi_update_single : msi_update_assign)(
       alloc, codes[write->op], write->path, write->operand, write->container, out, error);
+}
+
+/* The assignment, and how long it stays. */
+static ms_status compile_limited(const ms_alloc *alloc, const ms_write *write,
+                                 ms_update **out, ms_error *error) {
+  ms_update *parts[2] = {NULL, NULL};
+  if (write->op != MS_OP_SET)
+    return msi_fail(error, MS_EARGUMENT, "ttl_ms: of MS_OP_SET alone");
+  ms_status status = compile_operator(alloc, write, &parts[0], error);
+  if (status == MS_OK) {
+    status =
+        msi_update_ttl(alloc, write->path, (uint64_t)write->ttl_ms, &parts[1], error);
+  }
+  if (status == MS_OK) {
+    status = msi_update_concat(alloc, (const ms_update *const *)parts, 2, out);
+    if (status != MS_OK) msi_fail(error, status, "%s", ms_status_text(status));
+  }
+  ms_update_release(parts[0]);
+  ms_update_release(parts[1]);
+  return status;
+}
+
+ms_status msi_write_compile(const ms_alloc *alloc, const ms_write *write, ms_update **out,
+                            ms_error *error) {
+  if (write->bytes == sizeof *write && write->path != NULL && write->ttl_ms >= 0)
+    return compile_limited(alloc, write, out, error);
+  return compile_operator(alloc, write, out, error);
 }
 
 ms_status ms_share_write(ms_share *share, const ms_write *write, ms_receipt **receipt,

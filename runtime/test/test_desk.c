@@ -485,18 +485,18 @@ static void test_granted_places_are_for_their_roles(void **state) {
 static void test_roles_are_few_and_short(void **state) {
   (void)state;
   msi_member_info member;
-  char many[3 * MSI_ROLES_MAX + 4] = "", large[MSI_ROLE_BYTES + 3] = "";
+  char many[3 * MS_ROLES_MAX + 4] = "", large[MS_ROLE_MAX + 3] = "";
   memset(&member, 0, sizeof member);
-  for (size_t i = 0; i < MSI_ROLES_MAX; i++) many[2 * i] = (char)('a' + i);
+  for (size_t i = 0; i < MS_ROLES_MAX; i++) many[2 * i] = (char)('a' + i);
   assert_int_equal(msi_member_set_roles(&member, many), MS_OK);
   assert_true(msi_member_has_role(&member, "p", 1));
   assert_false(msi_member_has_role(&member, "q", 1));
-  many[2 * MSI_ROLES_MAX] = 'z';
+  many[2 * MS_ROLES_MAX] = 'z';
   assert_int_equal(msi_member_set_roles(&member, many), MS_ELIMIT);
   assert_true(msi_member_has_role(&member, "p", 1)); /* as it was */
-  memset(large, 'x', MSI_ROLE_BYTES);
+  memset(large, 'x', MS_ROLE_MAX);
   assert_int_equal(msi_member_set_roles(&member, large), MS_OK);
-  large[MSI_ROLE_BYTES] = 'x';
+  large[MS_ROLE_MAX] = 'x';
   assert_int_equal(msi_member_set_roles(&member, large), MS_ELIMIT);
   assert_int_equal(msi_member_set_roles(&member, NULL), MS_OK);
   assert_false(msi_member_has_role(&member, "p", 1));

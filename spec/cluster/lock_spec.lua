@@ -78,6 +78,30 @@ describe("a lock #cluster", function()
     end
   end)
 
+  it("is lost by a holder that is stopped, and its next write is refused", function()
+    for stopped = 1, 2 do -- the host, a client
+      local peers <close> = cluster.start { count = 3, options = { host_timeout = 0.5 } }
+      local fence = peers[stopped]:eval(HOLD, "door")
+      peers[stopped]:eval "data.owner = 'first' assert(share:flush(10))"
+      awaits(peers[3], "door")
+      peers[3]:eval "assert(share:flush(10))"
+      peers[stopped]:kill "SIGSTOP"
+      local taken = eventually(function() return assert(fence_of(peers[3])) end,
+        { within_ms = 20000 })
+      assert.is_true(taken > fence)
+      peers[3]:eval "data.owner = 'second' assert(share:flush(10))"
+      peers[stopped]:kill "SIGCONT"
+      -- It writes before it has heard anything, since it is not polled in between.
+      assert.same({ "ECLOSED", false }, peers[stopped]:eval [[
+        local receipt = share:set("owner", "late")
+        local version, _, code = receipt:wait(10)
+        if code == "EDENIED" or code == "ENOHOST" then code = "ECLOSED" end -- refused, all of them
+        return { version or code, lease:is_held() }]])
+      assert.equal("second", peers[3]:eval "assert(share:sync(10)) return data.owner")
+      assert.equal("second", peers[stopped]:eval "assert(share:sync(10)) return data.owner")
+    end
+  end)
+
   it("gives up waiting when the time is up, and is out of the queue then", function()
     local peers <close> = cluster.start { count = 3 }
     peers[2]:eval(HOLD, "door")

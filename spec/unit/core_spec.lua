@@ -70,6 +70,7 @@ describe("the annotations", function()
   it("name every option, and no other", function()
     for class, place in pairs {
       OpenOptions = { "c/share.c", "open_options" },
+      SetOptions = { "c/write.c", "set_option_list" },
       OnOptions = { "c/sub.c", "on_option_list" },
       TransactionOptions = { "c/transaction.c", "option_list" },
     } do

@@ -25,6 +25,8 @@ local core = {}
 ---@field max_document? integer bytes
 ---@field max_patch? integer bytes
 ---@field max_queue? integer patches that are not settled
+---@field max_writers? integer of a new share: how many may write; EDENIED for a further peer
+---@field roles? string[] what this peer is, for share:grant: at most 16, of 1 to 64 bytes
 
 ---Open a share: join its group, or found it with `defaults` as its document.
 ---@param name string
@@ -313,13 +315,17 @@ function Receipt:wait(timeout) end
 ---@return string? code
 function Share:patch(update, options) end
 
+---@class memshare.SetOptions
+---@field ttl? number seconds after which it goes (math.huge: never); each write begins it anew
+
 ---Write a value, or apply an operator; containers that are missing are made.
 ---@param path memshare.Path
 ---@param value any or an operator such as `memshare.max(5)`
+---@param options? memshare.SetOptions
 ---@return memshare.Receipt? receipt
 ---@return string? message
 ---@return string? code
-function Share:set(path, value) end
+function Share:set(path, value, options) end
 
 ---Remove what is at a path; nothing there is no mistake.
 ---@param path memshare.Path
@@ -438,6 +444,39 @@ function Share:on_peer(fn) end
 ---@return string? message
 ---@return string? code
 function Share:ephemeral(path) end
+
+---Let what is at a path go after a time, by an entry of the host. Each write there or below begins
+---the time anew.
+---@param path memshare.Path
+---@param seconds? number nil or math.huge: it stays
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:expire(path, seconds) end
+
+---Only who has the role may write at the places of the pattern from now on (EDENIED); what no grant
+---names is free. The pattern is a path with `*` for any one key, `**` at its end for all below.
+---@param role string
+---@param pattern string
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:grant(role, pattern) end
+
+---Take back what share:grant gave.
+---@param role string
+---@param pattern string
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:revoke(role, pattern) end
+
+---How many peers may write at a time. Those who do already stay.
+---@param count? integer nil or 0: any number
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:max_writers(count) end
 
 ---A lock that is held, or was: `<close>` gives it back.
 ---@class memshare.Lease
@@ -583,6 +622,7 @@ function Share:stats() end
 ---@field is_self boolean
 ---@field readonly boolean
 ---@field can_host boolean
+---@field roles string[]
 
 ---All peers of the share, as every replica knows them.
 ---@return memshare.Peer[]? peers

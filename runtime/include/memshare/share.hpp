@@ -301,6 +301,36 @@ public:
       return ms_share_unbind(raw_.get(), at.native(), raw, error);
     });
   }
+  /* What stands at the path goes after that time; each write there begins it anew. 0: it stays. */
+  [[nodiscard]] ms_status expire(const path &at, std::chrono::milliseconds ttl,
+                                 receipt *out = nullptr,
+                                 ms_error *error = nullptr) noexcept {
+    const auto ms = ttl.count() < 0 ? 0 : static_cast<std::uint64_t>(ttl.count());
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_expire(raw_.get(), at.native(), ms, raw, error);
+    });
+  }
+  /* Only who has the role may write at the places of the pattern; role and pattern end with a NUL. */
+  [[nodiscard]] ms_status grant(const char *role, const char *pattern,
+                                receipt *out = nullptr,
+                                ms_error *error = nullptr) noexcept {
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_grant(raw_.get(), role, pattern, raw, error);
+    });
+  }
+  [[nodiscard]] ms_status revoke(const char *role, const char *pattern,
+                                 receipt *out = nullptr,
+                                 ms_error *error = nullptr) noexcept {
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_revoke(raw_.get(), role, pattern, raw, error);
+    });
+  }
+  [[nodiscard]] ms_status set_max_writers(std::uint64_t count, receipt *out = nullptr,
+                                          ms_error *error = nullptr) noexcept {
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_set_max_writers(raw_.get(), count, raw, error);
+    });
+  }
   /* Asks for a lock; does not wait. */
   std::optional<lease> lock(std::string_view name, ms_error *error = nullptr) noexcept {
     ms_lease *made = nullptr;
