@@ -16,7 +16,9 @@
  * still holds the mutex.
  *
  * An owner that was away for longer than a nap before its last poll, as one is that renders frames, is
- * stood in for at once when it leaves again: a nap after each frame would delay what comes meanwhile.
+ * stood in for at once when it leaves again: a nap after each frame would delay what comes meanwhile. So
+ * is one that polls because its own event loop was told to: it is unlikely to poll again before it is told again,
+ * or does so a few times to no purpose.
  *
  * An owner that tells its callbacks of what came, and is no host, is stood in for later: fetching more would
  * only put two processors to the same work, and memory that one allocates and the other frees is dear. Each
@@ -46,7 +48,9 @@ enum {
   DEFER_MS = 1,
   CALM_NAPS = 25,    /* naps with the owner in its poll before deep sleep */
   PATIENT_NAPS = 10, /* naps before an owner that tells callbacks is stood in for */
-  YIELDS_MAX = 200   /* how often a visit lets a waiting stand-in go first */
+  HASTY_POLLS =
+      4, /* of an owner with an event loop of its own, before it seems to poll without pause */
+  YIELDS_MAX = 200 /* how often a visit lets a waiting stand-in go first */
 };
 static const uint64_t QUIET_NS = 4000;
 static const uint64_t NAP_NS = UINT64_C(1000000) * NAP_MS;
@@ -67,6 +71,7 @@ struct msi_driver {
   uv_async_t async;     /* uv_async_send: any thread */
   bool turning;         /* under mutex: the owner is inside uv_run */
   uint64_t left_at;     /* owner: when it left its last poll */
+  int hasty; /* owner: how many of its last polls came soon after the ones before, untold */
   uint64_t quiet_until; /* owner; 0: not quiet */
 
   pthread_t thread;
@@ -74,7 +79,8 @@ struct msi_driver {
   msi_wake nudge; /* wakes the stand-in */
   msi_wake tell;  /* tells the owner's event loop */
   _Atomic bool away;
-  _Atomic bool dwells; /* before its last poll the owner was away for longer than a nap */
+  _Atomic bool
+      dwells; /* the owner stays away for longer than a nap when it leaves, in all likelihood */
   _Atomic bool
       tells; /* the owner tells callbacks of what came, and nobody else hangs on its loop */
   _Atomic uint64_t epoch;
@@ -284,10 +290,22 @@ uv_loop_t *msi_driver_loop(msi_driver *driver) { return &driver->loop; }
 
 /* --------------------------------------------------------------------- owner */
 
+/* Will the owner be away for long when it leaves? As of how long it was away before, and why it came. */
+static void note_pace(msi_driver *driver) {
+  bool is_slow = uv_hrtime() - driver->left_at > NAP_NS;
+  if (is_slow || atomic_load(&driver->noticed)) {
+    driver->hasty = 0;
+  } else {
+    if (driver->hasty <= HASTY_POLLS) driver->hasty++;
+  }
+  int most = atomic_load(&driver->watched) ? HASTY_POLLS : 0;
+  atomic_store(&driver->dwells, driver->hasty <= most);
+}
+
 void msi_driver_enter(msi_driver *driver) {
   driver->quiet_until = 0;
   atomic_store(&driver->away, false);
-  atomic_store(&driver->dwells, uv_hrtime() - driver->left_at > NAP_NS);
+  note_pace(driver);
   pthread_mutex_lock(&driver->mutex);
   uv_update_time(&driver->loop);
   atomic_store(&driver->deferred, false);
