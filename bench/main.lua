@@ -4,7 +4,7 @@
 --
 --   --quick   fewer repetitions: under a minute instead of about ten
 --   --peers   afterwards run ../shared/peers/run, which measures other ways to share (minutes)
---   PART      latency, throughput, takeover, busy, ...: only these (see PARTS)
+--   PART      latency, throughput, takeover, locks, ...: only these (see PARTS)
 --
 -- Latencies and rates are taken twice. `one core`: all processes pinned to one core, which compares
 -- software. `free`: the scheduler places them, and waking another core may cost more than all the
@@ -34,6 +34,7 @@ local QUICK <const> = {
 local BOTH <const> = { "one core", "free" }
 local PARTS <const> = {
   { "latency", BOTH }, { "throughput", BOTH }, { "busy", { "free" } }, { "takeover", { "free" } },
+  { "locks", { "free" } },
   { "join", { "free" } }, { "crowd", { "free" } }, { "isolation", { "free" } },
   { "endurance", { "free" } }, { "access", { "one core" } }, { "hooks", { "one core" } },
   { "updates", BOTH }, { "scaling", BOTH }, { "poll", { "one core" } },

@@ -4,7 +4,8 @@
  *   accepted --HELLO--> welcomed [--snapshot pieces--> complete] --> gone
  *
  * A link that does not keep to the protocol is cut and logged; nobody else notices. A peer whose link
- * is gone stays a member until its member lock is free. One that holds none (it is "linked") has the
+ * is gone stays a member until its member lock is free, which is looked at when a link ends and when the
+ * host takes over, at intervals that grow until they are those of the ticks. One that holds none (it is "linked") has the
  * host's timeout to come back, unless it said BYE. That is counted in ticks of the host: a host that was
  * stopped itself blames nobody.
  */
@@ -14,7 +15,10 @@
 
 #include "replica_state.h"
 
-enum { LINKS_FIRST = 8 };
+enum {
+  LINKS_FIRST = 8,
+  ABSENT_FIRST_NS = 1000000 /* between the first looks at members without a link */
+};
 
 /* -------------------------------------------------------------------- links */
 
@@ -323,7 +327,10 @@ static void host_bye(msi_replica *self, uint64_t now, msi_host_link *link) {
   self->port.cut(self->port.ud, link->id, true, "the peer left");
   msi_replica_log(self, MS_LOG_INFO, "peer %" PRIx64 " left", peer);
   links_remove(self, link);
-  if (!is_linked) return;
+  if (!is_linked) {
+    msi_host_expect_gone(self, now);
+    return;
+  }
   ms_status st = msi_host_retire(self, now, peer);
   (void)st; /* should it fail, ticks retire it */
 }
@@ -388,25 +395,33 @@ void msi_host_down(msi_replica *self, uint64_t now, msi_link_id id) {
   links_remove(self, link);
   if (peer == 0) return;
   const msi_member *member = msi_members_find(&self->members, peer);
-  if (member == NULL || member->link != 0 || member->info.linked ||
-      self->port.member_alive(self->port.ud, peer)) {
-    return;
-  }
-  ms_status st = msi_host_retire(self, now, peer);
-  (void)st; /* should it fail, the next tick tries again */
+  if (member == NULL || member->link != 0) return;
+  msi_host_expect_gone(self, now);
+  msi_host_look(self, now);
 }
 
 /* -------------------------------------------------------------------- ticks */
 
+typedef bool (*gone_fn)(const msi_replica *self, msi_member *member);
+
+/* Its process holds a member lock while it lives. */
+static bool is_locking(const msi_replica *self, const msi_member *member) {
+  return member->link == 0 && member->id != self->peer && !member->info.linked;
+}
+
+static bool has_ended(const msi_replica *self, msi_member *member) {
+  return is_locking(self, member) && !self->port.member_alive(self->port.ud, member->id);
+}
+
 /* Asked once a tick. */
-static bool member_is_gone(const msi_replica *self, msi_member *member) {
+static bool is_missed(const msi_replica *self, msi_member *member) {
   if (member->link != 0 || member->id == self->peer) return false;
-  if (!member->info.linked) return !self->port.member_alive(self->port.ud, member->id);
+  if (!member->info.linked) return has_ended(self, member);
   return MSI_TICK_NS * member->absent_ticks++ >= self->config.host_timeout_ns;
 }
 
 /* Members without a link whose process is gone. */
-static void host_retire_dead(msi_replica *self, uint64_t now) {
+static void host_retire(msi_replica *self, uint64_t now, gone_fn member_is_gone) {
   size_t i = 0;
   while (self->state == MS_SHARE_HOST && i < self->members.count) {
     msi_member *member = &self->members.items[i];
@@ -417,6 +432,23 @@ static void host_retire_dead(msi_replica *self, uint64_t now) {
       return;
     }
   }
+}
+
+void msi_host_expect_gone(msi_replica *self, uint64_t now) {
+  self->absent_ns = ABSENT_FIRST_NS;
+  self->absent_at = now;
+}
+
+void msi_host_look(msi_replica *self, uint64_t now) {
+  bool are_left = false;
+  self->absent_at = UINT64_MAX;
+  host_retire(self, now, has_ended);
+  if (self->state != MS_SHARE_HOST || self->absent_ns > MSI_TICK_NS) return;
+  for (size_t i = 0; !are_left && i < self->members.count; i++)
+    are_left = is_locking(self, &self->members.items[i]);
+  if (!are_left) return;
+  self->absent_at = now + self->absent_ns;
+  self->absent_ns *= 2;
 }
 
 /* The term of the oldest log that a hung candidate may still need. Terms whose candidates did not get so
@@ -459,7 +491,7 @@ void msi_host_tick(msi_replica *self, uint64_t now, bool punctual) {
       msi_host_pump(self, link->id);
     }
   }
-  host_retire_dead(self, now);
+  host_retire(self, now, is_missed);
   if (self->state == MS_SHARE_HOST) msi_house_tick(self, now, punctual);
   msi_host_drain(self, now);
   if (self->state == MS_SHARE_HOST) host_sweep(self);

@@ -359,7 +359,7 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
   self->config.program = self->config.roles = NULL;
   self->state = MS_SHARE_NEW;
   self->desk = ms_value_empty();
-  self->tick_at = self->retry_at = self->expire_at = UINT64_MAX;
+  self->tick_at = self->retry_at = self->expire_at = self->absent_at = UINT64_MAX;
   msi_members_init(&self->members, alloc);
   msi_tail_init(&self->tail, alloc, MSI_TAIL_BYTES);
   msi_pending_init(&self->pending, alloc);
@@ -485,6 +485,8 @@ void msi_replica_tick(msi_replica *replica, uint64_t now) {
   }
   if (replica->state == MS_SHARE_HOST && now >= replica->expire_at)
     msi_house_expire(replica, now);
+  if (replica->state == MS_SHARE_HOST && now >= replica->absent_at)
+    msi_host_look(replica, now);
   msi_replica_settle(replica, now);
 }
 
@@ -492,8 +494,9 @@ uint64_t msi_replica_deadline(const msi_replica *replica) {
   if (!msi_replica_runs(replica)) return UINT64_MAX;
   uint64_t first =
       replica->retry_at < replica->tick_at ? replica->retry_at : replica->tick_at;
-  bool is_host = replica->state == MS_SHARE_HOST;
-  return is_host && replica->expire_at < first ? replica->expire_at : first;
+  if (replica->state != MS_SHARE_HOST) return first;
+  if (replica->expire_at < first) first = replica->expire_at;
+  return replica->absent_at < first ? replica->absent_at : first;
 }
 
 /* ------------------------------------------------------------------ looking */

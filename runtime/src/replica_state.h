@@ -101,6 +101,8 @@ struct msi_replica {
 
   uint64_t swept;     /* as host: logs below this term are gone */
   uint64_t expire_at; /* as host: when to look for places that have expired */
+  uint64_t absent_at; /* as host: when to look whether members without a link are gone */
+  uint64_t absent_ns; /* and how long to wait for the next look */
   uint64_t tick_at, retry_at, backoff_ns;
   uint64_t reached; /* the last term whose host was a host to this peer */
   uint64_t entries, takeovers, snapshots;
@@ -176,6 +178,9 @@ void msi_host_down(msi_replica *self, uint64_t now, msi_link_id id);
 void msi_host_cut_all(msi_replica *self, bool goodbye, const char *reason);
 void msi_host_send_all(msi_replica *self, const uint8_t *data, size_t bytes);
 void msi_host_tick(msi_replica *self, uint64_t now, bool punctual);
+/* Members without a link may be about to end, or be gone: look now, and soon again. */
+void msi_host_expect_gone(msi_replica *self, uint64_t now);
+void msi_host_look(msi_replica *self, uint64_t now);
 
 /* ----- decide.c */
 /* Another host has taken over: back to waiting for it. */

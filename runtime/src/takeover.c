@@ -138,6 +138,7 @@ void msi_takeover_serve(msi_replica *self, uint64_t now, uint64_t term) {
   self->backoff_ns = 0;
   self->retry_at = UINT64_MAX;
   self->expire_at = now;
+  msi_host_expect_gone(self, now); /* the old host for one */
   for (size_t i = 0; i < self->members.count; i++) self->members.items[i].quiet_ticks = 0;
   if (!self->marked) self->marked = self->port.mark_complete(self->port.ud);
   self->port.beat(self->port.ud);

@@ -140,6 +140,43 @@ static void test_a_host_that_stops_hands_over_at_once(void **state) {
   world_free(all);
 }
 
+static void count_member(void *ud, const ms_peer *peer) {
+  (void)peer;
+  ++*(size_t *)ud;
+}
+
+static size_t members_of(const node *self) {
+  size_t count = 0;
+  msi_replica_peers(self->replica, count_member, &count);
+  return count;
+}
+
+static void test_a_dead_host_is_no_member_long_before_the_next_tick(void **state) {
+  (void)state;
+  world *all = world_of(3);
+  world_pass(all, SECOND);
+  node_kill(&all->nodes[0]);
+  world_settle(all); /* no time passes */
+  world_pass(all, SECOND / 1000);
+  assert_non_null(host_of(all));
+  assert_int_equal(members_of(host_of(all)), 2);
+  world_free(all);
+}
+
+static void
+test_a_peer_that_left_is_no_member_soon_after_its_process_ended(void **state) {
+  (void)state;
+  world *all = world_of(2);
+  world_pass(all, SECOND + SECOND / 100);
+  msi_replica_stop(all->nodes[1].replica, all->now);
+  world_pass(all, SECOND / 100);
+  assert_int_equal(members_of(&all->nodes[0]), 2); /* its lock is still held */
+  node_kill(&all->nodes[1]);
+  world_pass(all, SECOND / 50);
+  assert_int_equal(members_of(&all->nodes[0]), 1);
+  world_free(all);
+}
+
 static void test_a_candidate_that_died_unready_is_skipped(void **state) {
   (void)state;
   world *all = world_of(2);
@@ -385,6 +422,8 @@ int main(void) {
       cmocka_unit_test(test_a_replaced_host_notices_by_itself),
       cmocka_unit_test(test_a_host_is_suspected_after_its_timeout_of_punctual_ticks),
       cmocka_unit_test(test_a_host_that_stops_hands_over_at_once),
+      cmocka_unit_test(test_a_dead_host_is_no_member_long_before_the_next_tick),
+      cmocka_unit_test(test_a_peer_that_left_is_no_member_soon_after_its_process_ended),
       cmocka_unit_test(test_a_candidate_that_died_unready_is_skipped),
       cmocka_unit_test(test_a_peer_that_hung_reads_the_logs_of_two_hosts),
       cmocka_unit_test(test_a_log_that_was_passed_over_never_counts_again),
