@@ -273,10 +273,10 @@ static void client_ready(msi_replica *self, uint64_t now) {
   msi_client_mark(self);
   msi_replica_enter(self, MS_SHARE_CLIENT, self->uplink.term, self->uplink.host);
   msi_client_report(self);
+  msi_client_pump(self, now); /* what was written before a question goes before it */
   for (size_t i = 0; self->uplink.ready && i < self->sync_count; i++) {
     client_send_sync(self, now, self->syncs[i]);
   }
-  msi_client_pump(self, now);
 }
 
 static bool decided_is_plausible(const msi_replica *self, uint64_t decided) {

@@ -223,6 +223,7 @@ static void drought(scene *self, ms_share *other, uint64_t from) {
   assert_true(memory_relieve(&scarce));
   assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
   assert_int_equal(ms_share_inc(share, "n", 1, NULL, &error), MS_OK);
+  assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
   assert_int_equal(ms_share_sync(share, PATIENCE_MS, &error), MS_OK);
   ms_share_info info = info_of(share);
   assert_int_equal(info.submitted, written + 1);
