@@ -63,7 +63,7 @@ build = {
         "runtime/src/view_watch.c", "runtime/src/draft.c", "runtime/src/share.c",
         "runtime/src/mail.c", "runtime/src/batch.c", "runtime/src/transaction.c",
         "runtime/src/transact.c", "runtime/src/lease.c", "runtime/src/share_presence.c",
-        "runtime/src/share_access.c", "runtime/src/write.c", "runtime/src/share_read.c",
+        "runtime/src/share_access.c", "runtime/src/share_message.c", "runtime/src/call.c", "runtime/src/write.c", "runtime/src/share_read.c",
         "runtime/src/share_edit.c", "runtime/src/roster.c", "runtime/src/subscription.c",
         "c/error.c", "c/options.c", "c/log.c", "c/convert.c", "c/values.c", "c/keys.c",
         "c/operator.c", "c/proxy.c", "c/cache.c", "c/receipt.c", "c/batch.c", "c/lease.c",

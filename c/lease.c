@@ -30,9 +30,7 @@ static void free_lease(msl_lease *self) {
 
 static int lease_gc(lua_State *L) {
   msl_lease *self = lua_touserdata(L, 1);
-  /* A share that is gone has taken its requests with it. */
-  if (self->share != NULL && self->share->share != NULL) free_lease(self);
-  self->lease = NULL;
+  free_lease(self);
   return 0;
 }
 

@@ -543,6 +543,8 @@ typedef struct ms_share_info {
   uint64_t snapshots; /* snapshots received */
   uint64_t links;     /* links open now (host) */
   uint64_t document_bytes;
+  uint64_t
+      events_lost; /* messages that were too many for this peer, which did not poll */
 } ms_share_info;
 /* MS_SHARE_CLOSED and zeros on a thread that is not the owner, and after fork. */
 MS_API void ms_share_inspect(const ms_share *share, ms_share_info *info);
@@ -1042,8 +1044,8 @@ MS_API MS_CHECKED ms_status ms_lease_wait(ms_lease *lease, int timeout_ms,
 /* Give it back, or stop waiting; the lease stays, MS_LEASE_GONE. Nothing happens the second time. MS_EBUSY
  * (queue full, batch open), MS_ENOMEM: it is as before. */
 MS_API MS_CHECKED ms_status ms_lease_return(ms_lease *lease, ms_error *error);
-/* Gives it back if need be, at the next poll where that does not work at once. Before the runtime is closed.
- * Accepts NULL. */
+/* Gives it back if need be, at the next poll where that does not work at once. Legal after the share and its
+ * runtime are gone. Accepts NULL. */
 MS_API void ms_lease_free(ms_lease *lease);
 /* Does the view show that somebody holds it, but for this peer where it has given it back since? */
 MS_API bool ms_share_is_locked(const ms_share *share, const char *name, size_t length);
@@ -1136,6 +1138,97 @@ MS_API MS_CHECKED ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn,
 typedef void (*ms_state_fn)(void *ud, const ms_share_info *info);
 MS_API MS_CHECKED ms_status ms_share_on_state(ms_share *share, ms_state_fn fn, void *ud,
                                               ms_sub **out);
+
+/*
+ * ----- messages: events for all, calls between two. They go through the host like patches, in one order with
+ * them, and a poll tells them at their place in that order: after the changes of what was accepted before,
+ * before those of what comes later.
+ */
+
+/* Something happened. It is told once to each peer that is connected, this one included. */
+typedef struct ms_event {
+  size_t bytes; /* sizeof(ms_event) of the library */
+  const char *
+      name; /* borrowed for the callback, as `value` is; the NUL behind it is not counted */
+  size_t name_length;
+  const ms_value *value;
+  uint64_t origin; /* who emitted it */
+  uint64_t version;
+  int64_t wall_ms;
+  bool is_local;
+} ms_event;
+typedef void (*ms_event_fn)(void *ud, const ms_event *event);
+
+/*
+ * Tell all peers. name: 1 to MS_KEY_MAX bytes; value: borrowed, NULL: null. In a batch it is part of the batch's
+ * patch. Statuses and receipt as of writing. What a peer that does not poll has not heard is kept for it up to 16 MiB;
+ * beyond, some of it is lost to that peer, and counted (ms_share_info.events_lost).
+ */
+MS_API MS_CHECKED ms_status ms_share_emit(ms_share *share, const char *name,
+                                          size_t length, const ms_value *value,
+                                          ms_receipt **receipt, ms_error *error);
+/* Call fn for each event of that name (NULL: of any). MS_EARGUMENT (no fn, an empty name), MS_ELIMIT (more than
+ * MS_KEY_MAX bytes), MS_ENOMEM, MS_EWRONGTHREAD, MS_ECLOSED. */
+MS_API MS_CHECKED ms_status ms_share_on_event(ms_share *share, const char *name,
+                                              size_t length, ms_event_fn fn, void *ud,
+                                              ms_sub **out);
+
+/* A call that came in; it is answered once, at once or later. */
+typedef struct ms_call ms_call;
+/* The call is borrowed for the callback: retain it to answer later. */
+typedef void (*ms_handler_fn)(void *ud, ms_call *call);
+/*
+ * Answer calls of that name (1 to MS_KEY_MAX bytes) until the subscription is closed. All peers know who does,
+ * also after this peer had to join anew; before the start of the share it waits for that. MS_EBUSY (this share has
+ * one of that name), MS_EREADONLY, MS_EARGUMENT, MS_ELIMIT, MS_ENOMEM, MS_EWRONGTHREAD, MS_ECLOSED.
+ */
+MS_API MS_CHECKED ms_status ms_share_handle(ms_share *share, const char *name,
+                                            size_t length, ms_handler_fn fn, void *ud,
+                                            ms_sub **out);
+MS_API const char *ms_call_name(const ms_call *call, size_t *length); /* borrowed */
+MS_API const ms_value *ms_call_value(const ms_call *call);            /* borrowed */
+MS_API uint64_t ms_call_origin(const ms_call *call);                  /* who called */
+/*
+ * The answer; value: borrowed, NULL: null. fail: why there is none; `code` is a word for programs such as
+ * "EARGUMENT", message a text for people, NULL: empty. MS_EARGUMENT (answered already), MS_ECLOSED (the share is
+ * closed, or had to join anew: nobody waits any more), MS_EBUSY (queue full: once more, later), and as of writing.
+ */
+MS_API MS_CHECKED ms_status ms_call_reply(ms_call *call, const ms_value *value,
+                                          ms_error *error);
+MS_API MS_CHECKED ms_status ms_call_fail(ms_call *call, const char *code,
+                                         const char *message, ms_error *error);
+MS_API ms_call *ms_call_retain(ms_call *call);
+/* The last one fails a call that is not answered, "ECLOSED". Legal after the share is gone. Accepts NULL. */
+MS_API void ms_call_release(ms_call *call);
+
+#define MS_CALL_ANY UINT64_C(0) /* one of those who handle it, in turn */
+#define MS_CALL_HOST UINT64_MAX /* the host of the moment */
+
+/* What became of a call of this peer. */
+typedef struct ms_reply {
+  size_t bytes; /* sizeof(ms_reply) of the library */
+  /* MS_OK: value is the answer. MS_ENOENT: nobody handles it there, or there is no such peer. MS_ETIMEDOUT.
+   * MS_ENOHOST: the peer was gone before it answered, or this peer lost its group; whether it was handled is
+   * unknown. MS_ECLOSED: the share was closed, or the handler let go of the call. Others: the handler failed it; a
+   * word that is no status is MS_EARGUMENT. */
+  ms_status status;
+  const ms_value
+      *value;       /* borrowed for the callback, as all of it is; NULL unless MS_OK */
+  const char *code; /* the name of the status, or the word that the handler gave */
+  const char *message;
+  uint64_t peer; /* who was asked */
+} ms_reply;
+typedef void (*ms_reply_fn)(void *ud, const ms_reply *reply);
+/*
+ * Ask a peer: its id, MS_CALL_ANY or MS_CALL_HOST; by that name, with a value (borrowed; NULL: null). Does not wait:
+ * where this returns MS_OK fn is called exactly once, in a poll or when the share is closed. timeout_ms: negative:
+ * as long as both live. MS_ENOENT (MS_CALL_ANY: nobody handles it), MS_ENOHOST, MS_EBUSY (queue full, batch
+ * open), and as of writing.
+ */
+MS_API MS_CHECKED ms_status ms_share_call(ms_share *share, uint64_t to, const char *name,
+                                          size_t length, const ms_value *value,
+                                          int timeout_ms, ms_reply_fn fn, void *ud,
+                                          ms_error *error);
 
 /* ----- what is there: shares in a directory (NULL: as in ms_share_config) */
 

@@ -17,7 +17,8 @@ enum {
   MSI_WORD_TIMER = 0x6d737469,
   MSI_WORD_ROUND = 0x6d73726f,
   MSI_WORD_TRANSACT = 0x6d737474,
-  MSI_WORD_LEASE = 0x6d736c65
+  MSI_WORD_LEASE = 0x6d736c65,
+  MSI_WORD_CALL = 0x6d736361
 };
 
 /* `handle->word` is `alive` from its making on. */

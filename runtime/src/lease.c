@@ -13,8 +13,9 @@
 #include "desk.h"
 
 struct ms_lease {
-  uint32_t word;   /* MSI_WORD_LEASE */
-  ms_share *share; /* pinned */
+  uint32_t word; /* MSI_WORD_LEASE */
+  const ms_alloc *alloc;
+  ms_share *share; /* NULL: its memory is gone */
   ms_lease *next;  /* of share->leases */
   uint64_t peer;   /* this peer's id when it asked */
   ms_receipt *receipt;
@@ -35,12 +36,20 @@ static bool lease_find(const ms_lease *lease, size_t *place, msi_waiter *out) {
                        lease->receipt->number, place, out);
 }
 
+static bool is_over(const ms_lease *lease) {
+  return lease->share == NULL || lease->share->phase != MSI_PHASE_STARTED;
+}
+
+/* As of a handle: what is over may be asked by anybody. */
+static ms_status lease_guard(const ms_lease *lease) {
+  return lease->share == NULL ? MS_OK : msi_share_guard(lease->share);
+}
+
 static ms_lease_state lease_state(const ms_lease *lease, uint64_t *fence) {
   size_t place = 0;
   msi_waiter found = {0};
   *fence = 0;
-  if (lease->is_returned || lease->share->phase != MSI_PHASE_STARTED)
-    return MS_LEASE_GONE;
+  if (lease->is_returned || is_over(lease)) return MS_LEASE_GONE;
   if (lease->receipt->state == MS_PENDING) return MS_LEASE_WAITING;
   if (!lease_find(lease, &place, &found)) return MS_LEASE_GONE;
   if (place > 0) return MS_LEASE_WAITING;
@@ -51,14 +60,13 @@ static ms_lease_state lease_state(const ms_lease *lease, uint64_t *fence) {
 ms_lease_state ms_lease_get_state(const ms_lease *lease) {
   MSI_ASSERT_HANDLE(lease, MSI_WORD_LEASE);
   uint64_t fence;
-  if (msi_share_guard(lease->share) != MS_OK) return MS_LEASE_GONE;
+  if (lease_guard(lease) != MS_OK) return MS_LEASE_GONE;
   return lease_state(lease, &fence);
 }
 
 bool ms_lease_is_decided(const ms_lease *lease) {
   MSI_ASSERT_HANDLE(lease, MSI_WORD_LEASE);
-  return lease->receipt->state != MS_PENDING || lease->is_returned ||
-         lease->share->phase != MSI_PHASE_STARTED;
+  return lease->receipt->state != MS_PENDING || lease->is_returned || is_over(lease);
 }
 
 /* Does this peer still want what it asked for by that number? */
@@ -81,7 +89,7 @@ bool ms_share_is_locked(const ms_share *share, const char *name, size_t length) 
 uint64_t ms_lease_fence(const ms_lease *lease) {
   MSI_ASSERT_HANDLE(lease, MSI_WORD_LEASE);
   uint64_t fence = 0;
-  if (msi_share_guard(lease->share) != MS_OK) return 0;
+  if (lease_guard(lease) != MS_OK) return 0;
   (void)lease_state(lease, &fence);
   return fence;
 }
@@ -99,6 +107,7 @@ static ms_status lease_make(ms_share *share, const char *name, size_t length,
   ms_lease *lease = msi_alloc_zero(share->runtime->alloc, sizeof *lease + length + 1);
   if (lease == NULL) return MS_ENOMEM;
   lease->word = MSI_WORD_LEASE;
+  lease->alloc = share->runtime->alloc;
   lease->share = share;
   lease->peer = share->peer;
   lease->length = length;
@@ -108,10 +117,9 @@ static ms_status lease_make(ms_share *share, const char *name, size_t length,
 }
 
 static void lease_unmake(ms_lease *lease) {
-  const ms_alloc *alloc = lease->share->runtime->alloc;
   ms_receipt_release(lease->receipt);
   MSI_END_HANDLE(lease);
-  msi_alloc_free(alloc, lease, sizeof *lease + lease->length + 1);
+  msi_alloc_free(lease->alloc, lease, sizeof *lease + lease->length + 1);
 }
 
 ms_status ms_lease_new(ms_share *share, const char *name, size_t length, ms_lease **out,
@@ -141,7 +149,6 @@ ms_status ms_lease_new(ms_share *share, const char *name, size_t length, ms_leas
   lease->receipt->is_quiet = true; /* the lease tells */
   lease->next = share->leases;
   share->leases = lease;
-  share->pins++;
   *out = lease;
   return MS_OK;
 }
@@ -157,7 +164,7 @@ static bool is_decided(void *ud) {
 /* Why it is gone. */
 static ms_status fail_gone(const ms_lease *lease, ms_error *error) {
   const ms_receipt *receipt = lease->receipt;
-  if (lease->is_returned || lease->share->phase != MSI_PHASE_STARTED) {
+  if (lease->is_returned || is_over(lease)) {
     return msi_fail(error, MS_ECLOSED, "the lock \"%s\" was given back", lease->name);
   }
   if (receipt->state == MS_REJECTED || receipt->state == MS_UNKNOWN) {
@@ -168,12 +175,12 @@ static ms_status fail_gone(const ms_lease *lease, ms_error *error) {
 
 ms_status ms_lease_wait(ms_lease *lease, int timeout_ms, ms_error *error) {
   MSI_ASSERT_HANDLE(lease, MSI_WORD_LEASE);
-  ms_share *share = lease->share;
   uint64_t fence;
   if (!is_decided(lease)) {
-    ms_status status = msi_runtime_may_poll(share->runtime, error);
+    ms_runtime *runtime = lease->share->runtime;
+    ms_status status = msi_runtime_may_poll(runtime, error);
     if (status != MS_OK) return status;
-    status = msi_runtime_wait(share->runtime, timeout_ms, is_decided, lease);
+    status = msi_runtime_wait(runtime, timeout_ms, is_decided, lease);
     (void)status; /* how it ended shows in the lease */
   }
   switch (lease_state(lease, &fence)) {
@@ -192,10 +199,9 @@ static ms_status lease_return(ms_lease *lease, ms_error *error) {
   ms_share *share = lease->share;
   size_t place;
   msi_waiter found;
-  bool may_stand =
-      lease->receipt->state == MS_PENDING || lease_find(lease, &place, &found);
-  if (lease->is_returned || share->phase != MSI_PHASE_STARTED || share->failed ||
-      !may_stand) {
+  bool may_stand = !lease->is_returned && !is_over(lease) && !share->failed;
+  if (!may_stand ||
+      (lease->receipt->state != MS_PENDING && !lease_find(lease, &place, &found))) {
     lease->is_returned = true;
     return MS_OK;
   }
@@ -218,24 +224,24 @@ static ms_status lease_return(ms_lease *lease, ms_error *error) {
 
 ms_status ms_lease_return(ms_lease *lease, ms_error *error) {
   MSI_ASSERT_HANDLE(lease, MSI_WORD_LEASE);
-  ms_status status = msi_share_guard(lease->share);
+  ms_status status = lease_guard(lease);
   if (status != MS_OK) return msi_fail(error, status, "%s", ms_status_text(status));
   return lease_return(lease, error);
 }
 
 static void lease_remove(ms_lease *lease) {
-  ms_share *share = lease->share;
-  ms_lease **at = &share->leases;
-  while (*at != lease) at = &(*at)->next;
-  *at = lease->next;
+  if (lease->share != NULL) {
+    ms_lease **at = &lease->share->leases;
+    while (*at != lease) at = &(*at)->next;
+    *at = lease->next;
+  }
   lease_unmake(lease);
-  msi_share_unpin(share);
 }
 
 void ms_lease_free(ms_lease *lease) {
   if (lease == NULL) return;
   MSI_ASSERT_HANDLE(lease, MSI_WORD_LEASE);
-  if (msi_share_guard(lease->share) != MS_OK) return;
+  if (lease_guard(lease) != MS_OK) return;
   if (lease_return(lease, NULL) == MS_OK) {
     lease_remove(lease);
   } else {
@@ -245,12 +251,19 @@ void ms_lease_free(ms_lease *lease) {
 
 void msi_share_tend_leases(ms_share *share) {
   ms_lease *next;
-  share->pins++; /* the last one would let go of the share */
   for (ms_lease *lease = share->leases; lease != NULL; lease = next) {
     next = lease->next;
     if (lease->is_orphan && lease_return(lease, NULL) == MS_OK) lease_remove(lease);
   }
-  msi_share_unpin(share);
+}
+
+void msi_share_drop_leases(ms_share *share) {
+  while (share->leases != NULL) {
+    ms_lease *lease = share->leases;
+    share->leases = lease->next;
+    lease->share = NULL;
+    if (lease->is_orphan) lease_unmake(lease);
+  }
 }
 
 /* ------------------------------------------------------------------ guarding */

@@ -10,5 +10,7 @@ MS_CHECKED ms_status msi_share_guard_writes(const ms_share *share,
                                             ms_error *error);
 /* In polls: gives back what could not be given back when its lease was freed. */
 void msi_share_tend_leases(ms_share *share);
+/* The share's memory goes; those that are not freed yet are over. */
+void msi_share_drop_leases(ms_share *share);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "share.h"
+#include "call.h"
 
 enum {
   RUN_MAX = MSI_MAILBOX_ITEMS + 1, /* pieces of mail taken at once */
@@ -356,7 +356,7 @@ static bool take_delivery(ms_share *share, const msi_delivery *delivery,
   size_t patch_count = has_patch_subs(share) ? count : 0;
   uint64_t before = msi_view_version(share->view);
   size_t peer_count = share->subs[MSI_SUB_PEER].first != NULL ? count : 0;
-  size_t room = 1 + patch_count + peer_count;
+  size_t room = 1 + patch_count + peer_count + msi_share_count_messages(share, count);
   if (msi_notices_reserve(&share->notices, room) != MS_OK) return false;
   bool is_heard = msi_hooks_count(share->hooks) > 0;
   leaf_step leaf = {NULL, NULL};
@@ -372,6 +372,7 @@ static bool take_delivery(ms_share *share, const msi_delivery *delivery,
   if (!is_leaf) note_change(share, mail, count > 1, &step);
   note_patches(share, patch_count, before, &step);
   note_peers(share, peer_count);
+  msi_share_note_messages(share, count);
   msi_grave_bury(&share->runtime->grave, step.old_root);
   ms_update_release(step.settled_update);
   for (size_t i = 0; i < count; i++) {
@@ -447,10 +448,14 @@ static bool is_overtaken(const ms_share *share) {
   return mail->kind == MSI_MAIL_MELTED && mail->root == NULL;
 }
 
-static void take_overtaken(ms_share *share) {
+static bool take_overtaken(ms_share *share) {
+  size_t room = msi_share_count_messages(share, 1);
+  if (msi_notices_reserve(&share->notices, room) != MS_OK) return false;
+  msi_share_note_messages(share, 1);
   settle_mail(share, msi_mailbox_first(&share->mail));
   msi_mailbox_pop(&share->mail);
   if (share->mail.count == 0) share->breaks = share->mail.breaks;
+  return true;
 }
 
 /* Do others hang on this runtime's loop? */
@@ -467,7 +472,7 @@ bool msi_share_take(ms_share *share) {
   size_t length = run_length(share);
   bool taken = true;
   if (length <= 1 && is_overtaken(share)) {
-    take_overtaken(share);
+    taken = take_overtaken(share);
   } else if (length <= 1) {
     taken = take_one(share);
   } else {

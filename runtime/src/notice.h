@@ -24,6 +24,7 @@ typedef enum msi_notice_kind {
   MSI_NOTICE_CHANGE,
   MSI_NOTICE_PATCH, /* an accepted patch, whether or not the view changed by it */
   MSI_NOTICE_PEER,  /* `origin` joined: member; or left: no member */
+  MSI_NOTICE_MESSAGE, /* what `update` tells; without one: `origin` left, or (0) some may have */
   MSI_NOTICE_REFUSAL,
   MSI_NOTICE_IMMEDIATE /* one subscription hears of all that matches in new_root */
 } msi_notice_kind;
@@ -41,10 +42,10 @@ typedef struct msi_notice {
   bool is_local;
   bool is_merged; /* PATCH: it stands for several, or for a document as a whole */
   msi_member_info *member; /* PEER; owned */
-  uint64_t listeners;      /* CHANGE, PATCH, PEER: subscriptions up to this number */
+  uint64_t listeners; /* CHANGE, PATCH, PEER, MESSAGE: subscriptions up to this number */
   uint32_t
       round; /* made by a callback in this round of telling: for the next one; else 0 */
-  uint64_t number;      /* REFUSAL */
+  uint64_t number;      /* REFUSAL, MESSAGE: of the patch */
   msi_refusal *refusal; /* REFUSAL; owned, path retained */
   const ms_value *standing;
   ms_sub *sub; /* IMMEDIATE; borrowed, cleared when it closes */

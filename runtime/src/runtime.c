@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fork_page.h"
+#include "call.h"
 #include "lease.h"
 #include "process_name.h"
 #include "share.h"
@@ -292,6 +293,10 @@ static void runtime_tell_all(ms_runtime *runtime, uint64_t budget_end) {
   uint32_t count = 0;
   for (ms_share *share = runtime->shares; share != NULL; share = share->next) {
     if (share->leases != NULL) msi_share_tend_leases(share);
+    if (share->asked != NULL) msi_share_tend_calls(share);
+    msi_share_log_lost(share);
+    if (share->subs[MSI_SUB_HANDLER].first != NULL || share->handlers_due)
+      msi_share_tend_handlers(share);
     count++;
   }
   if (count == 0) return;

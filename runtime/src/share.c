@@ -3,8 +3,9 @@
  *
  * Who waits polls, and callbacks may close and free the very share: a pin keeps its memory meanwhile.
  */
+#include "call.h"
 #include "directory.h"
-#include "share.h"
+#include "lease.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -105,6 +106,7 @@ static void share_fini(ms_share *share) {
   msi_known_paths_fini(&share->known);
   msi_gather_fini(&share->gather);
   ms_value_release(share->config.defaults);
+  ms_value_release(share->unhandled);
   if (share->dir != NULL) msi_alloc_free(alloc, share->dir, strlen(share->dir) + 1);
   MSI_END_HANDLE(share);
   MSI_FREE(alloc, share);
@@ -294,6 +296,7 @@ static ms_status share_leave(ms_share *share) {
   share->phase = MSI_PHASE_CLOSED;
   share->last.state = MS_SHARE_CLOSED;
   share->defaults_due = false;
+  msi_share_end_calls(share);
   if (!started) return MS_OK;
   while (msi_share_take(share)) continue; /* or there would be no room for the rest */
   msi_driver_visit(share->runtime->driver);
@@ -334,6 +337,8 @@ void msi_share_destroy(ms_share *share) {
   ms_runtime *runtime = share->runtime;
   msi_share_close_subs(share);
   msi_share_sweep_subs(share);
+  msi_share_drop_leases(share);
+  msi_share_drop_calls(share);
   msi_driver_visit(runtime->driver);
   ms_share **at = &runtime->shares;
   while (*at != share) at = &(*at)->next;
@@ -400,6 +405,7 @@ void ms_share_inspect(const ms_share *share, ms_share_info *info) {
   full.accepted = share->accepted;
   full.rejected = share->rejected;
   full.unknown = share->unknown;
+  full.events_lost = share->mail.events_lost + share->messages_lost;
   const ms_value *root = ms_share_root(share);
   full.document_bytes = root == NULL ? 0 : ms_value_bytes(root);
   ms_value_release(root);

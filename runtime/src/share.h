@@ -57,6 +57,8 @@ typedef enum msi_sub_kind {
   MSI_SUB_CHANGE,
   MSI_SUB_PATCH,
   MSI_SUB_PEER,
+  MSI_SUB_EVENT,
+  MSI_SUB_HANDLER,
   MSI_SUB_REFUSAL,
   MSI_SUB_STATE,
   MSI_SUB_KINDS
@@ -66,6 +68,8 @@ typedef enum msi_sub_kind {
 typedef struct msi_subs {
   ms_sub *first, *last;
 } msi_subs;
+
+typedef struct msi_asked msi_asked;
 
 struct ms_batch {
   uint32_t word;   /* MSI_WORD_BATCH */
@@ -106,6 +110,8 @@ struct ms_share {
   bool telling_whole;    /* that is being told */
   bool visiting;         /* one subscription hears what is there */
 
+  bool handlers_due;   /* there is more to tell others of what this peer handles */
+  bool loss_is_logged; /* that messages were lost */
   bool state_changed;
   bool defaults_due; /* merge_defaults, once the replica is complete */
   bool failed;       /* enrolment failed: error */
@@ -118,6 +124,14 @@ struct ms_share {
   uint64_t draft_changes;      /* of batches, counted: part of the view's number */
   ms_view_watch *watches;
   ms_lease *leases; /* all that are not freed */
+  msi_asked *asked; /* calls of this peer that wait for their answer */
+  ms_call *calls;   /* calls to this peer that are not freed */
+  size_t turn;      /* which of those who handle it is called next */
+  const ms_value *
+      unhandled; /* retained; names of which others believe that this peer handles them */
+  uint64_t announced;   /* this peer's id when it told others what it handles */
+  size_t message_bytes; /* of messages among the notices */
+  uint64_t messages_lost;
   msi_recent recent;
   msi_known_paths known;
   uint64_t breaks; /* of the mailbox, as far as the view took them */

@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "share.h"
+#include "call.h"
 
 struct ms_sub {
   uint32_t word; /* MSI_WORD_SUB */
@@ -21,11 +21,15 @@ struct ms_sub {
   bool is_due;    /* CHANGE: a notice of kind IMMEDIATE is about it */
   bool coalesces; /* CHANGE */
   uint64_t number;
-  msi_hook *hook; /* CHANGE */
+  msi_hook *hook;       /* CHANGE */
+  const ms_value *name; /* EVENT, HANDLER; retained; EVENT: NULL: any */
+  uint64_t announced;   /* HANDLER: this peer's id when it told others */
   union {
     ms_change_fn change;
     ms_patch_fn patch;
     ms_peer_event_fn peer;
+    ms_event_fn event;
+    ms_handler_fn handler;
     ms_reject_fn reject;
     ms_state_fn state;
   } fn;
@@ -73,6 +77,7 @@ static ms_status sub_new(ms_share *share, msi_sub_kind kind, bool has_fn, void *
 
 static void sub_free(ms_sub *sub) {
   const ms_alloc *alloc = sub->share->runtime->alloc;
+  ms_value_release(sub->name);
   MSI_END_HANDLE(sub);
   MSI_FREE(alloc, sub);
 }
@@ -148,6 +153,48 @@ ms_status ms_share_on_peer(ms_share *share, ms_peer_event_fn fn, void *ud, ms_su
   return MS_OK;
 }
 
+static ms_status sub_named(ms_share *share, msi_sub_kind kind, bool has_fn,
+                           const char *name, size_t length, void *ud, ms_sub **out) {
+  ms_status status = sub_new(share, kind, has_fn, ud, out);
+  if (status != MS_OK) return status;
+  if (length == 0) status = MS_EARGUMENT;
+  if (length > MS_KEY_MAX) status = MS_ELIMIT;
+  if (status == MS_OK)
+    status = ms_value_new_string(share->runtime->alloc, name, length, &(*out)->name);
+  if (status != MS_OK) sub_free(*out);
+  return status;
+}
+
+ms_status ms_share_on_event(ms_share *share, const char *name, size_t length,
+                            ms_event_fn fn, void *ud, ms_sub **out) {
+  ms_sub *sub;
+  ms_status status =
+      name == NULL ? sub_new(share, MSI_SUB_EVENT, fn != NULL, ud, &sub)
+                   : sub_named(share, MSI_SUB_EVENT, fn != NULL, name, length, ud, &sub);
+  if (status != MS_OK) return status;
+  sub->fn.event = fn;
+  sub_link(sub);
+  *out = sub;
+  return MS_OK;
+}
+
+ms_status ms_share_handle(ms_share *share, const char *name, size_t length,
+                          ms_handler_fn fn, void *ud, ms_sub **out) {
+  ms_sub *sub;
+  if (name == NULL) length = 0;
+  ms_status status = msi_share_guard(share);
+  if (status != MS_OK) return status;
+  if (share->config.readonly) return MS_EREADONLY;
+  if (msi_share_find_handler(share, name, length) != NULL) return MS_EBUSY;
+  status = sub_named(share, MSI_SUB_HANDLER, fn != NULL, name, length, ud, &sub);
+  if (status != MS_OK) return status;
+  sub->fn.handler = fn;
+  sub_link(sub);
+  msi_share_begin_handler(share);
+  *out = sub;
+  return MS_OK;
+}
+
 ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn, void *ud, ms_sub **out) {
   ms_status status = sub_new(share, MSI_SUB_REFUSAL, fn != NULL, ud, out);
   if (status != MS_OK) return status;
@@ -174,6 +221,8 @@ void ms_sub_close(ms_sub *sub) {
   sub_unlink(sub);
   if (sub->hook != NULL) msi_hooks_remove(share->hooks, sub->hook);
   if (sub->is_due) msi_notices_forget_sub(&share->notices, sub);
+  if (sub->kind == MSI_SUB_HANDLER && sub->announced == share->peer && share->peer != 0)
+    msi_share_end_handler(share, sub->name);
   if (!share->runtime->polling) {
     sub_free(sub);
     return;
@@ -296,6 +345,43 @@ void msi_share_call_peer(ms_share *share, ms_peer_event event, const ms_peer *pe
   }
 }
 
+static bool is_named(const ms_sub *sub, const char *name, size_t length) {
+  const char *own = NULL;
+  size_t own_length = 0;
+  if (length == 0 || ms_value_to_string(sub->name, &own, &own_length) != MS_OK)
+    return false;
+  return own_length == length && memcmp(own, name, length) == 0;
+}
+
+void msi_share_call_event(ms_share *share, const ms_event *event, uint64_t listeners) {
+  for (ms_sub *sub = share->subs[MSI_SUB_EVENT].first; sub != NULL; sub = sub->next) {
+    if (sub->closed || sub->number > listeners) continue;
+    if (sub->name == NULL || is_named(sub, event->name, event->name_length))
+      sub->fn.event(sub->ud, event);
+  }
+}
+
+ms_sub *msi_share_find_handler(const ms_share *share, const char *name, size_t length) {
+  ms_sub *sub = share->subs[MSI_SUB_HANDLER].first;
+  while (sub != NULL && !is_named(sub, name, length)) sub = sub->next;
+  return sub;
+}
+
+void msi_sub_call_handler(const ms_sub *sub, ms_call *call) {
+  sub->fn.handler(sub->ud, call);
+}
+
+ms_status msi_share_announce_handlers(ms_share *share, uint64_t self,
+                                      msi_announce_fn fn) {
+  for (ms_sub *sub = share->subs[MSI_SUB_HANDLER].first; sub != NULL; sub = sub->next) {
+    if (sub->announced == self) continue;
+    ms_status status = fn(share, sub->name);
+    if (status != MS_OK) return status;
+    sub->announced = self;
+  }
+  return MS_OK;
+}
+
 void msi_share_tell_gathered(ms_share *share) {
   msi_gather all;
   if (share->roster.is_stale && share->notices.count == 0) msi_share_tell_roster(share);
@@ -359,6 +445,7 @@ static void tell_notice(ms_share *share, const msi_notice *notice) {
     case MSI_NOTICE_CHANGE: tell_change(share, notice); break;
     case MSI_NOTICE_PATCH: tell_patch(share, notice); break;
     case MSI_NOTICE_PEER: msi_share_tell_peer(share, notice); break;
+    case MSI_NOTICE_MESSAGE: msi_share_tell_message(share, notice); break;
     case MSI_NOTICE_REFUSAL: tell_refusal(share, notice); break;
     case MSI_NOTICE_IMMEDIATE: tell_immediate(share, notice); break;
   }

@@ -77,6 +77,7 @@ describe("make install", function()
 ./include/memshare/detail.hpp
 ./include/memshare/path.hpp
 ./include/memshare/receipt.hpp
+./include/memshare/request.hpp
 ./include/memshare/runtime.hpp
 ./include/memshare/share.hpp
 ./include/memshare/transaction.hpp

@@ -3,11 +3,12 @@
 #define MEMSHARE_SHARE_HPP
 
 #include "callback.hpp"
+#include "request.hpp"
 #include "transaction.hpp"
 
 namespace memshare {
 
-/* A lock that was asked for; destroying it gives it back. Must not outlive its share. Thread: owner. */
+/* A lock that was asked for; destroying it gives it back. Thread: owner. */
 class lease {
 public:
   /* `raw` is taken. */
@@ -421,8 +422,8 @@ public:
     };
     return detail::listen<subscription, ms_sub, const ms_change *>(
         std::move(by_reference), error,
-        [&](ms_change_fn call, void *ud, ms_sub **sub) noexcept {
-          return ms_share_on(raw_.get(), pattern.native(), flags, call, ud, sub);
+        [&](ms_change_fn told, void *ud, ms_sub **sub) noexcept {
+          return ms_share_on(raw_.get(), pattern.native(), flags, told, ud, sub);
         });
   }
   /* fn(const ms_patch &), once for each accepted patch. */
@@ -433,8 +434,8 @@ public:
     };
     return detail::listen<subscription, ms_sub, const ms_patch *>(
         std::move(by_reference), error,
-        [&](ms_patch_fn call, void *ud, ms_sub **sub) noexcept {
-          return ms_share_on_patch(raw_.get(), call, ud, sub);
+        [&](ms_patch_fn told, void *ud, ms_sub **sub) noexcept {
+          return ms_share_on_patch(raw_.get(), told, ud, sub);
         });
   }
   /* fn(ms_peer_event, const ms_peer &): peers that come and go. */
@@ -446,9 +447,64 @@ public:
     };
     return detail::listen<subscription, ms_sub, ms_peer_event, const ms_peer *>(
         std::move(by_reference), error,
-        [&](ms_peer_event_fn call, void *ud, ms_sub **sub) noexcept {
-          return ms_share_on_peer(raw_.get(), call, ud, sub);
+        [&](ms_peer_event_fn told, void *ud, ms_sub **sub) noexcept {
+          return ms_share_on_peer(raw_.get(), told, ud, sub);
         });
+  }
+  /* Tells all peers that something happened; empty: null. */
+  [[nodiscard]] ms_status emit(std::string_view name, view content = {},
+                               receipt *out = nullptr,
+                               ms_error *error = nullptr) noexcept {
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_emit(raw_.get(), name.data(), name.size(), content.native(), raw,
+                           error);
+    });
+  }
+  /* fn(const ms_event &) for each event of that name; an empty one: of any. */
+  template <typename F>
+  std::optional<subscription> on_event(std::string_view name, F &&fn,
+                                       ms_error *error = nullptr) noexcept {
+    auto by_reference = [f = std::forward<F>(fn)](const ms_event *event) mutable {
+      f(*event);
+    };
+    return detail::listen<subscription, ms_sub, const ms_event *>(
+        std::move(by_reference), error,
+        [&](ms_event_fn told, void *ud, ms_sub **sub) noexcept {
+          const char *bytes = name.empty() ? nullptr : name.data();
+          return ms_share_on_event(raw_.get(), bytes, name.size(), told, ud, sub);
+        });
+  }
+  /* fn(request): answers calls of that name, at once or later. */
+  template <typename F>
+  std::optional<subscription> handle(std::string_view name, F &&fn,
+                                     ms_error *error = nullptr) noexcept {
+    auto by_value = [f = std::forward<F>(fn)](ms_call *call) mutable {
+      f(request(call));
+    };
+    return detail::listen<subscription, ms_sub, ms_call *>(
+        std::move(by_value), error,
+        [&](ms_handler_fn told, void *ud, ms_sub **sub) noexcept {
+          return ms_share_handle(raw_.get(), name.data(), name.size(), told, ud, sub);
+        });
+  }
+  /* Asks a peer (its id, MS_CALL_ANY, MS_CALL_HOST). MS_OK: fn(const ms_reply &) is called once, in a poll or when the
+   * share is closed. timeout: negative: without end. */
+  template <typename F>
+  [[nodiscard]] ms_status call(std::uint64_t to, std::string_view name, view content,
+                               std::chrono::milliseconds timeout, F &&fn,
+                               ms_error *error = nullptr) noexcept {
+    using callable = std::decay_t<F>;
+    std::unique_ptr<callable> kept(new (std::nothrow) callable(std::forward<F>(fn)));
+    if (kept == nullptr) return MS_ENOMEM;
+    const auto told = [](void *ud, const ms_reply *reply) noexcept {
+      const std::unique_ptr<callable> own(static_cast<callable *>(ud));
+      (*own)(*reply);
+    };
+    const ms_status status =
+        ms_share_call(raw_.get(), to, name.data(), name.size(), content.native(),
+                      detail::milliseconds(timeout), told, kept.get(), error);
+    if (status == MS_OK) (void)kept.release();
+    return status;
   }
   /* fn(const ms_rejection &) */
   template <typename F>
@@ -458,8 +514,8 @@ public:
     };
     return detail::listen<subscription, ms_sub, const ms_rejection *>(
         std::move(by_reference), error,
-        [&](ms_reject_fn call, void *ud, ms_sub **sub) noexcept {
-          return ms_share_on_reject(raw_.get(), call, ud, sub);
+        [&](ms_reject_fn told, void *ud, ms_sub **sub) noexcept {
+          return ms_share_on_reject(raw_.get(), told, ud, sub);
         });
   }
   /* fn(const ms_share_info &) */
@@ -470,8 +526,8 @@ public:
     };
     return detail::listen<subscription, ms_sub, const ms_share_info *>(
         std::move(by_reference), error,
-        [&](ms_state_fn call, void *ud, ms_sub **sub) noexcept {
-          return ms_share_on_state(raw_.get(), call, ud, sub);
+        [&](ms_state_fn told, void *ud, ms_sub **sub) noexcept {
+          return ms_share_on_state(raw_.get(), told, ud, sub);
         });
   }
 

@@ -61,6 +61,12 @@ template <typename F> bool poll_until(memshare::runtime &runtime, F done) {
   return true;
 }
 
+// The same with the two ends of a talk.
+template <typename F>
+bool poll_both(memshare::runtime &one, memshare::runtime &other, F done) {
+  return poll_until(one, [&] { return done() || other.poll(milliseconds(1)) != MS_OK; });
+}
+
 // ------------------------------------------------------------------ values
 
 void test_values_are_made_of_what_cpp_has_and_read_back() {
@@ -518,6 +524,54 @@ void test_peers_are_heard_coming_and_leaving() {
         events[1] == std::make_pair(MS_PEER_LEAVE, guest));
 }
 
+void test_events_and_calls_go_to_lambdas() {
+  memshare::runtime first = make_runtime(), second = make_runtime();
+  memshare::share host = open_share(first, "messages");
+  memshare::share peer = open_share(second, "messages");
+  int heard = 0, any = 0;
+  auto on_ping = host.on_event("ping", [&](const ms_event &event) {
+    heard += static_cast<int>(memshare::view(event.value).as<int>().value_or(0));
+  });
+  auto on_any = host.on_event("", [&](const ms_event &) { any++; });
+  CHECK(on_ping && on_any);
+  CHECK(peer.emit("ping", memshare::value(5)) == MS_OK && peer.emit("pong") == MS_OK);
+  CHECK(poll_both(first, second, [&] { return any == 2; }));
+  CHECK(heard == 5);
+
+  std::optional<memshare::request> kept;
+  auto answering = host.handle("add", [&](memshare::request asked) {
+    if (asked.content()["later"]) {
+      kept = asked;
+    } else if (auto n = asked.content()["n"].as<int>()) {
+      CHECK(asked.reply(memshare::value(*n + 1)) == MS_OK);
+    } else {
+      CHECK(asked.fail("ETYPE", "no number") == MS_OK);
+    }
+  });
+  CHECK(answering.has_value());
+  ms_status status = MS_EBUSY;
+  int answer = 0;
+  const auto ask = [&](memshare::value content) {
+    status = MS_EBUSY;
+    return peer.call(MS_CALL_HOST, "add", content, seconds(10),
+                     [&](const ms_reply &reply) {
+                       status = reply.status;
+                       answer = memshare::view(reply.value).as<int>().value_or(-1);
+                     });
+  };
+  const auto is_told = [&] { return status != MS_EBUSY; };
+  memshare::value content = memshare::value::object({});
+  CHECK(content.put("n", memshare::value(41)) == MS_OK);
+  CHECK(ask(content) == MS_OK && poll_both(first, second, is_told));
+  CHECK(status == MS_OK && answer == 42);
+  CHECK(ask(memshare::value::object({})) == MS_OK && poll_both(first, second, is_told));
+  CHECK(status == MS_ETYPE);
+  CHECK(content.put("later", memshare::value(true)) == MS_OK && ask(content) == MS_OK);
+  CHECK(poll_both(first, second, [&] { return kept.has_value(); }));
+  kept.reset(); /* lets go of it */
+  CHECK(poll_both(first, second, is_told) && status == MS_ECLOSED);
+}
+
 void test_locks_and_places_go_with_their_holder() {
   memshare::runtime first = make_runtime(), second = make_runtime();
   memshare::share host = open_share(first, "locks");
@@ -594,6 +648,7 @@ int main() {
       TEST(test_transactions_go_in_steps_that_do_not_wait),
       TEST(test_shares_start_later_and_sync_without_waiting),
       TEST(test_peers_are_heard_coming_and_leaving),
+      TEST(test_events_and_calls_go_to_lambdas),
       TEST(test_locks_and_places_go_with_their_holder),
       TEST(test_two_runtimes_see_the_same_share),
   };
