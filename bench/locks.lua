@@ -1,5 +1,5 @@
--- From kill -9 of the holder of a lock, or from its giving it back, until the next in the queue holds
--- it. The holder is a client, or the host, which is replaced meanwhile. Each time by one of three.
+-- From kill -9 of the holder of a lock, or from its giving it back, until the next one holds it. A
+-- holder is a client, or the host, which is replaced meanwhile.
 local uv = require "luv"
 local cluster = require "spec.support.cluster"
 

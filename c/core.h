@@ -84,6 +84,8 @@ ms_status msl_need_runtime(lua_State *L, msl_state *state, ms_error *error);
 /* Run a C function with one light userdata on the callback thread, protected. Cannot
  * raise. */
 void msl_enter_lua(msl_state *state, lua_CFunction function, void *argument);
+/* Reports the error on top of the stack, a text, and drops it. What reporting raises is lost. */
+void msl_contain_error(lua_State *L);
 /* Call the function below `nargs` arguments, protected; drops its results. Its error goes
  * to memshare.on_error. Needs two free stack slots. Cannot raise. */
 void msl_call_contained(lua_State *L, msl_state *state, int nargs);
@@ -460,6 +462,14 @@ int msl_share_lock(lua_State *L);     /* share:lock(name, options) */
 int msl_share_try_lock(lua_State *L); /* share:try_lock(name) */
 void msl_open_lease(lua_State *L);
 
+/* ----------------------------------------------------------------- message.c */
+
+int msl_share_emit(lua_State *L);     /* share:emit(event, ...) */
+int msl_share_on_event(lua_State *L); /* share:on_event(event, fn) */
+int msl_share_handle(lua_State *L);   /* share:handle(name, fn) */
+int msl_share_call(lua_State *L);     /* share:call(name, args, options) */
+void msl_open_message(lua_State *L);
+
 /* ------------------------------------------------------------------ access.c */
 
 int msl_share_grant(lua_State *L);       /* share:grant(role, pattern) */
@@ -484,12 +494,19 @@ int msl_share_on_peer(lua_State *L);   /* share:on_peer(fn) */
 int msl_share_on_reject(lua_State *L); /* share:on_reject(fn) */
 int msl_share_on_status(lua_State *L); /* share:on_status(fn) */
 /* Ends all subscriptions of a share. Cannot raise. */
+typedef struct msl_sub msl_sub;
 void msl_close_subs(lua_State *L, msl_share *share);
+/* Pushes a subscription of the share at 1 with the function at `index`; *out: where the library's goes. */
+msl_sub *msl_push_sub(lua_State *L, msl_share *share, int index, ms_sub ***out);
+/* Ends one that listens to nothing yet. */
+void msl_drop_sub(lua_State *L, msl_sub *self);
+/* Pushes the subscription, its share and its function; false when it is closed. */
+bool msl_push_listener(lua_State *L, const msl_sub *sub);
+msl_share *msl_sub_share(const msl_sub *sub);
 /*
  * A watch: a subscription of the share at 1 to the path at 2, without wildcards, that calls nothing and
  * remembers that something changed. Pushes it, to be closed with the function that is running.
  */
-typedef struct msl_sub msl_sub;
 msl_sub *msl_push_watch(lua_State *L, msl_share *share);
 /* Has anything changed since this was asked last? Also true once its share is closed. */
 bool msl_watch_take(msl_sub *watch);

@@ -82,8 +82,7 @@ static int report_error(lua_State *L) {
   return 0;
 }
 
-/* Reports the error on top of the stack and drops it. What reporting raises is lost. */
-static void contain_error(lua_State *L) {
+void msl_contain_error(lua_State *L) {
   if (lua_checkstack(L, 2)) {
     lua_pushcfunction(L, report_error);
     lua_insert(L, -2);
@@ -97,7 +96,7 @@ void msl_call_contained(lua_State *L, msl_state *state, int nargs) {
   lua_pushcfunction(L, add_traceback);
   lua_insert(L, handler);
   state->calling++;
-  if (lua_pcall(L, nargs, 0, handler) != LUA_OK) contain_error(L);
+  if (lua_pcall(L, nargs, 0, handler) != LUA_OK) msl_contain_error(L);
   state->calling--;
   lua_remove(L, handler);
 }
@@ -410,6 +409,7 @@ msl_state *msl_open(lua_State *L) {
   msl_open_receipt(L, state);
   msl_open_batch(L, state);
   msl_open_lease(L);
+  msl_open_message(L);
   msl_open_transaction(L);
   msl_open_sub(L, state);
   msl_open_timer(L, state);

@@ -91,14 +91,19 @@ typedef struct event {
   const void *what; /* ms_change, ms_patch, peer_event, ms_rejection or ms_share_info */
 } event;
 
-/* Pushes the subscription, its share and its function; false when it is closed. */
-static bool push_listener(lua_State *L, const event *at) {
-  msl_push_anchored(L, at->sub);
+bool msl_push_listener(lua_State *L, const msl_sub *sub) {
+  msl_push_anchored(L, sub);
   if (lua_isnil(L, -1)) return false;
   lua_getiuservalue(L, -1, SUB_SHARE);
   lua_getiuservalue(L, -2, SUB_FUNCTION);
   return true;
 }
+
+static bool push_listener(lua_State *L, const event *at) {
+  return msl_push_listener(L, at->sub);
+}
+
+msl_share *msl_sub_share(const msl_sub *sub) { return sub->share; }
 
 static void push_keys(lua_State *L, const ms_change *change) {
   size_t count = ms_path_count(change->path);
@@ -373,22 +378,27 @@ static void on_status(void *ud, const ms_share_info *info) {
   msl_enter_lua(self->owner->share->state, call_status, &at);
 }
 
+msl_sub *msl_push_sub(lua_State *L, msl_share *share, int index, ms_sub ***out) {
+  msl_sub *self = push_sub(L, share, index);
+  self->variants[0].owner = self;
+  self->variant_count = 1;
+  if (out != NULL) *out = &self->variants[0].sub;
+  return self;
+}
+
+void msl_drop_sub(lua_State *L, msl_sub *self) { close_sub(L, self); }
+
 static msl_sub *push_handler(lua_State *L) {
   msl_share *share = msl_check_open_share(L, 1);
   lua_settop(L, 2);
   msl_check_function(L, 2, "fn");
-  msl_sub *self = push_sub(L, share, 2);
-  self->variants[0].owner = self;
-  return self;
+  return msl_push_sub(L, share, 2, NULL);
 }
 
 static int finish_handler(lua_State *L, msl_sub *self, ms_status status) {
-  if (status != MS_OK) {
-    close_sub(L, self);
-    return msl_raise(L, status, "%s", ms_status_text(status));
-  }
-  self->variant_count = 1;
-  return 1;
+  if (status == MS_OK) return 1;
+  close_sub(L, self);
+  return msl_raise(L, status, "%s", ms_status_text(status));
 }
 
 int msl_share_on_patch(lua_State *L) {

@@ -139,11 +139,11 @@ print [[
 -- returns nil, message, code.
 --
 -- @module memshare
-local memshare, Share, Receipt, Lease, Singleton = {}, {}, {}, {}, {}
+local memshare, Share, Receipt, Lease, Singleton, Call = {}, {}, {}, {}, {}, {}
 ]]
 for _, text in ipairs(functions) do print(text) end
 for _, text in ipairs(tables) do print(text) end
-for _, owner in ipairs { "Share", "Receipt", "Lease", "Singleton" } do
+for _, owner in ipairs { "Share", "Receipt", "Lease", "Singleton", "Call" } do
   print(("--- Methods.\n-- @type %s\n"):format(owner))
   for _, text in ipairs(methods[owner]) do print(text) end
 end

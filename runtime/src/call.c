@@ -223,6 +223,10 @@ static ms_status find_peer(ms_share *share, uint64_t to, const char *name, size_
     if (*out == 0) return msi_fail(error, MS_ENOHOST, "there is no host at the moment");
   } else if (to == MS_CALL_ANY) {
     size_t count = desk == NULL ? 0 : msi_desk_handlers(desk, name, length);
+    if (count == 0 && msi_share_find_handler(share, name, length) != NULL) {
+      *out = share->peer; /* others have not heard of that yet */
+      return MS_OK;
+    }
     if (count == 0) {
       return msi_fail(error, MS_ENOENT, "nobody handles \"%.*s\"",
                       length < 80 ? (int)length : 80, name);

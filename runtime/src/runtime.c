@@ -284,6 +284,7 @@ static bool share_tell_each(ms_share *share, uint64_t budget_end) {
 /* The same with what is told once a poll. */
 static bool share_tell_all(ms_share *share, uint64_t budget_end) {
   bool done = share_tell_each(share, budget_end);
+  if (share->asked != NULL) msi_share_tend_calls(share);
   msi_share_tell_gathered(share);
   return done;
 }
@@ -293,7 +294,6 @@ static void runtime_tell_all(ms_runtime *runtime, uint64_t budget_end) {
   uint32_t count = 0;
   for (ms_share *share = runtime->shares; share != NULL; share = share->next) {
     if (share->leases != NULL) msi_share_tend_leases(share);
-    if (share->asked != NULL) msi_share_tend_calls(share);
     msi_share_log_lost(share);
     if (share->subs[MSI_SUB_HANDLER].first != NULL || share->handlers_due)
       msi_share_tend_handlers(share);

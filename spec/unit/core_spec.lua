@@ -71,6 +71,7 @@ describe("the annotations", function()
     for class, place in pairs {
       OpenOptions = { "c/share.c", "open_options" },
       SetOptions = { "c/write.c", "set_option_list" },
+      CallOptions = { "c/message.c", "call_option_list" },
       OnOptions = { "c/sub.c", "on_option_list" },
       TransactionOptions = { "c/transaction.c", "option_list" },
     } do

@@ -437,6 +437,76 @@ function Share:on_patch(fn) end
 ---@return memshare.Subscription
 function Share:on_peer(fn) end
 
+---Tell all peers that something happened; in a batch it is part of the batch's patch.
+---@param event string 1 to 4096 bytes
+---@param ... any what comes with it; tables and proxies are copied
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:emit(event, ...) end
+
+---@class memshare.Event
+---@field name string
+---@field origin string who emitted it
+---@field version integer
+---@field time number seconds since 1970
+---@field is_local boolean
+
+---Hear of events: once each, in one order with patches at all peers. `fn` is called with what came
+---with the event and, as its last argument, who emitted it and when (see Event).
+---@param event? string nil: of any
+---@param fn fun(...)
+---@return memshare.Subscription
+function Share:on_event(event, fn) end
+
+---@class memshare.Call
+---@field name string
+---@field origin string who calls
+local Call = {}
+
+---The answer to come later: what the handler returns is none.
+---@return memshare.Call self
+function Call:defer() end
+
+---Answer with a value; once.
+---@param value any
+---@return true? done
+---@return string? message
+---@return string? code
+function Call:reply(value) end
+
+---Answer that there is no answer.
+---@param message string
+---@param code? string any word; EARGUMENT when it is left out
+---@return true? done
+---@return string? message
+---@return string? code
+function Call:fail(message, code) end
+
+---Answer calls of that name. What `fn` returns goes to the caller: a value, or nil, message and
+---code. When it raises the caller hears that, and memshare.on_error the traceback. Closing the
+---subscription ends it. A call that is neither answered nor deferred nor held any more fails with
+---ECLOSED.
+---@param name string 1 to 4096 bytes
+---@param fn fun(args: any, call: memshare.Call): any, string?, string?
+---@return memshare.Subscription
+function Share:handle(name, fn) end
+
+---@class memshare.CallOptions
+---@field to? "any"|"host"|string a peer's id; "any" (one of those who handle it) when it is left out
+---@field timeout? number seconds; that of the share when it is left out
+
+---Ask another process, or this one. Waits for the answer; in a task it yields.
+---nil, message, code: ENOENT (nobody handles it there, or no such peer), ETIMEDOUT, ENOHOST (the
+---peer was gone before it answered), ECLOSED, or what the handler said.
+---@param name string
+---@param args any
+---@param options? memshare.CallOptions
+---@return any answer
+---@return string? message
+---@return string? code
+function Share:call(name, args, options) end
+
 ---Bind what is at a path, now and later, to the life of this process: it goes with the entry that
 ---tells of its departure. Whoever binds a path last owns it.
 ---@param path memshare.Path
@@ -631,4 +701,5 @@ function Share:stats() end
 function Share:peers() end
 
 -- The classes are for the spec that compares this file with the module.
-return core, { Share = Share, Receipt = Receipt, Lease = Lease, Singleton = Singleton }
+return core,
+  { Share = Share, Receipt = Receipt, Lease = Lease, Singleton = Singleton, Call = Call }
