@@ -493,7 +493,7 @@ function Call:fail(message, code) end
 function Share:handle(name, fn) end
 
 ---@class memshare.CallOptions
----@field to? "any"|"host"|string a peer's id; "any" (one of those who handle it) when it is left out
+---@field to? "any"|"host"|string a peer's id; "any", when it is left out, is one who handles it
 ---@field timeout? number seconds; that of the share when it is left out
 
 ---Ask another process, or this one. Waits for the answer; in a task it yields.
