@@ -1,5 +1,6 @@
 /*
- * Access: share:grant(role, pattern), share:revoke and share:max_writers. Each is one patch and returns a receipt.
+ * Access: share:grant(role, pattern), share:revoke, share:max_writers; and what documents have to be: share:schema and
+ * share:rules. Each is one patch and returns a receipt.
  */
 #include "core.h"
 
@@ -53,5 +54,33 @@ int msl_share_max_writers(lua_State *L) {
   ms_receipt **receipt = msl_push_write_receipt(L, 1);
   ms_status status =
       ms_share_set_max_writers(share->share, (uint64_t)count, receipt, &error);
+  return finish(L, &error, status);
+}
+
+/* schema(table): nil takes it away. */
+int msl_share_schema(lua_State *L) {
+  msl_share *share = msl_check_open_share(L, 1);
+  ms_error error = {MS_OK, ""};
+  const msl_where where = {NULL, "schema", 6};
+  lua_settop(L, 2);
+  msl_hold *hold = msl_push_hold(L);
+  ms_status status = MS_OK;
+  if (!lua_isnil(L, 2)) status = msl_read_any(L, 2, &where, &hold->value, &error);
+  if (msl_finish(&error, status) != MS_OK) return msl_raise_error(L, &error);
+  ms_receipt **receipt = msl_push_write_receipt(L, 1);
+  status = ms_share_set_schema(share->share, hold->value, receipt, &error);
+  if (status == MS_EPATH) msl_raise_error(L, &error); /* a pattern is no path */
+  return finish(L, &error, status);
+}
+
+/* rules(source): nil takes them away. */
+int msl_share_rules(lua_State *L) {
+  msl_share *share = msl_check_open_share(L, 1);
+  ms_error error = {MS_OK, ""};
+  size_t length = 0;
+  lua_settop(L, 2);
+  const char *source = lua_isnil(L, 2) ? NULL : msl_check_string(L, 2, "source", &length);
+  ms_receipt **receipt = msl_push_write_receipt(L, 1);
+  ms_status status = ms_share_set_rules(share->share, source, length, receipt, &error);
   return finish(L, &error, status);
 }

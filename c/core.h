@@ -475,6 +475,8 @@ void msl_open_message(lua_State *L);
 int msl_share_grant(lua_State *L);       /* share:grant(role, pattern) */
 int msl_share_revoke(lua_State *L);      /* share:revoke(role, pattern) */
 int msl_share_max_writers(lua_State *L); /* share:max_writers(count) */
+int msl_share_rules(lua_State *L);       /* share:rules(source) */
+int msl_share_schema(lua_State *L);      /* share:schema(schema) */
 
 /* ---------------------------------------------------------------- presence.c */
 

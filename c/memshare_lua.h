@@ -35,6 +35,12 @@ extern "C" {
  */
 ms_status ms_lua_push(lua_State *L, ms_share *share);
 
+/*
+ * For ms_share_config.validator of programs that link the binding: understands rules that are Lua chunks, as
+ * memshare.open() does. They run in a Lua state of their own. Static. Thread: any.
+ */
+const ms_validator *ms_lua_validator(void);
+
 /* The module `memshare.core`; ms_lua_push() preloads it. */
 MS_API int luaopen_memshare_core(lua_State *L);
 

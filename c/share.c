@@ -209,6 +209,7 @@ static const char *check_open(lua_State *L, opening *out) {
   if (strlen(name) != lua_rawlen(L, 1)) msl_raise(L, MS_EARGUMENT, "name: holds a NUL");
   ms_share_config_init(config);
   config->write_timeout_ms = WRITE_TIMEOUT_MS;
+  config->validator = ms_lua_validator();
   out->has_roles = false;
   msl_check_options(L, 3, open_options, out);
   if (out->has_roles) {
@@ -682,6 +683,8 @@ static const luaL_Reg methods[] = {
     {"poll", share_poll},
     {"pollfd", share_pollfd},
     {"revoke", msl_share_revoke},
+    {"rules", msl_share_rules},
+    {"schema", msl_share_schema},
     {"start", share_start},
     {"stats", share_stats},
     {"status", share_status},

@@ -461,6 +461,31 @@ typedef struct ms_batch ms_batch;
 typedef struct ms_transaction ms_transaction;
 typedef struct ms_sub ms_sub;
 
+/* What a host is asked to commit: a patch and what it would lead to. Borrowed for the call. */
+typedef struct ms_attempt {
+  size_t bytes; /* sizeof(ms_attempt) of the library */
+  const ms_value *
+      old_root; /* NULL: the document as a whole is asked about, since the rules are new */
+  const ms_value *new_root;
+  const ms_update *update; /* NULL with old_root */
+  uint64_t origin;         /* who writes */
+  int64_t wall_ms;         /* the patch's wall time */
+} ms_attempt;
+/*
+ * Who understands the rules of a share (ms_share_set_rules). The host calls it on whichever thread drives its loop,
+ * one call at a time, with the loop locked: it may read values, and use ms_rules, and may call nothing else here; it has to
+ * be quick, since everybody waits for it.
+ */
+typedef struct ms_validator {
+  /* Make *rules of a text. MS_OK, or why it is none, which refuses it: MS_EARGUMENT with a message. */
+  ms_status (*load)(void *ud, const char *source, size_t length, void **rules,
+                    ms_error *error);
+  /* MS_OK, or MS_EDENIED with the message that the writer hears. */
+  ms_status (*check)(void *rules, const ms_attempt *attempt, ms_error *error);
+  void (*unload)(void *rules); /* NULL: nothing to do */
+  void *ud;
+} ms_validator;
+
 typedef struct ms_share_config {
   size_t bytes;    /* set by init */
   const char *dir; /* copied; NULL: $MEMSHARE_DIR, else $XDG_RUNTIME_DIR/memshare, else
@@ -480,6 +505,7 @@ typedef struct ms_share_config {
   /* Of a share that is new, as the defaults are: how many peers may write at a time; 0: any number. Where they are
    * that many, opening without `readonly` fails: MS_EDENIED. See ms_share_set_max_writers. */
   uint64_t max_writers;
+  const ms_validator *validator; /* copied; NULL: never host while the share has rules */
   const char *const *
       roles; /* copied; ended by NULL; what this peer is, see ms_share_grant; NULL: none */
 } ms_share_config;
@@ -1138,6 +1164,43 @@ MS_API MS_CHECKED ms_status ms_share_on_reject(ms_share *share, ms_reject_fn fn,
 typedef void (*ms_state_fn)(void *ud, const ms_share_info *info);
 MS_API MS_CHECKED ms_status ms_share_on_state(ms_share *share, ms_state_fn fn, void *ud,
                                               ms_sub **out);
+
+/*
+ * ----- rules: what documents have to be. Both are replicated and outlive the host, which checks each patch
+ * before it commits: MS_EDENIED with the place and the rule, to its writer. Setting them is a patch, refused where the
+ * document does not fit. Receipts and statuses as of writing.
+ */
+
+/*
+ * A schema, an object: patterns (of ms_share_on; "" is the document) with what the values at their places have to be
+ * where something is: an object with any of
+ *   type                    a name or an array of them: null boolean integer float number string array object
+ *   min, max                of numbers
+ *   min_length, max_length  of a string in bytes, of a container in items
+ *   required, keys          arrays of keys: those an object has to have, and those it may have
+ *   enum                    an array of values, one of which it equals
+ * schema: borrowed; NULL: none any more. MS_EARGUMENT, MS_EPATH: it is none; MS_ELIMIT: more than 1024 patterns.
+ */
+MS_API MS_CHECKED ms_status ms_share_set_schema(ms_share *share, const ms_value *schema,
+                                                ms_receipt **receipt, ms_error *error);
+/*
+ * A text for the hosts' ms_validator, at most 1 MiB (MS_ELIMIT); NULL: none any more. Peers without a validator do not
+ * become host while there is one; a host without refuses it, MS_EDENIED. In the Lua binding it is a Lua chunk.
+ */
+MS_API MS_CHECKED ms_status ms_share_set_rules(ms_share *share, const char *source,
+                                               size_t length, ms_receipt **receipt,
+                                               ms_error *error);
+
+/* For validators: patterns with functions, which hear of what an attempt changes as subscriptions do of changes, in
+ * the order of their making. path, values, is_index, kind, origin and wall_ms of ms_change are set. */
+typedef struct ms_rules ms_rules;
+MS_API MS_CHECKED ms_status ms_rules_new(const ms_alloc *alloc, ms_rules **out);
+/* MS_EARGUMENT, MS_ENOMEM. */
+MS_API MS_CHECKED ms_status ms_rules_add(ms_rules *rules, const ms_path *pattern,
+                                         ms_change_fn fn, void *ud);
+/* MS_ENOMEM: not all were called. */
+MS_API MS_CHECKED ms_status ms_rules_run(ms_rules *rules, const ms_attempt *attempt);
+MS_API void ms_rules_free(ms_rules *rules); /* accepts NULL */
 
 /*
  * ----- messages: events for all, calls between two. They go through the host like patches, in one order with

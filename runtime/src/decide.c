@@ -291,6 +291,19 @@ static ms_status judge_desk(msi_replica *self, msi_entry *entry, const ms_value 
   return refuse(&entry->refusal, st, &error);
 }
 
+/* Does what it leads to fit schema and rules? Else *root is given back, and `refusal` says why not. */
+static ms_status judge_rules(msi_replica *self, const msi_patch *patch,
+                             const ms_value *desk, const ms_value **root,
+                             msi_refusal *refusal) {
+  ms_error error = {MS_OK, ""};
+  ms_status st = msi_rulebook_ask(&self->rulebook, self->desk, desk, patch, self->root,
+                                  *root, &error);
+  if (st == MS_OK) return MS_OK;
+  ms_value_release(*root);
+  *root = NULL;
+  return refuse(refusal, st, &error);
+}
+
 /* MS_OK: *root and *desk (retained) are what it leads to, or the document has become that already and *gone (retained) is
  * what it held before, or `refusal` says why not. MS_ENOMEM. */
 static ms_status patch_judge(msi_replica *self, msi_entry *entry, const msi_patch *patch,
@@ -317,13 +330,17 @@ static ms_status patch_judge(msi_replica *self, msi_entry *entry, const msi_patc
     refuse_conflict(&conflict, refusal);
     return MS_OK;
   }
+  bool has_rules = msi_desk_has_rules(*desk);
   if (root_after != NULL && root_before == self->root &&
       (limit == 0 || ms_value_bytes(root_after) <= limit)) {
     *root = ms_value_retain(root_after);
+  } else if (!has_rules && change_at_once(self, patch, gone)) {
     return MS_OK;
+  } else {
+    st = judge_apply(self, patch, root, refusal);
   }
-  if (change_at_once(self, patch, gone)) return MS_OK;
-  return judge_apply(self, patch, root, refusal);
+  if (st != MS_OK || refusal->status != MS_OK || !has_rules) return st;
+  return judge_rules(self, patch, *desk, root, refusal);
 }
 
 /* The written paths of a refused patch, borrowed from its update, in one block. */

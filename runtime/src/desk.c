@@ -1,5 +1,6 @@
 /* The desk. See desk.h. Every change is made on a value of its own and handed out when it is whole. */
 #include "desk.h"
+#include "rule.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -197,6 +198,11 @@ static bool handlers_are_sound(const ms_value *list) {
   return true;
 }
 
+/* A schema or a text: what they say is looked at by who hosts. */
+static bool rule_is_sound(const ms_value *value) {
+  return ms_value_type(value) == MS_OBJECT || ms_value_type(value) == MS_STRING;
+}
+
 typedef bool (*sound_fn)(const ms_value *value);
 
 static sound_fn sound_of(const char *name, size_t length) {
@@ -206,7 +212,7 @@ static sound_fn sound_of(const char *name, size_t length) {
   } sections[] = {{"locks", queue_is_sound},  {"bound", number_is_sound},
                   {"owned", number_is_sound}, {"handlers", handlers_are_sound},
                   {"grants", flag_is_sound},  {"limits", number_is_sound},
-                  {"ttl", msi_ttl_is_sound}};
+                  {"ttl", msi_ttl_is_sound},  {"rules", rule_is_sound}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     if (strlen(sections[i].name) == length && memcmp(sections[i].name, name, length) == 0)
       return sections[i].fn;
@@ -526,6 +532,8 @@ static ms_status note_op(editor *self, const msi_op *op) {
     case MSI_CODE_GRANT:
     case MSI_CODE_REVOKE:
     case MSI_CODE_WRITERS: return msi_role_note(self->alloc, &self->desk, op);
+    case MSI_CODE_SCHEMA:
+    case MSI_CODE_RULES: return msi_rule_note(self->alloc, &self->desk, op);
     case MSI_CODE_HANDLE: return set_handler(self, name, length, self->origin, true);
     case MSI_CODE_UNHANDLE: return set_handler(self, name, length, self->origin, false);
     case MSI_CODE_LAPSE: return lock_lapse(self, op->operand);

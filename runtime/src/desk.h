@@ -9,6 +9,7 @@
  *       handlers = { <name> = [peer...] },                  who answers calls, in the order of saying so
  *       grants = { <role and pattern> = true },             who may write where: desk_role.c
  *       limits = { writers = count },                       how many members may write
+ *       rules = { schema = object, source = text },         what documents have to be: rule.h
  *       ttl = { <path> = [ttl_ms, deadline_ns] } }          places that expire: by timestamps of entries
  *
  * number is that of the patch which asked for the lock, fence the version of the entry that made its writer

@@ -5,9 +5,11 @@
  *   lock    name                 bind     at the path, null
  *   unlock  [name, number]       unbind   at the path, null
  *   fence   [name, fence]        ttl      at the path, milliseconds
- *   lapse   [peer, name, fence]
+ *   lapse   [peer, name, fence]  schema   an object (schema.h), or null
+ *   rules   a text, or null
  */
 #include "builder.h"
+#include "schema.h"
 
 /* ------------------------------------------------------------------ operands */
 
@@ -112,6 +114,28 @@ ms_status msi_writers_check(const ms_alloc *alloc, msi_op *op, ms_error *error) 
   if (st != MS_OK) return st;
   if (ms_value_to_int(op->operand, &count) == MS_OK && count >= 0) return MS_OK;
   return msi_fail(error, MS_EARGUMENT, "%s: needs a count", msi_op_name(op));
+}
+
+ms_status msi_schema_op_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  msi_schema *schema = NULL;
+  ms_status st = check_place(op, false, error);
+  if (st != MS_OK || ms_value_type(op->operand) == MS_NULL) return st;
+  st = msi_schema_new(alloc, op->operand, &schema, error);
+  msi_schema_free(schema);
+  return st;
+}
+
+ms_status msi_rules_op_check(const ms_alloc *alloc, msi_op *op, ms_error *error) {
+  (void)alloc;
+  const char *text;
+  size_t length;
+  ms_status st = check_place(op, false, error);
+  if (st != MS_OK || ms_value_type(op->operand) == MS_NULL) return st;
+  if (ms_value_to_string(op->operand, &text, &length) != MS_OK)
+    return msi_fail(error, MS_EARGUMENT, "%s: needs a text", msi_op_name(op));
+  if (length <= MSI_RULES_BYTES_MAX) return MS_OK;
+  return msi_fail(error, MS_ELIMIT, "%s: more than %d bytes", msi_op_name(op),
+                  MSI_RULES_BYTES_MAX);
 }
 
 /* ------------------------------------------------------------------- updates */
@@ -258,4 +282,18 @@ ms_status msi_update_writers(const ms_alloc *alloc, uint64_t count, ms_update **
   const ms_value *operand = NULL;
   ms_status st = ms_value_new_int(alloc, (int64_t)(count & INT64_MAX), &operand);
   return with_operand(alloc, MSI_CODE_WRITERS, st, operand, out, error);
+}
+
+ms_status msi_update_schema(const ms_alloc *alloc, const ms_value *schema,
+                            ms_update **out, ms_error *error) {
+  const ms_value *operand = schema == NULL ? ms_value_null() : ms_value_retain(schema);
+  return with_operand(alloc, MSI_CODE_SCHEMA, MS_OK, operand, out, error);
+}
+
+ms_status msi_update_rules(const ms_alloc *alloc, const char *source, size_t length,
+                           ms_update **out, ms_error *error) {
+  const ms_value *operand = ms_value_null();
+  ms_status st = MS_OK;
+  if (source != NULL) st = ms_value_new_string(alloc, source, length, &operand);
+  return with_operand(alloc, MSI_CODE_RULES, st, operand, out, error);
 }

@@ -571,6 +571,14 @@ static const msi_operator table[] = {
      .code = MSI_CODE_WRITERS,
      .class_ = MSI_CLASS_GUARD,
      .check = msi_writers_check},
+    {.name = "schema",
+     .code = MSI_CODE_SCHEMA,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_schema_op_check},
+    {.name = "rules",
+     .code = MSI_CODE_RULES,
+     .class_ = MSI_CLASS_GUARD,
+     .check = msi_rules_op_check},
 };
 enum { TABLE_COUNT = sizeof table / sizeof table[0] };
 

@@ -135,6 +135,8 @@ ms_status msi_lock_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
 ms_status msi_numbered_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
 ms_status msi_grant_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
 ms_status msi_writers_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
+ms_status msi_schema_op_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
+ms_status msi_rules_op_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
 ms_status msi_told_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
 ms_status msi_ttl_check(const ms_alloc *alloc, msi_op *op, ms_error *error);
 ms_status msi_lapse_check(const ms_alloc *alloc, msi_op *op, ms_error *error);

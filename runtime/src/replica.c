@@ -356,7 +356,9 @@ ms_status msi_replica_new(const msi_replica_config *config, const msi_port *port
     MSI_FREE(alloc, self);
     return st;
   }
+  msi_rulebook_init(&self->rulebook, alloc, config->validator);
   self->config.program = self->config.roles = NULL;
+  self->config.validator = NULL;
   self->state = MS_SHARE_NEW;
   self->desk = ms_value_empty();
   self->tick_at = self->retry_at = self->expire_at = self->absent_at = UINT64_MAX;
@@ -381,6 +383,7 @@ void msi_replica_free(msi_replica *replica) {
   msi_tail_fini(&replica->tail);
   msi_members_fini(&replica->members);
   msi_conflicts_free(replica->conflicts);
+  msi_rulebook_fini(&replica->rulebook);
   msi_buffer_fini(&replica->scratch);
   msi_replica_bury(replica, replica->root);
   ms_value_release(replica->desk);

@@ -163,6 +163,7 @@ typedef struct msi_replica_config {
   const char *program;
   const char *roles;    /* each with its NUL, an empty one at the end; NULL: none */
   uint64_t writers_max; /* of a founded group; 0: any number */
+  const ms_validator *validator; /* copied; NULL: never host while rules stand */
 } msi_replica_config;
 
 typedef struct msi_replica msi_replica;

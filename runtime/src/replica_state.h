@@ -16,6 +16,7 @@
 #include "message.h"
 #include "pending.h"
 #include "replica.h"
+#include "rule.h"
 #include "snapshot.h"
 #include "tail.h"
 
@@ -85,6 +86,7 @@ struct msi_replica {
   uint64_t clock; /* the last timestamp seen, own ones included */
   msi_members members;
   msi_conflicts *conflicts; /* NULL while root is */
+  msi_rulebook rulebook;
   msi_tail tail;
 
   msi_pending pending;

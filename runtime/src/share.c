@@ -70,6 +70,10 @@ static ms_status config_check(const ms_share_config *config, ms_error *error) {
   char roles[MS_ROLES_BYTES];
   ms_status status = msi_roles_read(config->roles, roles, error);
   if (status != MS_OK) return status;
+  if (config->validator != NULL &&
+      (config->validator->load == NULL || config->validator->check == NULL)) {
+    return msi_fail(error, MS_EARGUMENT, "validator: load and check are needed");
+  }
   if (config->host_timeout_ms < 100) {
     return msi_fail(error, MS_EARGUMENT, "host_timeout: at least 100 ms, got %d",
                     config->host_timeout_ms);
@@ -124,6 +128,11 @@ static ms_status share_init(ms_share *share, const ms_share_config *config) {
   ms_value_retain(config->defaults);
   share->config.dir = NULL;
   share->config.roles = NULL;
+  share->config.validator = NULL;
+  if (config->validator != NULL) {
+    share->validator = *config->validator;
+    share->config.validator = &share->validator;
+  }
   ms_status status = msi_roles_read(config->roles, share->roles, NULL);
   if (status != MS_OK) return status;
   if (config->dir != NULL) {
@@ -191,7 +200,8 @@ static ms_status share_begin(ms_share *share, ms_error *error) {
                   .pid = getpid(),
                   .program = runtime->program,
                   .roles = share->roles,
-                  .writers_max = from->max_writers},
+                  .writers_max = from->max_writers,
+                  .validator = from->validator},
       .log = runtime->log,
       .log_ud = runtime->log_ud,
       .log_level = runtime->log_level,

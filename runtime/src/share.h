@@ -87,6 +87,7 @@ struct ms_share {
   msi_phase phase;
   char name[MS_NAME_MAX + 1];
   char roles[MS_ROLES_BYTES]; /* one after the other, see ms_peer */
+  ms_validator validator;     /* config points to it, or to none */
   char *dir;                  /* NULL: the default */
   ms_share_config config;
 

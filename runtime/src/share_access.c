@@ -1,5 +1,5 @@
 /*
- * Access: who may write where, and how many may (memshare.h, "access"). Owner side.
+ * Access and rules: who may write where, how many may, and what (memshare.h). Owner side.
  */
 #include <stdio.h>
 #include <string.h>
@@ -74,5 +74,25 @@ ms_status ms_share_set_max_writers(ms_share *share, uint64_t count, ms_receipt *
   ms_status status = msi_share_may_write(share, error);
   if (status != MS_OK) return status;
   status = msi_update_writers(share->runtime->alloc, count, &update, error);
+  return submit(share, status, update, receipt, error);
+}
+
+/* ---------------------------------------------------------------------- rules */
+
+ms_status ms_share_set_schema(ms_share *share, const ms_value *schema,
+                              ms_receipt **receipt, ms_error *error) {
+  ms_update *update = NULL;
+  ms_status status = msi_share_may_write(share, error);
+  if (status != MS_OK) return status;
+  status = msi_update_schema(share->runtime->alloc, schema, &update, error);
+  return submit(share, status, update, receipt, error);
+}
+
+ms_status ms_share_set_rules(ms_share *share, const char *source, size_t length,
+                             ms_receipt **receipt, ms_error *error) {
+  ms_update *update = NULL;
+  ms_status status = msi_share_may_write(share, error);
+  if (status != MS_OK) return status;
+  status = msi_update_rules(share->runtime->alloc, source, length, &update, error);
   return submit(share, status, update, receipt, error);
 }

@@ -23,7 +23,8 @@
 #include "replica_state.h"
 
 bool msi_takeover_is_eligible(const msi_replica *self) {
-  return self->complete && self->marked && self->config.can_host && !self->founding;
+  return self->complete && self->marked && self->config.can_host && !self->founding &&
+         msi_rulebook_suits(&self->rulebook, self->desk);
 }
 
 /* --------------------------------------------------------------------- logs */

@@ -87,7 +87,10 @@ typedef enum msi_code {
   MSI_CODE_GRANT =
       33, /* operand: [role, pattern]: whoever writes there needs such a role */
   MSI_CODE_REVOKE = 34,
-  MSI_CODE_WRITERS = 35 /* operand: how many members may write, 0: any */
+  MSI_CODE_WRITERS = 35, /* operand: how many members may write, 0: any */
+  MSI_CODE_SCHEMA =
+      36,             /* operand: what documents have to be (schema.h); null: anything */
+  MSI_CODE_RULES = 37 /* operand: a text for the host's validator (rule.h); null: none */
 } msi_code;
 
 /* A hundred years: far from where nanoseconds end. */
@@ -230,6 +233,12 @@ MS_CHECKED ms_status msi_update_grant(const ms_alloc *alloc, const char *role,
                                       ms_error *error);
 MS_CHECKED ms_status msi_update_writers(const ms_alloc *alloc, uint64_t count,
                                         ms_update **out, ms_error *error);
+
+/* schema, source: NULL: none any more. */
+MS_CHECKED ms_status msi_update_schema(const ms_alloc *alloc, const ms_value *schema,
+                                       ms_update **out, ms_error *error);
+MS_CHECKED ms_status msi_update_rules(const ms_alloc *alloc, const char *source,
+                                      size_t length, ms_update **out, ms_error *error);
 
 /* What an operation tells: EMIT, CALL, REPLY. Borrowed from it. */
 typedef struct msi_told {

@@ -171,6 +171,151 @@ static void test_what_has_a_time_to_live_goes_when_it_is_over(void **state) {
   ms_path_release(kept);
 }
 
+/* ----- rules */
+
+static void test_schema_holds_at_the_host_and_at_the_next_one(void **state) {
+  scene *self = *state;
+  ms_share *host = peer_open(self), *peer = peer_open(self);
+  ms_receipt *receipt = NULL;
+  ms_error error;
+  const char *text = "{\"n\": {\"type\": \"integer\", \"max\": 10}}";
+  const ms_value *schema = NULL, *bad = NULL;
+  assert_int_equal(ms_value_from_json(NULL, text, strlen(text), &schema, &error), MS_OK);
+  assert_int_equal(assign(peer, "n", 11, -1, &error), MS_OK);
+  assert_int_equal(ms_share_set_schema(peer, schema, &receipt, &error), MS_OK);
+  assert_int_equal(finish(receipt, &error), MS_EDENIED); /* the document does not fit */
+  assert_non_null(strstr(error.message, "\"n\" is 11: at most 10"));
+  assert_int_equal(assign(peer, "n", 10, -1, &error), MS_OK);
+  assert_int_equal(ms_share_set_schema(peer, schema, &receipt, &error), MS_OK);
+  assert_int_equal(finish(receipt, &error), MS_OK);
+  assert_int_equal(assign(peer, "n", 11, -1, &error), MS_EDENIED);
+  assert_int_equal(assign(host, "n", 11, -1, &error), MS_EDENIED);
+  assert_int_equal(assign(host, "n", 9, -1, &error), MS_OK);
+  assert_int_equal(ms_share_close(host, PATIENCE_MS), MS_OK);
+  assert_int_equal(assign(peer, "n", 12, -1, &error), MS_EDENIED);
+  assert_int_equal(ms_value_from_json(NULL, "{\"n\":{\"x\":1}}", 13, &bad, &error),
+                   MS_OK);
+  assert_int_equal(ms_share_set_schema(peer, bad, NULL, &error), MS_EARGUMENT);
+  assert_int_equal(ms_share_set_schema(peer, NULL, &receipt, &error), MS_OK);
+  assert_int_equal(finish(receipt, &error), MS_OK);
+  assert_int_equal(assign(peer, "n", 12, -1, &error), MS_OK);
+  ms_value_release(schema);
+  ms_value_release(bad);
+}
+
+/* Rules are a number: no place below "n" may hold more. */
+typedef struct limit {
+  ms_rules *rules;
+  int64_t most;
+  bool is_broken;
+} limit;
+
+static int limits_alive;
+
+static void look_at(void *ud, const ms_change *change) {
+  limit *self = ud;
+  int64_t number = 0;
+  if (change->new_value != NULL && ms_value_to_int(change->new_value, &number) == MS_OK &&
+      number > self->most) {
+    self->is_broken = true;
+  }
+}
+
+static ms_status load_limit(void *ud, const char *source, size_t length, void **rules,
+                            ms_error *error) {
+  (void)ud;
+  if (length == 0 || source[0] < '0' || source[0] > '9') {
+    error->status = MS_EARGUMENT;
+    snprintf(error->message, sizeof error->message, "no number: %.20s", source);
+    return MS_EARGUMENT;
+  }
+  limit *self = calloc(1, sizeof *self);
+  ms_path *pattern = pattern_of("n.*");
+  self->most = strtoll(source, NULL, 10);
+  assert_int_equal(ms_rules_new(NULL, &self->rules), MS_OK);
+  assert_int_equal(ms_rules_add(self->rules, pattern, look_at, self), MS_OK);
+  ms_path_release(pattern);
+  limits_alive++;
+  *rules = self;
+  return MS_OK;
+}
+
+static ms_status check_limit(void *rules, const ms_attempt *attempt, ms_error *error) {
+  limit *self = rules;
+  self->is_broken = false;
+  assert_int_equal(ms_rules_run(self->rules, attempt), MS_OK);
+  if (!self->is_broken) return MS_OK;
+  error->status = MS_EDENIED;
+  snprintf(error->message, sizeof error->message, "more than %d", (int)self->most);
+  return MS_EDENIED;
+}
+
+static void unload_limit(void *rules) {
+  limit *self = rules;
+  ms_rules_free(self->rules);
+  free(self);
+  limits_alive--;
+}
+
+static const ms_validator LIMITS = {load_limit, check_limit, unload_limit, NULL};
+
+static ms_status set_rules(ms_share *share, const char *source, ms_error *error) {
+  ms_receipt *receipt = NULL;
+  size_t length = source == NULL ? 0 : strlen(source);
+  ms_status status = ms_share_set_rules(share, source, length, &receipt, error);
+  return status == MS_OK ? finish(receipt, error) : status;
+}
+
+static void test_rules_hold_wherever_the_host_is(void **state) {
+  scene *self = *state;
+  ms_share_config config;
+  scene_config(self, &config);
+  config.validator = &LIMITS;
+  ms_share *host = peer_open_with(self, &config), *heir = peer_open_with(self, &config);
+  config.validator = NULL;
+  ms_share *other = peer_open_with(self, &config);
+  ms_error error;
+  assert_int_equal(set_rules(other, "none", &error), MS_EARGUMENT);
+  assert_non_null(strstr(error.message, "no number: none"));
+  assert_int_equal(set_rules(other, "10", &error), MS_OK);
+  assert_int_equal(assign(other, "n.a", 11, -1, &error), MS_EDENIED);
+  assert_string_equal(error.message, "more than 10");
+  assert_int_equal(assign(host, "n.a", 11, -1, &error), MS_EDENIED);
+  assert_int_equal(assign(other, "n.a", 10, -1, &error), MS_OK);
+  assert_int_equal(set_rules(other, "5", &error), MS_EDENIED); /* n.a does not fit */
+  assert_int_equal(assign(other, "n.a", 5, -1, &error), MS_OK);
+  assert_int_equal(set_rules(other, "5", &error), MS_OK);
+  assert_int_equal(ms_share_close(host, PATIENCE_MS), MS_OK);
+  assert_int_equal(assign(other, "n.a", 6, -1, &error), MS_EDENIED);
+  assert_true(info_of(heir).state == MS_SHARE_HOST);
+  assert_int_equal(set_rules(other, NULL, &error), MS_OK);
+  assert_int_equal(assign(other, "n.a", 6, -1, &error), MS_OK);
+  assert_int_equal(ms_share_close(heir, PATIENCE_MS), MS_OK);
+  assert_int_equal(limits_alive, 0);
+}
+
+static bool is_waiting(void *ud) { return info_of(ud).state == MS_SHARE_WAITING; }
+
+static void test_who_cannot_run_the_rules_does_not_host(void **state) {
+  scene *self = *state;
+  ms_share_config config;
+  scene_config(self, &config);
+  ms_share *plain = peer_open_with(self, &config);
+  ms_error error;
+  assert_int_equal(set_rules(plain, "10", &error), MS_EDENIED);
+  assert_int_equal(ms_share_close(plain, PATIENCE_MS), MS_OK);
+  config.validator = &LIMITS;
+  ms_share *host = peer_open_with(self, &config);
+  config.validator = NULL;
+  ms_share *other = peer_open_with(self, &config);
+  assert_int_equal(set_rules(other, "10", &error), MS_OK);
+  assert_int_equal(ms_share_close(host, PATIENCE_MS), MS_OK);
+  assert_true(scene_eventually(self, is_waiting, other));
+  config.validator = &LIMITS;
+  ms_share *heir = peer_open_with(self, &config);
+  (void)heir;
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCENE_TEST(test_role_may_write_where_it_was_granted_and_others_may_not),
@@ -178,6 +323,9 @@ int main(void) {
       SCENE_TEST(test_roles_have_limits),
       SCENE_TEST(test_no_more_than_max_writers_get_in_to_write),
       SCENE_TEST(test_what_has_a_time_to_live_goes_when_it_is_over),
+      SCENE_TEST(test_schema_holds_at_the_host_and_at_the_next_one),
+      SCENE_TEST(test_rules_hold_wherever_the_host_is),
+      SCENE_TEST(test_who_cannot_run_the_rules_does_not_host),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

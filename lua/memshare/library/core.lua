@@ -541,6 +541,24 @@ function Share:grant(role, pattern) end
 ---@return string? code
 function Share:revoke(role, pattern) end
 
+---What the document has to be, checked by the host before each patch commits (EDENIED, with the
+---place and the rule). Patterns ("" is the document) with `type`, `min`, `max`, `min_length`,
+---`max_length`, `required`, `keys`, `enum`. Refused where the document as it is does not fit.
+---@param schema? table nil: anything
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:schema(schema) end
+
+---A Lua chunk that the host runs in a sandbox: it calls `rule(pattern, fn, message)`, and `fn(new,
+---old, path, change)` returns whether that may be, and else why not. Peers that cannot run it do
+---not become host.
+---@param source? string nil: no rules
+---@return memshare.Receipt? receipt
+---@return string? message
+---@return string? code
+function Share:rules(source) end
+
 ---How many peers may write at a time. Those who do already stay.
 ---@param count? integer nil or 0: any number
 ---@return memshare.Receipt? receipt
