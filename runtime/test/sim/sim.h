@@ -188,6 +188,7 @@ typedef struct sim_report {
   uint64_t in_sends, in_snapshots, in_commits;
   uint64_t overflows, wall_jumps, no_memory, no_disk;
   uint64_t told;             /* messages, by who heard them */
+  uint64_t broken_rules;     /* patches that were denied for that */
   uint64_t lapses, expiries; /* of leases, of places */
 } sim_report;
 
@@ -633,6 +634,10 @@ void sim_desk_check(sim_proc *proc, const sim_group *group, uint64_t version,
 /* Does the host have to refuse the patch for what the desk or the places of others say? */
 bool sim_desk_denies(const sim_desk *desk, const msi_patch *patch,
                      const ms_update *update, const ms_value *before);
+/* Does what an update leads to break the schema or the rules? */
+bool sim_desk_is_against(const sim_desk *desk, const ms_update *update,
+                         const ms_value *before, const ms_value *after);
+extern const ms_validator sim_desk_validator;
 /* Does it call who is not here? */
 bool sim_desk_calls_nobody(const sim_group *group, const ms_update *update,
                            uint64_t version);

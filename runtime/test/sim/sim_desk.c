@@ -5,6 +5,8 @@
  *   lock0 ... lock2   locked and unlocked, with fences that hold and fences that do not
  *   b.p<i>, o.k<i>    bound now and then; b.* is written for that alone
  *   @peers.<id>       each writes to its own place, and at times to another's
+ *
+ * A schema says now and then that b.* holds no number above some bound, and rules say so of o.*.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 
 #define ULL(number) ((unsigned long long)(number))
 
+enum { OF_SCHEMA, OF_RULES, BOUNDS };
 enum { LOCKS = 3, PLACES = 3, PATHS = 2 * PLACES, HANDLERS_MAX = SIM_PROCS_MAX };
 
 typedef struct waiter {
@@ -28,6 +31,7 @@ struct sim_desk {
   uint64_t owners[PATHS];                   /* 0: not bound */
   uint64_t handlers[LOCKS][HANDLERS_MAX];   /* in their order, 0 at the end */
   uint64_t ttl_ms[PATHS], deadlines[PATHS]; /* 0: what is there stays */
+  int64_t most[BOUNDS];                     /* 0: there is none */
 };
 
 /* ----- names */
@@ -181,11 +185,30 @@ static void desk_handle(sim_desk *desk, int name, uint64_t peer, bool handles) {
   while (kept < count) list[kept++] = 0;
 }
 
+/* Of which the operation is about, and what it says; false: about none. */
+static bool read_bound(const msi_op *op, int *which, int64_t *most) {
+  const char *text = NULL;
+  size_t length;
+  if (op->code != MSI_CODE_SCHEMA && op->code != MSI_CODE_RULES) return false;
+  *which = op->code == MSI_CODE_SCHEMA ? OF_SCHEMA : OF_RULES;
+  *most = 0;
+  if (ms_value_type(op->operand) == MS_NULL) return true;
+  if (*which == OF_SCHEMA) {
+    const ms_value *given = ms_value_get(op->operand, "b.*", 3);
+    if (ms_value_to_int(ms_value_get(given, "max", 3), most) != MS_OK) abort();
+  } else {
+    if (ms_value_to_string(op->operand, &text, &length) != MS_OK) abort();
+    *most = strtoll(text, NULL, 10);
+  }
+  return true;
+}
+
 static void desk_op(sim_world *sim, sim_desk *desk, const msi_entry *entry,
                     const msi_op *op) {
   uint64_t peer = entry->patch.origin;
   int64_t number = 0;
-  int path;
+  int path, which;
+  if (read_bound(op, &which, &number)) desk->most[which] = number;
   switch (op->code) {
     case MSI_CODE_LOCK: desk_lock(desk, lock_by_name(op->operand), &entry->patch); break;
     case MSI_CODE_UNLOCK:
@@ -414,6 +437,98 @@ bool sim_desk_calls_nobody(const sim_group *group, const ms_update *update,
   }
   return false;
 }
+
+/* ----- schema and rules */
+
+static bool is_above(const ms_value *value, int64_t most, bool is_strict) {
+  double number;
+  if (ms_value_to_double(value, &number) != MS_OK) return is_strict;
+  return !(number <= (double)most);
+}
+
+/* Is there, in the container of that name, a value above the bound that was not there before? */
+static bool has_above(const ms_value *before, const ms_value *after, const char *name,
+                      int64_t most, bool is_strict) {
+  const ms_value *old = before == NULL ? NULL : ms_value_get(before, name, 1);
+  const ms_value *list = ms_value_get(after, name, 1), *value;
+  ms_cursor cursor;
+  const char *key;
+  size_t length, index = 0;
+  if (list == NULL || ms_value_count(list) == 0) return false;
+  ms_cursor_init(&cursor, list);
+  while (ms_cursor_next(&cursor, &key, &length, &value)) {
+    bool is_array = ms_value_type(list) == MS_ARRAY;
+    const ms_value *stood = NULL;
+    if (old != NULL && ms_value_type(old) == ms_value_type(list))
+      stood = is_array ? ms_value_at(old, index) : ms_value_get(old, key, length);
+    index++;
+    if (stood != NULL && ms_value_equal(stood, value)) continue;
+    if (is_above(value, most, is_strict)) return true;
+  }
+  return false;
+}
+
+bool sim_desk_is_against(const sim_desk *desk, const ms_update *update,
+                         const ms_value *before, const ms_value *after) {
+  int64_t most[BOUNDS] = {desk->most[OF_SCHEMA], desk->most[OF_RULES]}, said;
+  bool is_new = false;
+  for (uint32_t i = 0; i < update->op_count; i++) {
+    int which;
+    if (!read_bound(&update->ops[i], &which, &said)) continue;
+    is_new |= said != 0 || most[which] != 0;
+    most[which] = said;
+  }
+  if (is_new) before = NULL;
+  return (most[OF_SCHEMA] != 0 && has_above(before, after, "b", most[OF_SCHEMA], true)) ||
+         (most[OF_RULES] != 0 && has_above(before, after, "o", most[OF_RULES], false));
+}
+
+/* The validator of hosts: rules are a number. */
+typedef struct bound {
+  ms_rules *rules;
+  int64_t most;
+  bool is_broken;
+} bound;
+
+static void bound_look(void *ud, const ms_change *change) {
+  bound *self = ud;
+  if (change->new_value != NULL && is_above(change->new_value, self->most, false))
+    self->is_broken = true;
+}
+
+static ms_status bound_load(void *ud, const char *source, size_t length, void **rules,
+                            ms_error *error) {
+  bound *self = calloc(1, sizeof *self);
+  ms_path *pattern = NULL;
+  (void)ud;
+  (void)length;
+  if (self == NULL || ms_rules_new(NULL, &self->rules) != MS_OK ||
+      ms_path_parse_pattern(NULL, "o.*", 3, &pattern, error) != MS_OK ||
+      ms_rules_add(self->rules, pattern, bound_look, self) != MS_OK) {
+    abort();
+  }
+  ms_path_release(pattern);
+  self->most = strtoll(source, NULL, 10);
+  *rules = self;
+  return MS_OK;
+}
+
+static ms_status bound_check(void *rules, const ms_attempt *attempt, ms_error *error) {
+  bound *self = rules;
+  self->is_broken = false;
+  if (ms_rules_run(self->rules, attempt) != MS_OK) abort();
+  return self->is_broken
+             ? msi_fail(error, MS_EDENIED, "above %lld", (long long)self->most)
+             : MS_OK;
+}
+
+static void bound_unload(void *rules) {
+  bound *self = rules;
+  ms_rules_free(self->rules);
+  free(self);
+}
+
+const ms_validator sim_desk_validator = {bound_load, bound_check, bound_unload, NULL};
 
 /* ----- what is told */
 
@@ -658,13 +773,34 @@ static ms_update *lock_update(sim_world *sim, const sim_proc *proc) {
   return update;
 }
 
+static ms_update *rule_update(sim_world *sim) {
+  bool is_schema = sim_chance(sim, 500000), is_none = sim_chance(sim, 500000);
+  unsigned long long most = sim_program_marker(sim) + sim_random_below(&sim->random, 20);
+  ms_update *update = NULL;
+  const ms_value *schema = NULL;
+  char text[64];
+  snprintf(text, sizeof text, is_schema ? "{\"b.*\": {\"max\": %llu}}" : "%llu", most);
+  size_t length = strlen(text);
+  ms_status status = MS_OK;
+  if (is_schema && !is_none)
+    status = ms_value_from_json(&sim->alloc, text, length, &schema, NULL);
+  if (status == MS_OK && is_schema)
+    status = msi_update_schema(&sim->alloc, schema, &update, NULL);
+  if (status == MS_OK && !is_schema)
+    status = msi_update_rules(&sim->alloc, is_none ? NULL : text, length, &update, NULL);
+  if (status != MS_OK) abort();
+  ms_value_release(schema);
+  return update;
+}
+
 ms_update *sim_desk_update(sim_world *sim, const sim_proc *proc, ms_update *update) {
-  uint64_t kind = sim_random_below(&sim->random, 15);
+  uint64_t kind = sim_random_below(&sim->random, 17);
   bool is_first = sim_chance(sim, 500000), is_alone = sim_chance(sim, 300000);
   ms_update *asked = kind < 6    ? lock_update(sim, proc)
                      : kind < 8  ? bind_update(sim)
                      : kind < 10 ? ttl_update(sim)
                      : kind < 13 ? told_update(sim)
+                     : kind < 15 ? rule_update(sim)
                                  : place_update(sim, proc);
   ms_update *made = NULL;
   const ms_update *const parts[2] = {is_first ? asked : update,

@@ -59,6 +59,7 @@ static void add(sim_report *sum, const sim_report *one) {
   sum->no_memory += one->no_memory;
   sum->no_disk += one->no_disk;
   sum->told += one->told;
+  sum->broken_rules += one->broken_rules;
   sum->lapses += one->lapses;
   sum->expiries += one->expiries;
   sum->time_ns += one->time_ns;
@@ -75,10 +76,11 @@ static void print_sum(uint64_t seeds, const sim_report *sum) {
   printf(
       "  of the kills and hangs, %llu between two sends, %llu in a snapshot, %llu around "
       "storing an entry; %llu full links, %llu wall clocks set, %llu times no memory, "
-      "%llu times no disk; %llu leases lapsed, %llu places expired, %llu messages told\n",
+      "%llu times no disk; %llu leases lapsed, %llu places expired, %llu messages told, "
+      "%llu patches against the rules\n",
       ULL(sum->in_sends), ULL(sum->in_snapshots), ULL(sum->in_commits),
       ULL(sum->overflows), ULL(sum->wall_jumps), ULL(sum->no_memory), ULL(sum->no_disk),
-      ULL(sum->lapses), ULL(sum->expiries), ULL(sum->told));
+      ULL(sum->lapses), ULL(sum->expiries), ULL(sum->told), ULL(sum->broken_rules));
 }
 
 static void print_replay(const sim_options *options) {

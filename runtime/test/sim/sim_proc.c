@@ -210,7 +210,8 @@ void sim_birth(sim_world *sim, bool must_host) {
                                .patch_bytes_max = MS_PATCH_MAX,
                                .queue_max = 64,
                                .pid = proc->index,
-                               .program = "sim"};
+                               .program = "sim",
+                               .validator = &sim_desk_validator};
   if (msi_replica_new(&config, &proc->port, &proc->replica) != MS_OK) abort();
   if (msi_view_new(&sim->alloc, MS_DOCUMENT_MAX, &proc->view) != MS_OK) abort();
   fiber_make(proc);
