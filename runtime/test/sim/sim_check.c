@@ -253,12 +253,13 @@ static void check_patch(sim_proc *proc, sim_group *group, sim_version *made,
   ms_status status =
       ms_update_apply(made->update, before, entry->patch.wall_ms, &after, &error);
   check_timestamp(proc, group, &entry->patch);
-  if (winner == 0 && status == MS_OK &&
-      sim_desk_is_against(group->versions[entry->version - 2].desk, made->update, before,
-                          after)) {
+  bool is_against = winner == 0 && status == MS_OK &&
+                    sim_desk_is_against(group->versions[entry->version - 2].desk,
+                                        made->update, before, after);
+  if (is_against && entry->kind == MSI_ENTRY_PATCH)
+    sim_fail(sim, "version %llu is against schema or rules", ULL(entry->version));
+  if (is_against && entry->refusal.status == MS_EDENIED) {
     sim->report->broken_rules++;
-    if (entry->kind == MSI_ENTRY_PATCH || entry->refusal.status != MS_EDENIED)
-      sim_fail(sim, "version %llu is against schema or rules", ULL(entry->version));
     ms_value_release(after);
     return;
   }
