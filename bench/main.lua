@@ -34,7 +34,7 @@ local QUICK <const> = {
 local BOTH <const> = { "one core", "free" }
 local PARTS <const> = {
   { "latency", BOTH }, { "throughput", BOTH }, { "busy", { "free" } }, { "takeover", { "free" } },
-  { "locks", { "free" } },
+  { "locks", { "free" } }, { "calls", BOTH },
   { "join", { "free" } }, { "crowd", { "free" } }, { "isolation", { "free" } },
   { "endurance", { "free" } }, { "access", { "one core" } }, { "hooks", { "one core" } },
   { "updates", BOTH }, { "scaling", BOTH }, { "poll", { "one core" } },
