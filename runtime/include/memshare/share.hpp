@@ -332,6 +332,23 @@ public:
       return ms_share_set_max_writers(raw_.get(), count, raw, error);
     });
   }
+  /* What documents have to be; nothing: anything. */
+  [[nodiscard]] ms_status set_schema(view schema, receipt *out = nullptr,
+                                     ms_error *error = nullptr) noexcept {
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_set_schema(raw_.get(), schema.native(), raw, error);
+    });
+  }
+  /* A text for the validator of hosts; nothing: none. */
+  [[nodiscard]] ms_status set_rules(std::optional<std::string_view> source,
+                                    receipt *out = nullptr,
+                                    ms_error *error = nullptr) noexcept {
+    const std::string_view text = source.value_or(std::string_view());
+    const char *bytes = !source ? nullptr : text.data() == nullptr ? "" : text.data();
+    return detail::with_receipt(out, [&](ms_receipt **raw) noexcept {
+      return ms_share_set_rules(raw_.get(), bytes, text.size(), raw, error);
+    });
+  }
   /* Asks for a lock; does not wait. */
   std::optional<lease> lock(std::string_view name, ms_error *error = nullptr) noexcept {
     ms_lease *made = nullptr;

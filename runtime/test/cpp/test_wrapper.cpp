@@ -572,6 +572,38 @@ void test_events_and_calls_go_to_lambdas() {
   CHECK(poll_both(first, second, is_told) && status == MS_ECLOSED);
 }
 
+void test_schemas_roles_and_times_bind_writers() {
+  memshare::runtime runtime = make_runtime();
+  memshare::share share = open_share(runtime, "bound");
+  memshare::receipt receipt;
+  const auto schema =
+      memshare::value::from_json(R"({"n": {"type": "integer", "max": 9}})");
+  CHECK(schema && share.set_schema(*schema, &receipt) == MS_OK);
+  CHECK(receipt.wait(seconds(10)) == MS_OK);
+  CHECK(share.set("n", memshare::value(10), &receipt) == MS_OK &&
+        receipt.wait(seconds(10)) == MS_EDENIED);
+  CHECK(share.set("n", memshare::value(9), &receipt) == MS_OK &&
+        receipt.wait(seconds(10)) == MS_OK);
+  CHECK(share.set_schema({}, &receipt) == MS_OK && receipt.wait(seconds(10)) == MS_OK);
+  CHECK(share.set("n", memshare::value(10), &receipt) == MS_OK &&
+        receipt.wait(seconds(10)) == MS_OK);
+  CHECK(share.set_rules("text", &receipt) == MS_OK); // no validator here
+  CHECK(receipt.wait(seconds(10)) == MS_EDENIED);
+  CHECK(share.set_rules(std::nullopt, &receipt) == MS_OK);
+  CHECK(receipt.wait(seconds(10)) == MS_OK);
+  CHECK(share.grant("zone", "n", &receipt) == MS_OK &&
+        receipt.wait(seconds(10)) == MS_OK);
+  CHECK(share.set("n", memshare::value(1), &receipt) == MS_OK &&
+        receipt.wait(seconds(10)) == MS_EDENIED);
+  CHECK(share.revoke("zone", "n", &receipt) == MS_OK &&
+        receipt.wait(seconds(10)) == MS_OK);
+  const auto path = memshare::path::parse("n");
+  CHECK(path && share.expire(*path, milliseconds(20)) == MS_OK);
+  CHECK(poll_until(runtime, [&] { return !share.get<int>("n"); }));
+  CHECK(share.set_max_writers(1, &receipt) == MS_OK &&
+        receipt.wait(seconds(10)) == MS_OK);
+}
+
 void test_locks_and_places_go_with_their_holder() {
   memshare::runtime first = make_runtime(), second = make_runtime();
   memshare::share host = open_share(first, "locks");
@@ -649,6 +681,7 @@ int main() {
       TEST(test_shares_start_later_and_sync_without_waiting),
       TEST(test_peers_are_heard_coming_and_leaving),
       TEST(test_events_and_calls_go_to_lambdas),
+      TEST(test_schemas_roles_and_times_bind_writers),
       TEST(test_locks_and_places_go_with_their_holder),
       TEST(test_two_runtimes_see_the_same_share),
   };
