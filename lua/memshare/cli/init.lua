@@ -5,7 +5,8 @@ local argparse = require "argparse"
 local M = {}
 
 local commands <const> = {
-  "run", "ls", "get", "set", "patch", "watch", "peers", "stats", "dump", "load",
+  "run", "ls", "get", "set", "unset", "inc", "push", "patch", "watch", "peers", "stats", "dump",
+  "load",
 }
 
 local TIMEOUT <const> = 5

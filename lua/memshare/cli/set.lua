@@ -1,6 +1,5 @@
----memshare set NAME PATH VALUE
-local output = require "memshare.cli.output"
-local session = require "memshare.cli.session"
+---memshare set NAME PATH VALUE [--where QUERY] [--wait]
+local change = require "memshare.cli.change"
 local text = require "memshare.cli.text"
 
 local M = { summary = "Set the value at a path; parents that are missing are made." }
@@ -9,18 +8,14 @@ function M.describe(parser)
   parser:argument("name", "The share.")
   parser:argument("path", "Keys joined by dots, array indexes from 0: players.alice.hp")
   parser:argument("value", "JSON; what is no JSON is taken as a plain string.")
+  change.describe(parser)
 end
 
 function M.run(args)
   local value = text.parse(args.value)
-  local share <close> = session.open(args.name, args)
-  local version = session.settle(session.try(share.set, share, args.path, value), args)
-  if args.json then
-    output.json { version = version }
-  else
-    output.line(("%s = %s  (version %d)"):format(args.path, text.brief(value, 60), version))
-  end
-  return 0
+  return change.run(args, { ["$set"] = { [args.path] = value } }, function(_, version)
+    return ("%s = %s  (version %d)"):format(args.path, text.brief(value, 60), version)
+  end)
 end
 
 return M
