@@ -349,9 +349,15 @@ static void look_at_peer(void *ud, const ms_peer *peer) {
   self->is_there |= peer->id == self->wanted;
 }
 
+/* Did this peer join anew? An answer goes to who it was before. */
+static bool is_cut_off(const msi_asked *asked) {
+  return asked->self != asked->share->peer;
+}
+
 static bool is_lost(const msi_asked *asked, uint64_t peer, uint64_t version) {
   census found = {asked->peer, false};
   if (asked->receipt->state != MS_ACCEPTED) return false; /* the host decides on it */
+  if (is_cut_off(asked)) return true;
   if (peer != 0) return asked->peer == peer && asked->receipt->version < version;
   return ms_share_peers(asked->share, look_at_peer, &found) == MS_OK && !found.is_there;
 }
@@ -360,7 +366,9 @@ void msi_calls_lose(ms_share *share, uint64_t peer, uint64_t version) {
   msi_asked *asked = share->asked;
   while (asked != NULL) {
     if (is_lost(asked, peer, version)) {
-      asked_fail(asked, MS_ENOHOST, "the peer was gone before it answered");
+      asked_fail(asked, MS_ENOHOST,
+                 is_cut_off(asked) ? "this peer lost its group before an answer came"
+                                   : "the peer was gone before it answered");
       asked = share->asked; /* callbacks may have changed the list */
     } else {
       asked = asked->next;

@@ -1,5 +1,6 @@
 local cluster = require "spec.support.cluster"
 local eventually = require "spec.support.eventually"
+local uv = require "luv"
 
 -- Evaluated by a peer: hears events and changes into one list.
 local LISTEN <const> = [[
@@ -151,5 +152,34 @@ describe("a call #cluster", function()
       return select(3, share:call("who", nil, { to = ..., timeout = 0.1 }))]], host))
     peers[1]:kill "SIGCONT"
     eventually(function() assert.equal(host, who(caller, host)) end, { within_ms = 20000 })
+  end)
+
+  it("fails when its caller had to join anew", function()
+    local peers <close> = cluster.start { count = 3 }
+    local host, callee, caller = table.unpack(peers)
+    host:eval [[
+      logged = ""
+      memshare.log = function(_, line) logged = logged .. line .. "\n" end]]
+    local id = callee:eval [[
+      share:handle("never", function(_, call) kept = call:defer() came = true end)
+      assert(share:flush(10))
+      return share.id]]
+    local before = caller:eval "return share.id"
+    local answer = caller:start([[
+      return select(3, share:call("never", nil, { to = ..., timeout = math.huge }))]], id)
+    eventually(function() assert.is_true(callee:eval "share:poll(0) return came") end)
+    -- Its lock is in a file that the next host has never seen, so that takes it for dead.
+    caller:kill "SIGSTOP"
+    assert(uv.fs_unlink(peers.directory .. "/world.group"))
+    host:await "logged:find 'made anew'"
+    local latecomer = peers:add()
+    callee:kill "SIGSTOP" -- so that it is the latecomer who takes over
+    host:kill "SIGKILL"
+    latecomer:await "#share:peers() == 2"
+    callee:kill "SIGCONT"
+    caller:kill "SIGCONT"
+    assert.equal("ENOHOST", answer:wait())
+    assert.not_equal(before, caller:eval "return share.id")
+    assert.equal(id, callee:eval "return share.id")
   end)
 end)
