@@ -338,6 +338,99 @@ static void test_batches_and_readers_make_no_calls(void **state) {
   assert_true(scene_eventually(self, has_heard, &one));
 }
 
+/* ------------------------------------------------------------------ too much */
+
+enum { LARGE_BYTES = 1 << 20, LARGE_COUNT = 24 };
+
+/* Events that a peer heard, and the lines about those that it did not hear. */
+typedef struct lossy {
+  ms_share *share;
+  uint64_t heard, emitted;
+  char last; /* the first byte of the last one */
+  _Atomic size_t lines;
+} lossy;
+
+static void hear_large(void *ud, const ms_event *event) {
+  lossy *self = ud;
+  const char *text;
+  size_t length;
+  assert_int_equal(ms_value_to_string(event->value, &text, &length), MS_OK);
+  assert_int_equal(length, LARGE_BYTES);
+  assert_true(text[0] > self->last); /* none twice, none out of order */
+  self->last = text[0];
+  self->heard++;
+}
+
+static void note_loss_line(void *ud, ms_log_level level, const char *line) {
+  lossy *self = ud;
+  if (level == MS_LOG_WARNING && strstr(line, "messages are lost") != NULL) self->lines++;
+}
+
+static bool all_are_told_or_counted(void *ud) {
+  const lossy *self = ud;
+  return self->heard + info_of(self->share).events_lost == self->emitted;
+}
+
+static bool is_logged(void *ud) {
+  const lossy *self = ud;
+  return self->lines > 0;
+}
+
+static ms_share *lossy_open(scene *self, lossy *heard) {
+  ms_runtime_config runtime_config;
+  ms_share_config config;
+  ms_error error;
+  ms_sub *sub;
+  ms_runtime_config_init(&runtime_config);
+  runtime_config.log = note_loss_line;
+  runtime_config.log_ud = heard;
+  assert_int_equal(ms_runtime_open(&runtime_config, &self->runtimes[self->count], &error),
+                   MS_OK);
+  ms_runtime *runtime = self->runtimes[self->count++];
+  scene_config(self, &config);
+  assert_int_equal(ms_share_open(runtime, "arena", &config, &heard->share, &error),
+                   MS_OK);
+  assert_int_equal(ms_share_on_event(heard->share, "large", 5, hear_large, heard, &sub),
+                   MS_OK);
+  return heard->share;
+}
+
+/* When the flush is over the host has all of them, as it decided on them. */
+static void emit_large(ms_share *share, lossy *heard) {
+  char *text = malloc(LARGE_BYTES);
+  ms_error error;
+  assert_non_null(text);
+  heard->last = 0;
+  for (int i = 0; i < LARGE_COUNT; i++) {
+    const ms_value *value = NULL;
+    memset(text, i + 1, LARGE_BYTES);
+    assert_int_equal(ms_value_new_string(NULL, text, LARGE_BYTES, &value), MS_OK);
+    assert_int_equal(ms_share_emit(share, "large", 5, value, NULL, &error), MS_OK);
+    ms_value_release(value);
+    assert_int_equal(ms_share_flush(share, PATIENCE_MS, &error), MS_OK);
+  }
+  heard->emitted += LARGE_COUNT;
+  free(text);
+}
+
+static void test_events_that_are_too_many_are_counted_and_logged_once(void **state) {
+  scene *self = *state;
+  static lossy heard;
+  heard = (lossy){0};
+  ms_share *host = lossy_open(self, &heard), *peer = peer_open(self);
+  emit_large(peer, &heard); /* the host does not poll */
+  assert_true(scene_eventually(self, all_are_told_or_counted, &heard));
+  uint64_t lost = info_of(host).events_lost;
+  assert_true(lost >= LARGE_COUNT - 16 && lost < LARGE_COUNT);
+  assert_true(scene_eventually(self, is_logged, &heard));
+  emit_large(peer, &heard);
+  assert_true(scene_eventually(self, all_are_told_or_counted, &heard));
+  assert_true(info_of(host).events_lost > lost);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(ms_runtime_poll(self->runtimes[0], 0, 0, NULL), MS_OK);
+  assert_int_equal(heard.lines, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCENE_TEST(test_events_come_once_in_one_order_with_changes),
@@ -347,6 +440,7 @@ int main(void) {
       SCENE_TEST(test_failures_come_back_with_their_code),
       SCENE_TEST(test_calls_are_answered_later_or_not_at_all),
       SCENE_TEST(test_batches_and_readers_make_no_calls),
+      SCENE_TEST(test_events_that_are_too_many_are_counted_and_logged_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
