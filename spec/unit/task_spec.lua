@@ -153,6 +153,32 @@ describe("memshare.go", function()
     end))
   end)
 
+  it("waits for locks, one after the other, and for answers that other tasks give", function()
+    local here <close> = alone.open()
+    local share, order, sum = here.share, {}, nil
+    share:handle("sum", function(args, call)
+      call:defer()
+      memshare.go(function()
+        local lease <close> = assert(share:lock "door")
+        order[#order + 1] = lease:is_held() and "handler"
+        call:reply(args[1] + args[2])
+      end)
+    end)
+    for i = 1, 2 do
+      memshare.go(function()
+        local lease <close> = assert(share:lock("door", { timeout = 10 }))
+        order[#order + 1] = lease:is_held() and i .. " in"
+        memshare.sleep(0.005)
+        order[#order + 1] = i .. " out"
+      end)
+    end
+    memshare.go(function() sum = share:call("sum", { 2, 3 }, { timeout = 10 }) end)
+    order[#order + 1] = "main"
+    wait(function() return sum end)
+    assert.equal(5, sum)
+    assert.same({ "main", "1 in", "1 out", "2 in", "2 out", "handler" }, order)
+  end)
+
   it("lets a predicate wait as well", function()
     local here <close> = alone.open { x = 0 }
     local got
