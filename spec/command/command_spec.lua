@@ -28,7 +28,7 @@ describe("the command", function()
 
   it("explains itself, and each sub-command", function()
     assert.matches("Usage: memshare", command.run("/", { "--help" }).out)
-    local names = "run ls get set unset inc push patch watch peers stats dump load"
+    local names = "run exec ls get set unset inc push patch watch tail peers stats dump load doctor"
     for name in names:gmatch "%a+" do
       local result = command.run("/", { name, "--help" })
       assert.equal(0, result.status)

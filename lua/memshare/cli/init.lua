@@ -5,8 +5,8 @@ local argparse = require "argparse"
 local M = {}
 
 local commands <const> = {
-  "run", "ls", "get", "set", "unset", "inc", "push", "patch", "watch", "peers", "stats", "dump",
-  "load",
+  "run", "exec", "ls", "get", "set", "unset", "inc", "push", "patch", "watch", "tail", "peers",
+  "stats", "dump", "load", "doctor",
 }
 
 local TIMEOUT <const> = 5
@@ -51,7 +51,7 @@ local function shield_numbers(args)
     local is_number = index > 2 and text:match "^%-[%d.]" and tonumber(text)
     table.insert(is_number and numbers or plain, text)
   end
-  if #numbers == 0 or plain[1] == "run" then return args end
+  if #numbers == 0 or plain[1] == "run" or plain[1] == "exec" then return args end
   plain[#plain + 1] = "--"
   return table.move(numbers, 1, #numbers, #plain + 1, plain)
 end

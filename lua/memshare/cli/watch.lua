@@ -4,6 +4,7 @@ local core = require "memshare.core"
 local output = require "memshare.cli.output"
 local session = require "memshare.cli.session"
 local text = require "memshare.cli.text"
+local writers = require "memshare.cli.writers"
 
 local M = { summary = "Print each change as it happens, until Ctrl-C." }
 
@@ -13,20 +14,6 @@ function M.describe(parser)
   parser:argument("name", "The share.")
   parser:argument("pattern", "A path; * stands for one key, ** for any number. Default: **")
     :args "?"
-end
-
--- Who writes, by id: the program and process while the peer is known.
-local function writers(share)
-  local known = {}
-  return function(id)
-    if not id then return "unknown" end
-    if not known[id] then
-      for _, peer in ipairs(share:peers()) do
-        known[peer.id] = ("%s %d"):format(peer.program, peer.pid)
-      end
-    end
-    return known[id] or id
-  end
 end
 
 local function describe_change(new, old, path, change, writer)
@@ -42,7 +29,7 @@ end
 
 function M.run(args)
   local share <close> = session.open(args.name, args)
-  local writer = writers(share)
+  local writer = writers.of(share)
   local failure
   local function report(new, old, path, change)
     if args.json then
