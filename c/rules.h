@@ -18,5 +18,4 @@ enum {
   MSL_RULES_BYTES = 16 * 1024 * 1024 /* of the Lua state */
 };
 
-
 #endif
