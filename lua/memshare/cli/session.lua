@@ -1,5 +1,6 @@
 ---A share, opened for the length of one command: it never hosts, and it needs a share that lives.
 local memshare = require "memshare"
+local core = require "memshare.core"
 local output = require "memshare.cli.output"
 
 local M = {}
@@ -66,6 +67,32 @@ function M.settle(receipt, args)
   local version, message, code = receipt:wait(args.timeout)
   if not version then output.fail(("%s (%s)"):format(message, code)) end
   return version
+end
+
+---Run until a signal, or until somebody stops it. What a guarded callback raises ends it, too: it
+---may be the end of the command.
+---@param share table
+---@param listen fun(guard: fun(fn: function): function) subscribes
+function M.follow(share, listen)
+  local failure
+  listen(function(fn)
+    return function(...)
+      if failure then return end
+      local ok, problem = pcall(fn, ...)
+      if ok then return end
+      failure = problem
+      memshare.stop()
+    end
+  end)
+  local hostless = false
+  share:on_status(function(state)
+    local waits = state == "waiting"
+    if waits and not hostless then output.note "no host at the moment; waiting for one" end
+    hostless = waits
+  end)
+  core.catch_signals()
+  memshare.run()
+  if failure then error(failure, 0) end
 end
 
 return M

@@ -1,5 +1,4 @@
 ---memshare tail NAME [--path PATTERN] [--peer PEER]
-local core = require "memshare.core"
 local memshare = require "memshare"
 local output = require "memshare.cli.output"
 local session = require "memshare.cli.session"
@@ -63,8 +62,9 @@ function M.run(args)
   local share <close> = session.open(args.name, args)
   local name, find = writers.of(share)
   local pattern = args.path and keys_of(args.path)
-  local failure, left = nil, args.count
+  local left = args.count
   local function report(patch)
+    if left == 0 then return end
     if not is_about(patch, pattern) or not is_by(find(patch.origin), patch.origin, args.peer) then
       return
     end
@@ -79,16 +79,7 @@ function M.run(args)
     left = left and left - 1
     if left == 0 then memshare.stop() end
   end
-  share:on_patch(function(patch)
-    if failure or left == 0 then return end
-    local ok, problem = pcall(report, patch)
-    if ok then return end
-    failure = problem
-    memshare.stop()
-  end)
-  core.catch_signals()
-  memshare.run()
-  if failure then error(failure, 0) end
+  session.follow(share, function(guard) share:on_patch(guard(report)) end)
   return 0
 end
 

@@ -1,6 +1,4 @@
 ---memshare watch NAME [PATTERN]
-local memshare = require "memshare"
-local core = require "memshare.core"
 local output = require "memshare.cli.output"
 local session = require "memshare.cli.session"
 local text = require "memshare.cli.text"
@@ -30,7 +28,6 @@ end
 function M.run(args)
   local share <close> = session.open(args.name, args)
   local writer = writers.of(share)
-  local failure
   local function report(new, old, path, change)
     if args.json then
       output.json {
@@ -42,22 +39,9 @@ function M.run(args)
     end
     output.flush()
   end
-  local _ <close> = session.try(share.on, share, args.pattern or "**", function(...)
-    local ok, problem = pcall(report, ...)
-    if not ok then
-      failure = failure or problem
-      memshare.stop()
-    end
+  session.follow(share, function(guard)
+    session.try(share.on, share, args.pattern or "**", guard(report))
   end)
-  local hostless = false
-  share:on_status(function(state)
-    local waits = state == "waiting"
-    if waits and not hostless then output.note "no host at the moment; waiting for one" end
-    hostless = waits
-  end)
-  core.catch_signals()
-  memshare.run()
-  if failure then error(failure, 0) end
   return 0
 end
 
